@@ -1,0 +1,20 @@
+# Every third-party library, in one place. Each has a line in docs/adr/0002-libraries.md.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(CURL REQUIRED)
+
+pkg_check_modules(LIBPCAP REQUIRED IMPORTED_TARGET libpcap)
+pkg_check_modules(LIBNL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0 libnl-nf-3.0)
+pkg_check_modules(LIBNFTABLES REQUIRED IMPORTED_TARGET libnftables)
+pkg_check_modules(LIBMICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
+
+if(NATLENS_GUI)
+  find_package(Qt6 REQUIRED COMPONENTS Core Gui Widgets)
+endif()
+if(NATLENS_TESTS)
+  find_package(Qt6 REQUIRED COMPONENTS Core Test)
+  find_package(benchmark QUIET)
+endif()

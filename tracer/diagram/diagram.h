@@ -1,0 +1,38 @@
+// From a snapshot to a picture, in four steps that can be looked at one by one: scene, layout, display list, renderer.
+#pragma once
+
+#include "tracer/diagram/display_list.h"
+#include "tracer/path/snapshot.h"
+
+#include <string>
+
+namespace natlens::diagram {
+
+/// What to draw of a snapshot.
+struct SceneOptions {
+    std::string selectedPath;      ///< Path::id to emphasise; "" none
+    bool onlySelected = false;     ///< leave the other paths out
+    bool healthChecks = true;
+};
+
+/// The document's own pictures in ASCII, glyph for glyph where the observations are the document's; only arrows and
+/// labels that were observed. Lines end in '\n', no trailing blanks. "" when nothing was observed.
+[[nodiscard]] std::string renderDocument(const tracer::Snapshot &snapshot);
+
+/// A wider picture with box-drawing characters: every host, every path, addresses before and after each hop.
+[[nodiscard]] std::string renderUnicode(const tracer::Snapshot &snapshot, const SceneOptions &options = {});
+
+/// Geometry for QPainter and SVG. Pure: equal input, equal list.
+[[nodiscard]] DisplayList layout(const tracer::Snapshot &snapshot, const SceneOptions &options = {});
+
+/// A stand-alone SVG document. `theme`: "light", "dark" or "high-contrast".
+[[nodiscard]] std::string renderSvg(const DisplayList &list, std::string_view theme = "light");
+
+/// 0xRRGGBB of a token in a theme.
+[[nodiscard]] std::uint32_t colour(Token token, std::string_view theme);
+
+/// The path in words, one sentence a line: for text reports, tooltips and screen readers (they say the same).
+[[nodiscard]] std::string describe(const tracer::Path &path);
+[[nodiscard]] std::string describe(const tracer::Hop &hop);
+
+} // namespace natlens::diagram

@@ -1,0 +1,53 @@
+// The tracer: observations and evidence in, immutable snapshots out. No input or output, no clock, no threads of its own.
+#pragma once
+
+#include "capture/base/ids.h"
+#include "capture/base/timestamp.h"
+#include "capture/packet/decode.h"
+#include "tracer/path/snapshot.h"
+#include "tracer/stitch/evidence.h"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace natlens::tracer {
+
+/// Which way a packet crossed its interface, where the capture says so.
+enum class Crossing : std::uint8_t { unknown, inbound, outbound };
+
+/// Feeds every stage from observation to finding. All results are a function of what was added (time comes from the
+/// packets), so live, replay and tests agree. Packets may arrive a little out of order (reorder window: 50 ms).
+/// Lives on one thread; snapshots may be read on any.
+class Tracer final {
+public:
+    Tracer();
+    ~Tracer();
+    Tracer(const Tracer &) = delete;
+    Tracer &operator=(const Tracer &) = delete;
+
+    /// `name` is "host/interface"; a name without a slash is a host with an unnamed interface.
+    void addCapturePoint(base::CapturePointId id, std::string_view name, packet::LinkType linkType);
+    void addPacket(base::CapturePointId point, base::Timestamp time, base::PacketNumber number, Crossing crossing,
+                   std::uint32_t originalLength, std::span<const std::byte> captured);
+    void addTranslation(const TranslationEvent &event);
+    void addRuleTrace(const RuleTraceEvent &event);
+    /// One Kubernetes watch event, {"type":"ADDED|MODIFIED|DELETED","object":{...}}, or a plain object or List.
+    /// Unreadable JSON is counted, not fatal.
+    void addClusterState(base::Timestamp time, std::string_view json);
+    /// Total packets lost at a capture point since the capture began.
+    void addDrops(base::CapturePointId point, base::Timestamp time, std::uint64_t total);
+    /// The source has ended: outcomes that waited for more packets are decided.
+    void finish();
+
+    /// The current state; unchanged paths are shared with the previous snapshot. Cost: proportional to what changed.
+    [[nodiscard]] std::shared_ptr<const Snapshot> snapshot();
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+} // namespace natlens::tracer
