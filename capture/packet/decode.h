@@ -89,6 +89,10 @@ struct DecodedPacket {
 /// `captured` may be shorter than the packet (snap length).
 [[nodiscard]] DecodedPacket decode(LinkType linkType, std::span<const std::byte> captured);
 
+/// The same, knowing how long the packet was on the wire. Only this tells the payload length of a super-packet (an IP length
+/// of 0: TSO, BIG TCP) that the snap length cut; for all others the IP header says it.
+[[nodiscard]] DecodedPacket decode(LinkType linkType, std::span<const std::byte> captured, std::uint32_t originalLength);
+
 /// The captured part of the transport payload (may be shorter than payloadLength).
 [[nodiscard]] std::span<const std::byte> payload(const DecodedPacket &packet, std::span<const std::byte> captured);
 
