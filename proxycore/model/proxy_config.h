@@ -1,0 +1,44 @@
+// What kube-proxy was told on its command line or in its KubeProxyConfiguration.
+#pragma once
+
+#include "capture/base/result.h"
+#include "proxycore/model/cluster_state.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace natlens::proxycore {
+
+/// Which packets count as coming from a pod (--detect-local-mode).
+enum class DetectLocalMode : std::uint8_t { clusterCIDR, nodeCIDR, bridgeInterface, interfaceNamePrefix };
+/// How the rules are carried out: kube-proxy's `mode`. Anything but nftables is iptables here.
+enum class Mode : std::uint8_t { nftables, iptables };
+
+[[nodiscard]] std::string_view toString(DetectLocalMode value);
+[[nodiscard]] std::string_view toString(Mode value); ///< "nftables", "iptables": the body of /proxyMode
+
+/// Defaults are kube-proxy's (1.36).
+struct ProxyConfig {
+    Mode mode = Mode::iptables;
+    std::vector<IpPrefix> clusterCIDRs;   ///< the first of each family counts
+    DetectLocalMode detectLocalMode = DetectLocalMode::clusterCIDR;
+    std::string bridgeInterface;          ///< for DetectLocalMode::bridgeInterface
+    std::string interfaceNamePrefix;      ///< for DetectLocalMode::interfaceNamePrefix
+    bool masqueradeAll = false;
+    unsigned masqueradeBit = 14;          ///< 0..31
+    bool localhostNodePorts = true;       ///< iptables mode, IPv4 only
+    /// CIDRs or the word "primary"; empty = the mode's default (iptables: all addresses, nftables: primary).
+    std::vector<std::string> nodePortAddresses;
+    /// The cluster's service ranges. kube-proxy learns them from ServiceCIDR objects; those of the cluster state are
+    /// used as well.
+    std::vector<IpPrefix> serviceCIDRs;
+    std::vector<Problem> problems;        ///< of reading
+
+    bool operator==(const ProxyConfig &) const = default;
+};
+
+/// Reads a KubeProxyConfiguration object. Unknown fields are ignored; wrong ones are Problems and keep their default.
+[[nodiscard]] base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_view fileName);
+
+} // namespace natlens::proxycore
