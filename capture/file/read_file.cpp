@@ -42,7 +42,8 @@ private:
 /// "node2-eth0.pcap" -> "node2/eth0": the first hyphen parts host and interface.
 std::string pointNameOf(const std::filesystem::path &path) {
     std::string name = path.stem().string();
-    if (const std::size_t hyphen = name.find('-'); hyphen != 0 && hyphen + 1 < name.size()) name[hyphen] = '/';
+    const std::size_t hyphen = name.find('-');
+    if (hyphen != name.npos && hyphen != 0 && hyphen + 1 < name.size()) name[hyphen] = '/';
     return name;
 }
 
