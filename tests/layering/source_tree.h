@@ -10,9 +10,9 @@
 namespace natlens::layering {
 
 struct Include {
-    QString file;      ///< from the project's root: "app/gui/window.cpp"
+    QString file; ///< from the project's root: "app/gui/window.cpp"
     int line = 0;
-    QString header;    ///< as written, without quotes or brackets
+    QString header;      ///< as written, without quotes or brackets
     bool system = false; ///< <...>
 
     [[nodiscard]] QString place() const { return QStringLiteral("%1:%2").arg(file).arg(line); }

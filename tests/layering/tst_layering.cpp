@@ -112,7 +112,9 @@ QString libraryObjection(const QString &file, const QString &header) {
     return {};
 }
 
-bool isWholeJson(const QString &header) { return header.startsWith("nlohmann/") && header != "nlohmann/json_fwd.hpp"; }
+bool isWholeJson(const QString &header) {
+    return header.startsWith("nlohmann/") && header != "nlohmann/json_fwd.hpp";
+}
 
 /// The library of JSON is slow to compile and must not spread: a header that includes all of it may be included by
 /// sources of its own folder only. Others take nlohmann/json_fwd.hpp.
@@ -154,21 +156,36 @@ private slots:
         QTest::addColumn<QString>("header");
         QTest::addColumn<bool>("system");
         QTest::addColumn<bool>("allowed");
-        QTest::newRow("own folder") << "tracer/path/a.cpp" << "tracer/path/path.h" << false << true;
-        QTest::newRow("layer below") << "tracer/path/a.h" << "capture/packet/address.h" << false << true;
-        QTest::newRow("layer above") << "capture/packet/a.h" << "tracer/path/path.h" << false << false;
-        QTest::newRow("sideways") << "capture/live/a.cpp" << "capture/file/reader.h" << false << false;
-        QTest::newRow("tracer does not read files") << "tracer/tracer.cpp" << "capture/file/reader.h" << false << false;
-        QTest::newRow("findings predict") << "tracer/findings/d01.cpp" << "proxycore/plan/plan.h" << false << true;
-        QTest::newRow("stitching does not") << "tracer/stitch/a.cpp" << "proxycore/plan/plan.h" << false << false;
-        QTest::newRow("front end, session") << "app/gui/a.cpp" << "app/session/session.h" << false << true;
-        QTest::newRow("front end, lab") << "app/gui/a.cpp" << "app/lab/topology.h" << false << false;
-        QTest::newRow("composition root") << "app/natlens_main.cpp" << "app/lab/lab.h" << false << true;
-        QTest::newRow("short path") << "app/gui/a.cpp" << "window.h" << false << false;
-        QTest::newRow("new folder") << "app/web/a.cpp" << "app/session/session.h" << false << false;
-        QTest::newRow("Qt in the window") << "app/gui/a.h" << "QWidget" << true << true;
-        QTest::newRow("Qt in the core") << "tracer/path/a.h" << "QtCore/QString" << true << false;
-        QTest::newRow("pcap in the tracer") << "tracer/tracer.cpp" << "pcap/pcap.h" << true << false;
+        QTest::newRow("own folder") << "tracer/path/a.cpp"
+                                    << "tracer/path/path.h" << false << true;
+        QTest::newRow("layer below") << "tracer/path/a.h"
+                                     << "capture/packet/address.h" << false << true;
+        QTest::newRow("layer above") << "capture/packet/a.h"
+                                     << "tracer/path/path.h" << false << false;
+        QTest::newRow("sideways") << "capture/live/a.cpp"
+                                  << "capture/file/reader.h" << false << false;
+        QTest::newRow("tracer does not read files") << "tracer/tracer.cpp"
+                                                    << "capture/file/reader.h" << false << false;
+        QTest::newRow("findings predict") << "tracer/findings/d01.cpp"
+                                          << "proxycore/plan/plan.h" << false << true;
+        QTest::newRow("stitching does not") << "tracer/stitch/a.cpp"
+                                            << "proxycore/plan/plan.h" << false << false;
+        QTest::newRow("front end, session") << "app/gui/a.cpp"
+                                            << "app/session/session.h" << false << true;
+        QTest::newRow("front end, lab") << "app/gui/a.cpp"
+                                        << "app/lab/topology.h" << false << false;
+        QTest::newRow("composition root") << "app/natlens_main.cpp"
+                                          << "app/lab/lab.h" << false << true;
+        QTest::newRow("short path") << "app/gui/a.cpp"
+                                    << "window.h" << false << false;
+        QTest::newRow("new folder") << "app/web/a.cpp"
+                                    << "app/session/session.h" << false << false;
+        QTest::newRow("Qt in the window") << "app/gui/a.h"
+                                          << "QWidget" << true << true;
+        QTest::newRow("Qt in the core") << "tracer/path/a.h"
+                                        << "QtCore/QString" << true << false;
+        QTest::newRow("pcap in the tracer") << "tracer/tracer.cpp"
+                                            << "pcap/pcap.h" << true << false;
     }
     void decides() {
         QFETCH(QString, file);
@@ -191,10 +208,14 @@ private slots:
         QTest::addColumn<QString>("header");
         QTest::addColumn<QString>("user");
         QTest::addColumn<bool>("spreads");
-        QTest::newRow("forward declarations") << "nlohmann/json_fwd.hpp" << "b/c.cpp" << false;
-        QTest::newRow("own source") << "nlohmann/json.hpp" << "a/c.cpp" << false;
-        QTest::newRow("own header") << "nlohmann/json.hpp" << "a/c.h" << true;
-        QTest::newRow("another folder") << "nlohmann/json.hpp" << "b/c.cpp" << true;
+        QTest::newRow("forward declarations") << "nlohmann/json_fwd.hpp"
+                                              << "b/c.cpp" << false;
+        QTest::newRow("own source") << "nlohmann/json.hpp"
+                                    << "a/c.cpp" << false;
+        QTest::newRow("own header") << "nlohmann/json.hpp"
+                                    << "a/c.h" << true;
+        QTest::newRow("another folder") << "nlohmann/json.hpp"
+                                        << "b/c.cpp" << true;
     }
     void noticesSpreadingJson() {
         QFETCH(QString, header);
@@ -208,8 +229,10 @@ private slots:
         for (const Include &include : m_includes) {
             if (include.system || include.header.endsWith(".moc")) continue;
             const QString why = objection(include.file, include.header);
-            if (!why.isEmpty()) wrong += QString("%1: \"%2\": %3").arg(include.place(), include.header, why);
-            else if (!QFile::exists(kRoot + '/' + include.header)) wrong += include.place() + ": no such file";
+            if (!why.isEmpty())
+                wrong += QString("%1: \"%2\": %3").arg(include.place(), include.header, why);
+            else if (!QFile::exists(kRoot + '/' + include.header))
+                wrong += include.place() + ": no such file";
         }
         QVERIFY2(wrong.isEmpty(), qPrintable('\n' + wrong.join('\n')));
     }

@@ -63,7 +63,8 @@ private slots:
             ++files;
             const QStringList lines = QString::fromUtf8(content).split('\n');
             for (int i = 0; i < lines.size(); ++i)
-                if (pattern.match(lines[i]).hasMatch()) wrong += QString("%1:%2: %3").arg(file).arg(i + 1).arg(lines[i]);
+                if (pattern.match(lines[i]).hasMatch())
+                    wrong += QString("%1:%2: %3").arg(file).arg(i + 1).arg(lines[i]);
         }
         QVERIFY(files > 50);
         QVERIFY2(wrong.isEmpty(), qPrintable('\n' + wrong.join('\n')));
@@ -78,7 +79,8 @@ private slots:
             if (line.startsWith('#') || words.size() < 2) continue;
             ++packages;
             QVERIFY2(words.size() > 2, qPrintable(words[1] + ": what for?"));
-            QVERIFY2(record.contains('`' + words[1] + '`'), qPrintable(words[1] + " is not in docs/adr/0002-libraries.md"));
+            QVERIFY2(record.contains('`' + words[1] + '`'),
+                     qPrintable(words[1] + " is not in docs/adr/0002-libraries.md"));
         }
         QVERIFY(packages > 15);
     }
