@@ -1,0 +1,147 @@
+#include "app/lab/http_client.h"
+
+#include <curl/curl.h>
+#include <list>
+
+namespace natlens::lab {
+namespace {
+
+constexpr std::size_t kMaximumBody = 64 * 1024;
+
+struct Transfer {
+    CURL *easy = nullptr;
+    const NetworkNamespace *from = nullptr;
+    std::string body;
+    HttpClient::Done done;
+};
+
+std::size_t collectBody(char *data, std::size_t, std::size_t size, void *self) {
+    auto &body = static_cast<Transfer *>(self)->body;
+    if (body.size() < kMaximumBody) body.append(data, std::min(size, kMaximumBody - body.size()));
+    return size;
+}
+
+curl_socket_t openInside(void *self, curlsocktype, curl_sockaddr *address) {
+    InNamespace inside(*static_cast<Transfer *>(self)->from);
+    return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+std::string reason(CURLcode code, CURL *easy) {
+    long systemError = 0;
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &systemError);
+    if (code == CURLE_OPERATION_TIMEDOUT) return "timed out";
+    if (systemError == ECONNREFUSED) return "connection refused";
+    if (systemError == ENETUNREACH || systemError == EHOSTUNREACH) return "no route to host";
+    if (code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) return "connection reset";
+    return curl_easy_strerror(code);
+}
+
+} // namespace
+
+class HttpClient::Impl {
+public:
+    Impl() : m_multi(curl_multi_init()) {}
+    ~Impl() {
+        for (auto &transfer : m_transfers) release(transfer);
+        curl_multi_cleanup(m_multi);
+    }
+
+    void start(const NetworkNamespace &from, const std::string &url, HttpLimits limits, Done done) {
+        Transfer &transfer = m_transfers.emplace_back();
+        transfer.from = &from;
+        transfer.done = std::move(done);
+        transfer.easy = curl_easy_init();
+        CURL *easy = transfer.easy;
+        curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+        curl_easy_setopt(easy, CURLOPT_USERAGENT, "natlens");
+        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.total.count()));
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, openInside);
+        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &transfer);
+        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, collectBody);
+        curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
+        curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
+        curl_multi_add_handle(m_multi, easy);
+    }
+
+    int wait(std::span<Watch> others, std::chrono::milliseconds atMost) {
+        int alive = 0;
+        curl_multi_perform(m_multi, &alive);
+        collect();
+        m_watched.resize(others.size());
+        for (std::size_t i = 0; i < others.size(); ++i)
+            m_watched[i] = curl_waitfd{others[i].fd, CURL_WAIT_POLLIN, 0};
+        curl_multi_poll(m_multi, m_watched.data(), static_cast<unsigned>(m_watched.size()),
+                        static_cast<int>(atMost.count()), nullptr);
+        int readable = 0;
+        for (std::size_t i = 0; i < others.size(); ++i) {
+            others[i].readable = m_watched[i].revents != 0;
+            readable += others[i].readable ? 1 : 0;
+        }
+        curl_multi_perform(m_multi, &alive);
+        collect();
+        return readable;
+    }
+
+    void cancel(const NetworkNamespace &from) {
+        for (auto it = m_transfers.begin(); it != m_transfers.end();) {
+            if (it->from != &from) {
+                ++it;
+                continue;
+            }
+            Done done = std::move(it->done);
+            release(*it);
+            it = m_transfers.erase(it);
+            done(HttpOutcome{0, {}, "cancelled"});
+        }
+    }
+
+    std::size_t running() const { return m_transfers.size(); }
+
+private:
+    void release(Transfer &transfer) {
+        curl_multi_remove_handle(m_multi, transfer.easy);
+        curl_easy_cleanup(transfer.easy);
+    }
+
+    void collect() {
+        int left = 0;
+        while (const CURLMsg *message = curl_multi_info_read(m_multi, &left)) {
+            if (message->msg != CURLMSG_DONE) continue;
+            CURL *easy = message->easy_handle;
+            const CURLcode code = message->data.result;
+            auto found = std::ranges::find(m_transfers, easy, &Transfer::easy);
+            if (found == m_transfers.end()) continue;
+            HttpOutcome outcome;
+            long status = 0;
+            curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+            outcome.status = static_cast<int>(status);
+            outcome.body = std::move(found->body);
+            if (code != CURLE_OK) outcome.error = reason(code, easy);
+            Done done = std::move(found->done);
+            release(*found);
+            m_transfers.erase(found);
+            done(outcome); // may start new requests
+        }
+    }
+
+    CURLM *m_multi;
+    std::list<Transfer> m_transfers; ///< a list: libcurl holds pointers to the elements
+    std::vector<curl_waitfd> m_watched;
+};
+
+HttpClient::HttpClient() : m_impl(std::make_unique<Impl>()) {}
+HttpClient::~HttpClient() = default;
+void HttpClient::get(const NetworkNamespace &from, const std::string &url, HttpLimits limits, Done done) {
+    m_impl->start(from, url, limits, std::move(done));
+}
+int HttpClient::wait(std::span<Watch> others, std::chrono::milliseconds atMost) { return m_impl->wait(others, atMost); }
+std::size_t HttpClient::running() const { return m_impl->running(); }
+void HttpClient::cancel(const NetworkNamespace &from) { m_impl->cancel(from); }
+
+} // namespace natlens::lab

@@ -1,0 +1,141 @@
+#include "app/lab/http_server.h"
+
+#include <arpa/inet.h>
+#include <cctype>
+#include <fmt/format.h>
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace natlens::lab {
+namespace {
+
+packet::SocketAddress fromSockaddr(const sockaddr *address) {
+    if (address == nullptr) return {};
+    if (address->sa_family == AF_INET) {
+        const auto *v4 = reinterpret_cast<const sockaddr_in *>(address);
+        return {packet::IpAddress::fromBytes(packet::IpFamily::v4, &v4->sin_addr), ntohs(v4->sin_port)};
+    }
+    const auto *v6 = reinterpret_cast<const sockaddr_in6 *>(address);
+    return {packet::IpAddress::fromBytes(packet::IpFamily::v6, &v6->sin6_addr), ntohs(v6->sin6_port)};
+}
+
+base::Result<base::UniqueFd> listeningSocket(const packet::SocketAddress &address) {
+    const bool v4 = address.ip.isV4();
+    base::UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!fd) return base::failErrno("socket", address.toString());
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in6 six{};
+    sockaddr_in four{};
+    four.sin_family = AF_INET;
+    four.sin_port = htons(address.port);
+    std::memcpy(&four.sin_addr, address.ip.bytes.data(), 4);
+    six.sin6_family = AF_INET6;
+    six.sin6_port = htons(address.port);
+    std::memcpy(&six.sin6_addr, address.ip.bytes.data(), 16);
+    const auto *where = v4 ? reinterpret_cast<const sockaddr *>(&four) : reinterpret_cast<const sockaddr *>(&six);
+    if (::bind(fd.get(), where, v4 ? sizeof four : sizeof six) != 0) return base::failErrno("bind", address.toString());
+    if (::listen(fd.get(), 512) != 0) return base::failErrno("listen", address.toString());
+    return fd;
+}
+
+MHD_Result collectHeader(void *target, MHD_ValueKind, const char *name, const char *value) {
+    std::string key(name);
+    std::ranges::transform(key, key.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    static_cast<HttpRequest *>(target)->headers.emplace_back(std::move(key), value != nullptr ? value : "");
+    return MHD_YES;
+}
+
+MHD_Result collectArgument(void *target, MHD_ValueKind, const char *name, const char *value) {
+    auto &query = *static_cast<std::string *>(target);
+    if (!query.empty()) query += '&';
+    query += name;
+    if (value != nullptr) query += std::string("=") + value;
+    return MHD_YES;
+}
+
+MHD_Result handle(void *self, MHD_Connection *connection, const char *url, const char *method, const char *version,
+                  const char *, std::size_t *uploadSize, void **state) {
+    // Called once with the headers, then again for every piece of a body (which nobody here reads), then to answer.
+    static char seenHeaders;
+    if (*state == nullptr) {
+        *state = &seenHeaders;
+        return MHD_YES;
+    }
+    if (*uploadSize != 0) {
+        *uploadSize = 0;
+        return MHD_YES;
+    }
+    HttpRequest request{method, url, {}, version, {}, {}};
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, collectHeader, &request);
+    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, collectArgument, &request.query);
+    if (const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS))
+        request.peer = fromSockaddr(info->client_addr);
+    const HttpAnswer answer = static_cast<HttpServer *>(self)->answer(request);
+    MHD_Response *response = MHD_create_response_from_buffer(
+        answer.body.size(), const_cast<char *>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
+    for (const auto &[name, value] : answer.headers) MHD_add_response_header(response, name.c_str(), value.c_str());
+    const MHD_Result result = MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+} // namespace
+
+base::Result<std::unique_ptr<HttpServer>> HttpServer::listen(const NetworkNamespace &where,
+                                                             const packet::SocketAddress &address,
+                                                             HttpHandler handler) {
+    std::unique_ptr<HttpServer> server(new HttpServer(std::move(handler)));
+    InNamespace inside(where);
+    auto socket = listeningSocket(address);
+    if (!socket) {
+        base::Error error = socket.error();
+        error.subject = where.name() + " " + error.subject;
+        return std::unexpected(error);
+    }
+    server->m_daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, nullptr, nullptr, handle, server.get(),
+                                        MHD_OPTION_LISTEN_SOCKET, socket->get(), MHD_OPTION_CONNECTION_TIMEOUT, 30u,
+                                        MHD_OPTION_END);
+    if (server->m_daemon == nullptr)
+        return base::fail(base::ErrorCode::io, "the HTTP server did not start", "listen", address.toString());
+    (void)socket->release(); // the daemon closes it
+    server->m_pollFd = MHD_get_daemon_info(server->m_daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    return server;
+}
+
+HttpServer::~HttpServer() {
+    if (m_daemon != nullptr) MHD_stop_daemon(m_daemon);
+}
+
+void HttpServer::serve() { MHD_run(m_daemon); }
+
+HttpAnswer echo(const HttpRequest &request) {
+    std::string host = request.peer.ip.toString();
+    for (const auto &[name, value] : request.headers)
+        if (name == "host") host = value.substr(0, value.find(':'));
+    std::string body = fmt::format("CLIENT VALUES:\n"
+                                   "client_address={}\n"
+                                   "command={}\n"
+                                   "real path={}{}{}\n"
+                                   "query={}\n"
+                                   "request_version={}\n"
+                                   "request_uri=http://{}:8080{}\n"
+                                   "\n"
+                                   "SERVER VALUES:\n"
+                                   "server_version=natlens echo\n"
+                                   "\n"
+                                   "HEADERS RECEIVED:\n",
+                                   request.peer.ip.toString(), request.method, request.path,
+                                   request.query.empty() ? "" : "?", request.query,
+                                   request.query.empty() ? "nil" : request.query,
+                                   request.version.starts_with("HTTP/") ? request.version.substr(5) : request.version,
+                                   host, request.path);
+    auto headers = request.headers;
+    std::ranges::sort(headers);
+    for (const auto &[name, value] : headers) body += fmt::format("{}={}\n", name, value);
+    body += "BODY:\n-no body in request-";
+    return {200, {{"Content-Type", "text/plain"}}, std::move(body)};
+}
+
+} // namespace natlens::lab

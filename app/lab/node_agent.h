@@ -1,0 +1,51 @@
+// The lab's kube-proxy: keeps one node's rules and health answers up to date with the cluster state.
+#pragma once
+
+#include "app/lab/http_server.h"
+#include "app/lab/topology.h"
+#include "proxycore/health/health.h"
+#include "proxycore/kernel/nftables.h"
+#include "proxycore/plan/proxy_plan.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace natlens::lab {
+
+/// One node. Answers on the addresses that kube-proxy uses: 127.0.0.1:10249 (/proxyMode, /healthz), 0.0.0.0:10256
+/// (/healthz, /livez) and every healthCheckNodePort. Lives on the lab's thread.
+class NodeAgent final {
+public:
+    /// Starts the servers. Rules come with the first sync().
+    [[nodiscard]] static base::Result<std::unique_ptr<NodeAgent>> start(LabHost &node, proxycore::HealthProfile profile,
+                                                                        const proxycore::ProxyConfig &config);
+
+    /// Writes what changed to the kernel, then opens and closes health check ports.
+    [[nodiscard]] base::Status sync(const proxycore::ClusterState &state);
+    /// Lets the kernel tell which rules the first packets of connections meet (a small table of its own, "natlens").
+    [[nodiscard]] base::Status installTrace();
+
+    /// Appends the servers that the owner must poll.
+    void addServers(std::vector<HttpServer *> &servers) const;
+
+private:
+    NodeAgent(LabHost &node, proxycore::HealthProfile profile, proxycore::ProxyConfig config);
+    [[nodiscard]] base::Status startServers();
+    [[nodiscard]] base::Status updateHealthCheckServers();
+    [[nodiscard]] HttpAnswer answerHealthCheck(const std::string &service) const;
+
+    LabHost &m_node;
+    proxycore::HealthProfile m_profile;
+    proxycore::ProxyConfig m_config;
+    proxycore::NftablesApplier m_applier;
+    std::shared_ptr<const proxycore::ProxyPlan> m_plan;
+    std::shared_ptr<const proxycore::Node> m_nodeObject;
+    base::Timestamp m_lastSync;
+    std::vector<std::unique_ptr<HttpServer>> m_servers;
+    struct HealthCheckServer { packet::Port port; std::unique_ptr<HttpServer> server; };
+    std::map<std::string, HealthCheckServer> m_healthChecks; ///< by "namespace/name"
+};
+
+} // namespace natlens::lab

@@ -1,0 +1,124 @@
+#include "app/lab/process.h"
+
+#include "app/lab/isolation.h"
+#include "app/lab/lab.h"
+#include "proxycore/model/kubernetes_json.h"
+
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <getopt.h>
+#include <unistd.h>
+
+namespace natlens::lab {
+namespace {
+
+using base::ErrorCode;
+
+struct Arguments {
+    std::string scenario, profile, datapath = "nftables", cluster, proxyConfig;
+    int streamFd = -1, controlFd = -1;
+    bool list = false;
+};
+
+base::Result<int> descriptor(const char *name, const char *text) {
+    int value = -1;
+    const std::string_view view(text);
+    const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
+    if (error != std::errc{} || end != view.data() + view.size() || value < 0)
+        return base::fail(ErrorCode::invalidInput, "must be a descriptor number", name, text);
+    return value;
+}
+
+base::Result<Arguments> parse(int argc, char **argv) {
+    enum { scenario = 1, streamFd, controlFd, profile, datapath, cluster, proxyConfig, seed, list };
+    static const option kOptions[] = {
+        {"scenario", required_argument, nullptr, scenario},   {"stream-fd", required_argument, nullptr, streamFd},
+        {"control-fd", required_argument, nullptr, controlFd}, {"profile", required_argument, nullptr, profile},
+        {"datapath", required_argument, nullptr, datapath},   {"cluster", required_argument, nullptr, cluster},
+        {"proxy-config", required_argument, nullptr, proxyConfig}, {"seed", required_argument, nullptr, seed},
+        {"list", no_argument, nullptr, list},                 {nullptr, 0, nullptr, 0}};
+    Arguments arguments;
+    optind = 2; // after the program and "lab-process"
+    for (int option = 0; (option = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
+        switch (option) {
+        case scenario: arguments.scenario = optarg; break;
+        case profile: arguments.profile = optarg; break;
+        case datapath: arguments.datapath = optarg; break;
+        case cluster: arguments.cluster = optarg; break;
+        case proxyConfig: arguments.proxyConfig = optarg; break;
+        case seed: break; // nothing in a lab of kernel datapaths is drawn by the lab itself
+        case list: arguments.list = true; break;
+        case streamFd:
+        case controlFd: {
+            auto fd = descriptor(option == streamFd ? "--stream-fd" : "--control-fd", optarg);
+            if (!fd) return std::unexpected(fd.error());
+            (option == streamFd ? arguments.streamFd : arguments.controlFd) = *fd;
+            break;
+        }
+        default: return base::fail(ErrorCode::invalidInput, "unknown option", "lab-process");
+        }
+    }
+    return arguments;
+}
+
+base::Result<Scenario> prepare(const Arguments &arguments) {
+    auto scenario = loadScenario(arguments.scenario);
+    if (!scenario) return scenario;
+    if (!arguments.profile.empty()) scenario->profile = arguments.profile;
+    if (scenario->profile != "picture" && scenario->profile != "document" && scenario->profile != "today")
+        return base::fail(ErrorCode::invalidInput, "must be picture, document or today", "--profile", scenario->profile);
+    if (arguments.datapath != "nftables")
+        return base::fail(ErrorCode::invalidInput, "this version has the datapath nftables only", "--datapath",
+                          arguments.datapath);
+    if (!arguments.cluster.empty()) {
+        auto text = readTextFile(arguments.cluster);
+        if (!text) return std::unexpected(text.error());
+        auto state = proxycore::readClusterState(*text, arguments.cluster);
+        if (!state) return std::unexpected(state.error());
+        scenario->cluster = std::move(*state);
+    }
+    if (!arguments.proxyConfig.empty()) {
+        auto text = readTextFile(arguments.proxyConfig);
+        if (!text) return std::unexpected(text.error());
+        auto config = proxycore::readProxyConfig(*text, arguments.proxyConfig);
+        if (!config) return std::unexpected(config.error());
+        scenario->proxyConfig = std::move(*config);
+    }
+    scenario->proxyConfig.mode = proxycore::Mode::nftables;
+    return scenario;
+}
+
+} // namespace
+
+int processMain(int argc, char **argv) {
+    auto arguments = parse(argc, argv);
+    if (arguments && arguments->list) {
+        std::fputs(scenarioListJson().c_str(), stdout);
+        return 0;
+    }
+    if (!arguments || arguments->streamFd < 0 || arguments->controlFd < 0) {
+        std::fprintf(stderr, "natlens lab-process: %s\n",
+                     arguments ? "needs --scenario, --stream-fd and --control-fd" : arguments.error().sentence().c_str());
+        return 2;
+    }
+    // Ctrl-C reaches the whole process group; the front end decides when the lab ends.
+    for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
+    base::UniqueFd stream(arguments->streamFd), control(arguments->controlFd);
+    auto scenario = prepare(*arguments);
+    auto entry = EntryServer::open();
+    if (!scenario || !entry) {
+        const base::Error error = scenario ? entry.error() : scenario.error();
+        Control(std::move(control)).error(error, true);
+        return base::exitStatus(error);
+    }
+    const int controlNumber = control.get();
+    const auto result = runIsolated([&] {
+        return Lab(std::move(*scenario), std::move(stream), std::move(control), std::move(*entry)).run();
+    });
+    if (result) return *result;
+    Control(base::UniqueFd(::dup(controlNumber))).error(result.error(), true);
+    return base::exitStatus(result.error());
+}
+
+} // namespace natlens::lab

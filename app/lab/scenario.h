@@ -1,0 +1,69 @@
+// Scenarios: what to build, what to do, what to expect. JSON files; the document's five are built in.
+#pragma once
+
+#include "capture/base/result.h"
+#include "proxycore/model/cluster_state.h"
+#include "proxycore/model/proxy_config.h"
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace natlens::lab {
+
+using std::chrono::milliseconds;
+
+/// One thing that a scenario does.
+struct Step {
+    enum class Kind { request, annotate, setPolicy, waitRotation, movePod, scale, pause };
+    Kind kind = Kind::pause;
+    std::string like{};                 ///< the document's command, shown to people
+    std::string from{};                 ///< request: host
+    std::vector<std::string> urls{};    ///< request: one after the other, or all at once
+    bool together = false;
+    milliseconds connectTimeout{2000};
+    std::string service{}, key{}, value{}; ///< annotate, setPolicy
+    std::vector<std::string> nodes{};   ///< waitRotation: exactly these
+    std::string pod{}, node{};          ///< movePod
+    unsigned replicas = 1;              ///< scale
+    milliseconds duration{0};           ///< pause
+};
+
+/// How the load balancer checks and decides (KUBE-PROXY: load-balancer models; mode "vip").
+struct LoadBalancerSpec {
+    std::string name = "lb";
+    packet::IpAddress address;
+    milliseconds interval{150}, timeout{100};
+    unsigned healthyAfter = 1, unhealthyAfter = 3;
+};
+
+struct OutsideHost {
+    std::string name;
+    packet::IpAddress address;
+};
+
+struct Scenario {
+    std::string name, title, summary;
+    std::string profile = "picture";    ///< "picture", "document" or "today"
+    std::vector<OutsideHost> outside;
+    std::optional<LoadBalancerSpec> loadBalancer;
+    proxycore::ClusterState cluster;
+    proxycore::ProxyConfig proxyConfig;
+    std::vector<Step> steps;
+    std::string expectJson = "[]";      ///< passed on to the front end as it is
+};
+
+struct BuiltInScenario { std::string_view name, json; };
+/// In the order of the document.
+[[nodiscard]] std::vector<BuiltInScenario> builtInScenarios();
+
+/// Reads a scenario from JSON. Errors name the file and line, or the JSON pointer.
+[[nodiscard]] base::Result<Scenario> readScenario(std::string_view json, const std::string &fileName);
+/// A built-in scenario by name, or a file (anything with a '/' in it or ending in ".json").
+[[nodiscard]] base::Result<Scenario> loadScenario(const std::string &nameOrFile);
+/// The content of a file, for --cluster and --proxy-config.
+[[nodiscard]] base::Result<std::string> readTextFile(const std::string &path);
+
+} // namespace natlens::lab

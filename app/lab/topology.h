@@ -1,0 +1,72 @@
+// The hosts of the lab and the wires between them.
+#pragma once
+
+#include "app/lab/links.h"
+#include "app/lab/namespaces.h"
+
+#include <list>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace natlens::lab {
+
+enum class HostKind { outside, loadBalancer, node, pod };
+
+/// One host: a network namespace with `eth0`, and for nodes a bridge `cbr0` with a port for each pod.
+struct LabHost {
+    std::string name;
+    HostKind kind;
+    packet::IpAddress address;          ///< of eth0
+    NetworkNamespace nameSpace;
+    Links links;                        ///< rtnetlink inside this host
+    packet::IpPrefix podRange{};        ///< nodes: the pods' CIDR; its first address is the bridge's
+    std::string nodeName{};             ///< pods: where it runs
+    std::vector<std::string> interfaces{}; ///< what may be captured, in order: "eth0", "cbr0", "veth136"
+};
+
+/// What the topology is built from; the rest follows.
+struct HostSpec {
+    std::string name;
+    HostKind kind;
+    packet::IpAddress address;
+    packet::IpPrefix podRange{};
+    std::string nodeName{};
+};
+
+/// One Ethernet segment ("fabric", in the lab's first namespace) with every outside host, the load balancer and every
+/// node on it; pods behind their node's bridge. There is no router in between, so that a TTL counts exactly the hosts of
+/// the document's pictures. Lives on the lab's thread.
+class Topology final {
+public:
+    /// Builds the segment and all hosts. Nodes come before pods in the order of `hosts`, wherever they stand.
+    [[nodiscard]] static base::Result<Topology> build(const std::vector<HostSpec> &hosts);
+
+    [[nodiscard]] LabHost *find(const std::string &name);
+    [[nodiscard]] std::list<LabHost> &hosts() { return m_hosts; }
+    /// "10.180.1.1": the address of the node's bridge, which its pods use as gateway.
+    [[nodiscard]] static packet::IpAddress bridgeAddress(const packet::IpPrefix &podRange);
+
+    [[nodiscard]] base::Result<LabHost *> addPod(const HostSpec &pod);
+    /// Deletes the pod and its port on the node. Sockets still open in its namespace keep that alive, without a wire.
+    [[nodiscard]] base::Status removePod(const std::string &name);
+    /// Name of the node's port towards this pod.
+    [[nodiscard]] static std::string portName(const packet::IpAddress &pod);
+
+    /// Sends packets for `vip` to the load balancer, from every host on the segment outside the cluster.
+    [[nodiscard]] base::Status routeVip(const packet::IpAddress &vip, const packet::IpAddress &loadBalancer);
+
+private:
+    Topology(NetworkNamespace fabric, Links links) : m_fabric(std::move(fabric)), m_fabricLinks(std::move(links)) {}
+    [[nodiscard]] base::Status buildFabric();
+    [[nodiscard]] base::Result<LabHost *> addHost(const HostSpec &spec);
+    [[nodiscard]] base::Status attachToFabric(LabHost &host);
+    [[nodiscard]] base::Status buildBridge(LabHost &node);
+    [[nodiscard]] base::Status routePods();
+
+    NetworkNamespace m_fabric;
+    Links m_fabricLinks;
+    std::list<LabHost> m_hosts; ///< a list: others hold pointers to hosts
+};
+
+} // namespace natlens::lab

@@ -1,0 +1,118 @@
+// The lab's Kubernetes: what changes when somebody annotates, flips, moves or scales.
+#include "app/lab/cluster.h"
+#include "app/lab/scenario.h"
+
+#include <QtTest>
+#include <nlohmann/json.hpp>
+
+using namespace natlens;
+using namespace natlens::lab;
+
+namespace {
+
+LabCluster cluster(const char *scenario) { return LabCluster(loadScenario(scenario)->cluster); }
+
+/// Applies the watch events of a change to a copy of an older state: a watcher must arrive where the lab is.
+bool watcherAgrees(const LabCluster &after, const std::vector<std::string> &events) {
+    std::map<std::string, nlohmann::json> slices;
+    for (const auto &text : events) {
+        const auto event = nlohmann::json::parse(text);
+        if (event["object"]["kind"] == "EndpointSlice") slices[event["object"]["metadata"]["name"]] = event["object"];
+    }
+    for (const auto &[name, slice] : after.state().endpointSlices) {
+        const auto found = slices.find(name.name);
+        if (found == slices.end()) continue;
+        if (found->second["endpoints"].size() != slice->endpoints.size()) return false;
+    }
+    return true;
+}
+
+} // namespace
+
+class TestCluster : public QObject {
+    Q_OBJECT
+private slots:
+    void slicesAreMadeForSelectors() {
+        const auto lab = cluster("nodeport");
+        QCOMPARE(lab.state().endpointSlices.size(), std::size_t(1));
+        const auto &slice = *lab.state().endpointSlices.begin()->second;
+        QCOMPARE(slice.endpoints.size(), std::size_t(1));
+        QCOMPARE(QString::fromStdString(slice.endpoints[0].addresses[0].toString()), QString("10.180.1.136"));
+        QCOMPARE(slice.endpoints[0].nodeName, std::string("node1"));
+        QCOMPARE(*slice.ports[0].port, packet::Port(8080));
+        // Every object is told of at the start: 3 nodes, 1 pod, 1 service, 1 slice.
+        QCOMPARE(lab.initialEvents().size(), std::size_t(6));
+    }
+
+    void annotationMakesThePolicyLocalAndGivesAHealthCheckPort() {
+        auto lab = cluster("loadbalancer");
+        const auto change = lab.annotate("default/loadbalancer", "service.beta.kubernetes.io/external-traffic", "OnlyLocal");
+        QVERIFY(change);
+        const auto service = lab.state().service("default", "loadbalancer");
+        QCOMPARE(service->externalTrafficPolicy, proxycore::TrafficPolicy::local);
+        QCOMPARE(service->healthCheckNodePort, packet::Port(32122));
+        QVERIFY(change->events.size() >= 1);
+        QVERIFY(change->events[0].find("OnlyLocal") != std::string::npos);
+
+        // and back, through the API's field name
+        QVERIFY(lab.setPolicy("default/loadbalancer", "Cluster"));
+        QCOMPARE(lab.state().service("default", "loadbalancer")->externalTrafficPolicy, proxycore::TrafficPolicy::cluster);
+        QCOMPARE(lab.state().service("default", "loadbalancer")->healthCheckNodePort, packet::Port(0));
+    }
+
+    void aMovedPodIsANewPod() {
+        auto lab = cluster("nodeport");
+        const auto change = lab.movePod("default/source-ip-app", "node3");
+        QVERIFY(change);
+        QCOMPARE(change->podsRemoved.size(), std::size_t(1));
+        QCOMPARE(change->podsAdded.size(), std::size_t(1));
+        QCOMPARE(change->podsAdded[0].name.name, std::string("source-ip-app-2"));
+        QCOMPARE(QString::fromStdString(change->podsAdded[0].ips[0].toString()), QString("10.180.3.136"));
+        QVERIFY(watcherAgrees(lab, change->events));
+        QCOMPARE(lab.state().endpointSlices.begin()->second->endpoints[0].nodeName, std::string("node3"));
+        // to where it already is: nothing happens
+        const auto again = lab.movePod("source-ip-app-2", "node3");
+        QVERIFY(again && again->events.empty() && again->podsAdded.empty());
+    }
+
+    void scalingSpreadsAndShrinks() {
+        auto lab = cluster("nodeport");
+        const auto up = lab.scale(4);
+        QVERIFY(up);
+        QCOMPARE(up->podsAdded.size(), std::size_t(3));
+        std::map<std::string, int> perNode;
+        for (const auto &[name, pod] : lab.state().pods) ++perNode[pod->nodeName];
+        QCOMPARE(perNode["node1"] + perNode["node2"] + perNode["node3"], 4);
+        QVERIFY(perNode["node2"] >= 1 && perNode["node3"] >= 1);
+        QVERIFY(watcherAgrees(lab, up->events));
+
+        QVERIFY(lab.scale(0));
+        QCOMPARE(lab.state().pods.size(), std::size_t(0));
+        QCOMPARE(lab.state().endpointSlices.begin()->second->endpoints.size(), std::size_t(0));
+        const auto one = lab.scale(1); // from nothing: the template is remembered
+        QVERIFY(one);
+        QCOMPARE(one->podsAdded[0].nodeName, std::string("node1"));
+    }
+
+    void nonsenseIsRefused() {
+        auto lab = cluster("nodeport");
+        QVERIFY(!lab.annotate("default/none", "x", "y"));
+        QVERIFY(!lab.annotate("default/nodeport", "service.beta.kubernetes.io/external-traffic", "Sometimes"));
+        QVERIFY(!lab.setPolicy("default/nodeport", "local"));
+        QVERIFY(!lab.movePod("default/none", "node1"));
+        QVERIFY(!lab.movePod("default/source-ip-app", "node9"));
+        QVERIFY(!lab.scale(7));
+    }
+
+    void clientsServeNothing() {
+        const auto lab = cluster("clusterip");
+        for (const auto &[name, pod] : lab.state().pods) {
+            const auto ports = lab.serverPorts(*pod);
+            if (name.name == "busybox") QVERIFY(ports.empty());
+            else QCOMPARE(ports, std::vector<packet::Port>{8080});
+        }
+    }
+};
+
+QTEST_GUILESS_MAIN(TestCluster)
+#include "tst_cluster.moc"
