@@ -1,0 +1,61 @@
+// The nftables datapath: a plan as a rule set, and the object that keeps a kernel in step with plans.
+#pragma once
+
+#include "capture/base/result.h"
+#include "proxycore/plan/proxy_plan.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace natlens::proxycore {
+
+/// The whole rule set in kube-proxy's layout (table kube-proxy, family ip or ip6). The text loads with `nft -f` and
+/// replaces the table; the JSON is one libnftables document that does the same. libnftables 1.0.6 ignores comments on
+/// tables, chains and sets in JSON, so the text is the faithful form.
+[[nodiscard]] std::string toNftText(const ProxyPlan &plan);
+[[nodiscard]] std::string toNftJson(const ProxyPlan &plan);
+
+/// Keeps the tables `kube-proxy` (ip and ip6) of one network namespace equal to the plans applied last.
+/// Belongs to the network namespace of the thread that constructs it: enter the namespace, construct, leave; every later
+/// call works there from any thread. Not to be used from two threads at once. Needs CAP_NET_ADMIN in that namespace.
+class NftablesApplier final {
+public:
+    /// How transactions are written. Text is faster and keeps every comment (see toNftText).
+    enum class Encoding { text, json };
+
+    explicit NftablesApplier(Encoding encoding = Encoding::text);
+    ~NftablesApplier();
+    NftablesApplier(NftablesApplier &&) noexcept;
+    NftablesApplier &operator=(NftablesApplier &&) noexcept;
+
+    /// The first plan of a family replaces the table; later ones change only what differs from the plan before, in one
+    /// atomic transaction. When that fails (someone else changed the table) the table is replaced. On failure the
+    /// kernel's rules are as they were, and the next apply() is full.
+    [[nodiscard]] base::Status apply(const ProxyPlan &plan);
+
+    /// A table `natlens` (inet) that marks the first packet of every connection for tracing (meta nftrace), at
+    /// priority -190: right after connection tracking, before every rule of kube-proxy.
+    [[nodiscard]] base::Status installTrace();
+
+    /// Removes the tables kube-proxy and natlens; not an error when they do not exist.
+    [[nodiscard]] base::Status removeAll();
+
+    /// What the kernel has: the listing of the whole rule set of the namespace, as text or libnftables JSON.
+    [[nodiscard]] base::Result<std::string> listRuleset(Encoding encoding = Encoding::text);
+
+    struct Statistics {
+        std::uint64_t full = 0;        ///< applied as a full replacement
+        std::uint64_t incremental = 0; ///< applied as a change
+        std::uint64_t unchanged = 0;   ///< nothing to do
+        std::uint64_t failed = 0;      ///< transactions that the kernel refused
+    };
+    [[nodiscard]] const Statistics &statistics() const;
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+} // namespace natlens::proxycore
