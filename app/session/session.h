@@ -19,7 +19,8 @@ struct FileSource { std::vector<std::filesystem::path> files; };  ///< recording
 
 struct Options {
     std::string record;            ///< write the stream to this pcapng file too; "" no
-    std::string clusterFile;       ///< Kubernetes List to use (lab: instead of the scenario's; replay: as cluster state)
+    std::string clusterFile;       ///< Kubernetes List to use (lab: instead of the scenario's; replay: instead of the recorded)
+    std::string proxyConfigFile;   ///< lab: KubeProxyConfiguration in JSON; "" the scenario's own
     std::string filter;            ///< pcap filter; "" everything
     std::string profile;           ///< lab: "picture", "document", "today"; "" the scenario's own
     std::string datapath;          ///< lab: "nftables"; "" the default
@@ -27,6 +28,8 @@ struct Options {
     bool interactive = false;      ///< lab: play the scenario's steps, then stay until told to stop
     bool playSteps = true;         ///< lab: false builds only
     bool replayAtCaptureSpeed = false; ///< files: pace packets as they were captured (GUI)
+    bool keepStream = true;        ///< lab, standard input: keep the raw stream on disk, so that saveRecording() works
+    std::filesystem::path program; ///< the `natlens` program to start the lab with; "" finds it (see lab_process.h)
 };
 
 /// One line of what the scenario expected and what was observed ("ends by comparing").
@@ -111,6 +114,7 @@ private:
 
 /// A scenario of the lab.
 struct ScenarioInfo { std::string name, summary; };
+/// What `natlens lab-process --list` says; empty if that program cannot be run.
 [[nodiscard]] std::vector<ScenarioInfo> scenarios();
 
 } // namespace natlens::session

@@ -1,0 +1,186 @@
+#include "app/session/file_merge.h"
+
+#include "capture/file/reader.h"
+
+#include <cerrno>
+#include <deque>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace natlens::session {
+namespace {
+
+constexpr std::size_t kPortion = 256u << 10; // fits the second-level cache with room for what is decoded from it
+
+/// "node2-eth0.pcap" is "node2/eth0": names that tools can write without making folders.
+std::string pointName(const std::string &fileName) {
+    std::string stem = std::filesystem::path(fileName).stem().string();
+    if (fileName == "-") stem = "stdin";
+    const auto dash = stem.rfind('-');
+    if (dash != std::string::npos && dash != 0 && dash + 1 != stem.size()) stem[dash] = '/';
+    return stem;
+}
+
+base::Error named(base::Error error, const std::string &name) {
+    error.subject = error.subject.empty() ? name : name + ", " + error.subject;
+    return error;
+}
+
+base::Result<std::size_t> readSome(const InputFile &input, std::span<std::byte> buffer) {
+    ssize_t got;
+    while ((got = ::read(input.fd.get(), buffer.data(), buffer.size())) < 0 && errno == EINTR) {}
+    if (got < 0) return base::failErrno("read", input.name);
+    return static_cast<std::size_t>(got);
+}
+
+/// What one file has delivered and the merge has not yet passed on. Ids are translated to the source's on the way in.
+class Queue final : public file::StreamSink {
+public:
+    Queue(file::StreamSink &sink, std::uint32_t &nextPoint) : m_sink(sink), m_nextPoint(nextPoint) {}
+
+    void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
+        if (m_ids.size() <= id.value) m_ids.resize(id.value + 1);
+        m_ids[id.value] = base::CapturePointId{m_nextPoint++};
+        m_sink.onCapturePoint(m_ids[id.value], point); // at once: before every packet of it, whatever its time
+    }
+    void onPacket(const file::PacketView &packet) override {
+        Item item{packet, {}, m_bytes.size(), packet.data.size(), packet.comment.size(), false};
+        item.packet.point = m_ids.at(packet.point.value);
+        m_bytes.insert(m_bytes.end(), packet.data.begin(), packet.data.end());
+        const auto comment = std::as_bytes(std::span(packet.comment));
+        m_bytes.insert(m_bytes.end(), comment.begin(), comment.end());
+        m_items.push_back(item);
+    }
+    void onStatistics(const file::PointStatistics &statistics) override {
+        Item item{{}, statistics, 0, 0, 0, true};
+        item.statistics.point = m_ids.at(statistics.point.value);
+        m_items.push_back(item);
+    }
+
+    [[nodiscard]] bool empty() const { return m_next == m_items.size(); }
+    [[nodiscard]] base::Timestamp time() const {
+        const Item &item = m_items[m_next];
+        return item.isStatistics ? item.statistics.time : item.packet.time;
+    }
+    void passOn(std::uint64_t &nextPacket) {
+        Item &item = m_items[m_next++];
+        if (item.isStatistics) {
+            m_sink.onStatistics(item.statistics);
+        } else {
+            item.packet.number = base::PacketNumber{nextPacket++};
+            item.packet.data = std::span<const std::byte>(m_bytes).subspan(item.offset, item.length);
+            item.packet.comment = {reinterpret_cast<const char *>(m_bytes.data() + item.offset + item.length),
+                                   item.commentLength};
+            m_sink.onPacket(item.packet);
+        }
+        if (!empty()) return;
+        m_items.clear();
+        m_bytes.clear();
+        m_next = 0;
+    }
+
+private:
+    struct Item {
+        file::PacketView packet;           ///< its data and comment lie in m_bytes
+        file::PointStatistics statistics;
+        std::size_t offset, length, commentLength;
+        bool isStatistics;
+    };
+    file::StreamSink &m_sink;
+    std::uint32_t &m_nextPoint;
+    std::vector<base::CapturePointId> m_ids;
+    std::vector<Item> m_items;
+    std::vector<std::byte> m_bytes;
+    std::size_t m_next = 0;
+};
+
+/// Reads one file portion by portion into a sink.
+class Pull final {
+public:
+    Pull(InputFile &input, file::StreamSink &sink) : m_input(input), m_reader(sink, {pointName(input.name), 0, 1}) {}
+
+    [[nodiscard]] bool done() const { return m_done; }
+    [[nodiscard]] const base::Status &status() const { return m_status; }
+    /// Bytes read, 0 at the end.
+    std::size_t portion(std::vector<std::byte> &buffer, const MergeHooks &hooks) {
+        const auto got = readSome(m_input, buffer);
+        if (!got || *got == 0) {
+            m_done = true;
+            keep(got ? base::Status{} : base::Status(std::unexpected(got.error())));
+            keep(m_reader.finish());
+            return 0;
+        }
+        const auto bytes = std::span<const std::byte>(buffer).first(*got);
+        if (hooks.raw) hooks.raw(bytes);
+        if (auto fed = m_reader.feed(bytes); !fed) {
+            m_done = true;
+            keep(std::move(fed));
+        }
+        return *got;
+    }
+
+private:
+    void keep(base::Status status) {
+        if (m_status && !status) m_status = std::unexpected(named(std::move(status).error(), m_input.name));
+    }
+    InputFile &m_input;
+    file::Reader m_reader;
+    base::Status m_status;
+    bool m_done = false;
+};
+
+} // namespace
+
+base::Result<InputFile> InputFile::open(const std::filesystem::path &path) {
+    InputFile input{path.string(), {}, 0};
+    input.fd.reset(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat status {};
+    if (!input.fd || ::fstat(input.fd.get(), &status) != 0) {
+        auto failure = base::failErrno("read", input.name);
+        failure.error().code = base::ErrorCode::invalidInput; // also without permission: another file may do
+        return failure;
+    }
+    if (S_ISDIR(status.st_mode))
+        return base::fail(base::ErrorCode::invalidInput, "this is a folder; name its capture files", "read", input.name);
+    if (S_ISREG(status.st_mode)) input.size = static_cast<std::uint64_t>(status.st_size);
+    ::posix_fadvise(input.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+    return input;
+}
+
+base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, const MergeHooks &hooks) {
+    std::vector<std::byte> buffer(kPortion);
+    std::uint64_t bytes = 0;
+    if (inputs.size() == 1) {
+        Pull pull(inputs.front(), sink);
+        while (!pull.done()) {
+            bytes += pull.portion(buffer, hooks);
+            if (!hooks.goOn(bytes)) return {};
+        }
+        return pull.status();
+    }
+
+    std::uint32_t nextPoint = 0;
+    std::uint64_t nextPacket = 1;
+    std::deque<Queue> queues; // a deque: neither class can be moved
+    std::deque<Pull> pulls;
+    for (InputFile &input : inputs) pulls.emplace_back(input, queues.emplace_back(sink, nextPoint));
+    for (;;) {
+        std::size_t earliest = inputs.size();
+        for (std::size_t i = 0; i < inputs.size(); ++i) {
+            while (queues[i].empty() && !pulls[i].done()) {
+                bytes += pulls[i].portion(buffer, hooks);
+                if (!hooks.goOn(bytes)) return {};
+            }
+            if (queues[i].empty()) continue;
+            if (earliest == inputs.size() || queues[i].time() < queues[earliest].time()) earliest = i;
+        }
+        if (earliest == inputs.size()) break;
+        queues[earliest].passOn(nextPacket);
+    }
+    for (const Pull &pull : pulls)
+        if (!pull.status()) return pull.status();
+    return {};
+}
+
+} // namespace natlens::session

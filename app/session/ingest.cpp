@@ -1,0 +1,89 @@
+#include "app/session/ingest.h"
+
+#include "app/session/evidence.h"
+#include "capture/live/filter.h"
+
+namespace natlens::session {
+
+struct Ingest::Point {
+    Kind kind = Kind::packets;
+    std::string host;
+    netlink::InterfaceNames interfaces;   ///< for rule traces
+    bool filtered = false;
+    /// Of a filtered point; nothing where the expression cannot apply to the link type: then no packet matches it.
+    std::optional<live::OfflineFilter> filter;
+};
+
+namespace {
+
+tracer::Crossing crossing(file::PacketDirection direction) {
+    switch (direction) {
+    case file::PacketDirection::inbound: return tracer::Crossing::inbound;
+    case file::PacketDirection::outbound: return tracer::Crossing::outbound;
+    case file::PacketDirection::unknown: break;
+    }
+    return tracer::Crossing::unknown;
+}
+
+} // namespace
+
+Ingest::Ingest(tracer::Tracer &tracer, Options options) : m_tracer(tracer), m_options(std::move(options)) {}
+Ingest::~Ingest() = default;
+
+void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) {
+    auto added = std::make_unique<Point>();
+    const auto slash = point.name.find('/');
+    added->host = point.name.substr(0, slash);
+    const std::string_view interface = slash == std::string::npos ? std::string_view() : std::string_view(point.name).substr(slash + 1);
+    if (point.linkType == packet::LinkType::netlink) {
+        added->kind = interface == "nftrace" ? Kind::ruleTrace : Kind::conntrack;
+        added->interfaces = netlink::parseInterfaceNames(point.description);
+    } else if (point.linkType == packet::LinkType::user0) {
+        added->kind = Kind::clusterState;
+    } else if (!m_options.filter.empty()) {
+        added->filtered = true;
+        if (auto filter = live::compileFilter(m_options.filter, point.linkType)) added->filter.emplace(std::move(*filter));
+    }
+    if (m_points.size() <= id.value) m_points.resize(id.value + 1);
+    m_points[id.value] = std::move(added);
+    m_tracer.addCapturePoint(id, point.name, point.linkType);
+}
+
+void Ingest::onPacket(const file::PacketView &packet) {
+    if (packet.point.value >= m_points.size() || !m_points[packet.point.value]) return;
+    const Point &point = *m_points[packet.point.value];
+    switch (point.kind) {
+    case Kind::packets:
+        if (point.filtered && (!point.filter || !point.filter->matches(packet.data, packet.originalLength))) return;
+        m_tracer.addPacket(packet.point, packet.time, packet.number, crossing(packet.direction), packet.originalLength,
+                           packet.data);
+        break;
+    case Kind::conntrack:
+        if (const auto event = translationEvent(packet, point.host)) m_tracer.addTranslation(*event);
+        else ++m_unreadable;
+        break;
+    case Kind::ruleTrace:
+        if (const auto event = ruleTraceEvent(packet, point.host, point.interfaces)) m_tracer.addRuleTrace(*event);
+        else ++m_unreadable;
+        break;
+    case Kind::clusterState:
+        if (m_options.ownClusterState) return;
+        m_tracer.addClusterState(packet.time, {reinterpret_cast<const char *>(packet.data.data()), packet.data.size()});
+        break;
+    }
+}
+
+void Ingest::onStatistics(const file::PointStatistics &statistics) {
+    m_tracer.addDrops(statistics.point, statistics.time, statistics.dropped);
+}
+
+base::Status checkFilter(const std::string &expression) {
+    if (expression.empty()) return {};
+    // What fits neither Ethernet nor bare IP fits nothing that natlens captures.
+    auto compiled = live::compileFilter(expression, packet::LinkType::ethernet);
+    if (compiled || live::compileFilter(expression, packet::LinkType::rawIp)) return {};
+    base::Error error = std::move(compiled).error();
+    return base::fail(base::ErrorCode::invalidInput, error.message, "--filter", expression);
+}
+
+} // namespace natlens::session

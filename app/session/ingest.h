@@ -1,0 +1,45 @@
+// From a capture stream to the tracer: packets, evidence, cluster state and drop counters, each to its own entrance.
+#pragma once
+
+#include "capture/base/result.h"
+#include "capture/file/capture_stream.h"
+#include "tracer/tracer.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace natlens::session {
+
+/// Sorts a stream into a tracer. Lives on the reader's thread.
+class Ingest final : public file::StreamSink {
+public:
+    struct Options {
+        std::string filter;          ///< pcap filter for packets; evidence always passes
+        bool ownClusterState = false;///< a person gave the cluster state: what the stream says of it is not used
+    };
+
+    /// The filter must be one that checkFilter() accepted.
+    Ingest(tracer::Tracer &tracer, Options options);
+    ~Ingest() override;
+
+    void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override;
+    void onPacket(const file::PacketView &packet) override;
+    void onStatistics(const file::PointStatistics &statistics) override;
+
+    /// Evidence messages that could not be read since the beginning.
+    [[nodiscard]] std::uint64_t unreadableEvidence() const { return m_unreadable; }
+
+private:
+    enum class Kind : std::uint8_t { packets, conntrack, ruleTrace, clusterState };
+    struct Point;
+    tracer::Tracer &m_tracer;
+    Options m_options;
+    std::vector<std::unique_ptr<Point>> m_points; ///< by id; null where none was announced
+    std::uint64_t m_unreadable = 0;
+};
+
+/// Whether this is a filter expression (pcap-filter(7)); "" is one. The error quotes libpcap's reason.
+[[nodiscard]] base::Status checkFilter(const std::string &expression);
+
+} // namespace natlens::session
