@@ -173,8 +173,10 @@ base::Status rewrite(LinkType linkType, std::span<std::byte> packet, const Trans
 
 base::Status rewriteQuoted(LinkType linkType, std::span<std::byte> packet, const Translation &translation) {
     const DecodedPacket decoded = decode(linkType, packet);
-    auto layout =
-        decoded.hasQuoted ? locate(packet, decoded.payloadOffset, decoded.quoted.src.ip.isV6()) : std::nullopt;
+    // Only what the outer packet contains is covered by its checksum; padding of the frame is not.
+    const std::size_t end = std::min(packet.size(), std::size_t{decoded.networkOffset} + decoded.networkLength);
+    auto layout = decoded.hasQuoted ? locate(packet.first(end), decoded.payloadOffset, decoded.quoted.src.ip.isV6())
+                                    : std::nullopt;
     if (!layout)
         return base::fail(ErrorCode::invalidInput, "the packet is no ICMP error that quotes another", "rewrite packet");
     layout->enclosing = decoded.transportOffset + 2;
