@@ -66,18 +66,25 @@ void centreRow(Plan &plan, const std::vector<std::size_t> &row, double middle) {
     }
 }
 
-void placeStubs(Plan &plan) {
+void placeStubs(Plan &plan, double balancers) {
     for (auto &host : plan.hosts) {
-        std::ranges::stable_sort(host.stubs, {}, [&](std::size_t pair) { return plan.hosts[plan.pairs[pair].upper].centre; });
+        std::ranges::stable_sort(host.groups, {}, [&](const StubGroup &group) { return plan.hosts[plan.pairs[group.any()].upper].centre; });
         double width = -20;
-        for (const auto stub : host.stubs) width += plan.pairs[stub].width() + 20;
+        for (const auto &group : host.groups) width += group.width() + 20;
         double x = host.centre - width / 2;
-        for (const auto stub : host.stubs) {
-            auto &pair = plan.pairs[stub];
-            const double middle = x + pair.width() / 2;
-            pair.requestX = pair.pair->reply ? middle - kParallel / 2 : middle;
-            pair.replyX = pair.pair->request ? middle + kParallel / 2 : middle;
-            x += pair.width() + 20;
+        for (const auto &group : host.groups) {
+            const double middle = x + group.width() / 2;
+            const bool both = group.request != StubGroup::kNone && group.reply != StubGroup::kNone;
+            // A reply that goes round the load balancers keeps to their outer side.
+            const bool replyAtLeft = both && group.request != group.reply && host.centre <= balancers;
+            const double half = !both ? 0 : replyAtLeft ? -kParallel / 2 : kParallel / 2;
+            for (const auto stub : {group.request, group.reply}) {
+                if (stub == StubGroup::kNone) continue;
+                plan.pairs[stub].requestX = middle - half;
+                plan.pairs[stub].replyX = middle + half;
+                plan.pairs[stub].replyAtLeft = replyAtLeft;
+            }
+            x += group.width() + 20;
         }
     }
 }
@@ -96,17 +103,18 @@ void placeBypasses(Plan &plan) {
         if (pair.course == Course::down && plan.hosts[pair.upper].host->tier == Tier::client &&
             plan.hosts[pair.lower].host->tier > Tier::balancer)
             around.push_back(&pair);
-    std::ranges::stable_sort(around, {}, [&](const PairPlan *pair) { return pair->requestX; });
+    const auto stub = [](const PairPlan *pair) { return pair->pair->request ? pair->requestX : pair->replyX; };
+    std::ranges::stable_sort(around, {}, stub);
     double nextRight = right + 26;
     for (auto *pair : around) {
         pair->bypass = true;
-        if (pair->requestX <= middle) continue;
+        if (stub(pair) <= middle) continue;
         pair->bypassX = nextRight;
         nextRight += 2 * kParallel + 8;
     }
     double nextLeft = left - 26 - kParallel;
     for (auto pair = around.rbegin(); pair != around.rend(); ++pair) {
-        if ((*pair)->requestX > middle) continue;
+        if (stub(*pair) > middle) continue;
         (*pair)->bypassX = nextLeft;
         nextLeft -= 2 * kParallel + 8;
     }
@@ -144,13 +152,51 @@ void placePorts(Plan &plan) {
         auto &list = ports[i];
         std::ranges::stable_sort(list, {}, &Port::target);
         for (std::size_t p = 0; p < list.size(); ++p) {
-            *list[p].x = std::clamp(list[p].target, left, right);
+            *list[p].x = std::clamp(list[p].target, left, std::max(left, right));
             if (p > 0) *list[p].x = std::max(*list[p].x, *list[p - 1].x + kParallel);
         }
         for (std::size_t p = list.size(); p-- > 0;) {
             const double limit = p + 1 == list.size() ? right : *list[p + 1].x - kParallel;
             *list[p].x = std::min(*list[p].x, limit);
         }
+    }
+}
+
+/// Lines that change columns in one channel run below each other, the outermost one on top: they neither touch nor
+/// cross as long as they start at one host.
+void rankDiagonals(Plan &plan) {
+    struct Bend {
+        double from, to;
+        int *rank;
+    };
+    std::array<std::vector<Bend>, kTiers> channels;
+    for (auto &pair : plan.pairs) {
+        if (pair.course != Course::down) continue;
+        const auto from = static_cast<std::size_t>(plan.hosts[pair.upper].host->tier);
+        const auto to = static_cast<std::size_t>(plan.hosts[pair.lower].host->tier);
+        const auto add = [&](double port, double stub, double bypass, int *rank, int *bypassRank) {
+            double x = port;
+            for (std::size_t row = from + 1; row <= to; ++row) {
+                if (plan.rows[row].empty()) continue;
+                const bool passed = row < to && row == kBalancer && pair.bypass;
+                const double next = passed ? bypass : stub;
+                if (next != x) channels[row].push_back({x, next, passed ? bypassRank : rank});
+                x = next;
+            }
+        };
+        const double replyBypass = pair.pair->request ? pair.bypassX + kParallel : pair.bypassX;
+        if (pair.pair->request) add(pair.upperRequestX, pair.requestX, pair.bypassX, &pair.requestRank, &pair.requestBypassRank);
+        if (pair.pair->reply) add(pair.upperReplyX, pair.replyX, replyBypass, &pair.replyRank, &pair.replyBypassRank);
+    }
+    for (std::size_t row = 0; row < kTiers; ++row) {
+        auto &bends = channels[row];
+        std::ranges::stable_sort(bends, {}, &Bend::from);
+        int left = 0, right = 0;
+        for (auto &bend : bends)
+            if (bend.to < bend.from) *bend.rank = left++;
+        for (auto bend = bends.rbegin(); bend != bends.rend(); ++bend)
+            if (bend->to > bend->from) *bend->rank = right++;
+        plan.ranks[row] = std::max(left, right);
     }
 }
 
@@ -163,9 +209,10 @@ void placeColumns(Plan &plan) {
                               : (plan.hosts[plan.columns.front()].centre + plan.hosts[plan.columns.back()].centre) / 2;
     for (std::size_t row = 0; row < kNode; ++row) centreRow(plan, plan.rows[row], middle);
     for (auto &host : plan.hosts) host.box.x = host.centre - host.box.width / 2;
-    placeStubs(plan);
+    placeStubs(plan, middle);
     placeBypasses(plan);
     placePorts(plan);
+    rankDiagonals(plan);
 }
 
 } // namespace natlens::diagram

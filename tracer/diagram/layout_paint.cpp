@@ -106,35 +106,48 @@ private:
         addArrow(stream, std::move(points));
     }
 
-    std::vector<Point> downPoints(const PairPlan &pair, double port, double stub, double bypass) const {
+    /// Where a line runs: its port at the upper host, its stub at the lower one, and how it passes load balancers.
+    struct Way {
+        double port, stub, bypass;
+        int rank, bypassRank;
+    };
+
+    std::vector<Point> downPoints(const PairPlan &pair, const Way &way) const {
         const auto from = static_cast<std::size_t>(m_plan.hosts[pair.upper].host->tier);
         const auto to = static_cast<std::size_t>(m_plan.hosts[pair.lower].host->tier);
-        std::vector<Point> points{{port, m_plan.top[from] + m_plan.height[from] + kTouch}, {port, m_plan.laneBottom[from]}};
-        for (std::size_t row = from + 1; row < to; ++row) {
+        std::vector<Point> points{{way.port, m_plan.top[from] + m_plan.height[from] + kTouch}};
+        std::size_t above = from;
+        for (std::size_t row = from + 1; row <= to; ++row) {
             if (m_plan.rows[row].empty()) continue;
-            const double x = row == static_cast<std::size_t>(Tier::balancer) && pair.bypass ? bypass : stub;
-            points.push_back({x, m_plan.stubTop[row]});
-            points.push_back({x, m_plan.laneBottom[row]});
+            const bool passed = row < to && row == static_cast<std::size_t>(Tier::balancer) && pair.bypass;
+            const double x = passed ? way.bypass : way.stub;
+            const double down = kRank * (passed ? way.bypassRank : way.rank);
+            const double bend = m_plan.stubTop[row] - kRank * std::max(0, m_plan.ranks[row] - 1) + down;
+            points.push_back({points.back().x, m_plan.laneBottom[above] + down});
+            points.push_back({x, bend});
+            above = row;
         }
-        points.push_back({stub, m_plan.stubTop[to]});
-        points.push_back({stub, m_plan.top[to] - kTouch});
+        points.push_back({way.stub, m_plan.top[to] - kTouch});
         return points;
     }
 
     void paintDown(const PairPlan &pair) {
         const auto row = static_cast<std::size_t>(m_plan.hosts[pair.lower].host->tier);
         const double room = m_plan.top[row] - m_plan.stubTop[row];
-        const auto labelTop = [&](const std::optional<Stream> &stream) {
-            return m_plan.stubTop[row] + (room - labelHeight(stream)) / 2;
+        const auto label = [&](const Stream &stream, double x, bool atLeft) {
+            if (!pair.labelled) return;
+            const double gap = kLabelGap + (stream.lost ? kLostGap : 0);
+            const double top = m_plan.stubTop[row] + (room - static_cast<double>(stream.label.size()) * kLineHeight) / 2;
+            addLabel(stream, atLeft ? x - gap : x + gap, top, atLeft ? Align::right : Align::left);
         };
         if (const auto &request = pair.pair->request) {
-            addStream(pair, *request, downPoints(pair, pair.upperRequestX, pair.requestX, pair.bypassX));
-            if (pair.labelled) addLabel(*request, pair.requestX - kLabelGap, labelTop(request), Align::right);
+            addStream(pair, *request, downPoints(pair, {pair.upperRequestX, pair.requestX, pair.bypassX, pair.requestRank, pair.requestBypassRank}));
+            label(*request, pair.requestX, !pair.replyAtLeft);
         }
         if (const auto &reply = pair.pair->reply) {
             const double bypass = pair.pair->request ? pair.bypassX + kParallel : pair.bypassX;
-            addStream(pair, *reply, downPoints(pair, pair.upperReplyX, pair.replyX, bypass));
-            if (pair.labelled) addLabel(*reply, pair.replyX + kLabelGap, labelTop(reply), Align::left);
+            addStream(pair, *reply, downPoints(pair, {pair.upperReplyX, pair.replyX, bypass, pair.replyRank, pair.replyBypassRank}));
+            label(*reply, pair.replyX, pair.replyAtLeft);
         }
     }
 
@@ -159,8 +172,8 @@ private:
             if (other.course == Course::lane && m_plan.hosts[other.upper].host->tier == m_plan.hosts[pair.upper].host->tier)
                 levels = std::max(levels, other.lane + 1);
         const double level = (m_plan.laneBottom[row] - m_plan.laneTop[row]) / levels;
-        const double above = pair.labelled ? labelHeight(pair.pair->request) + 6 : 0;
-        const double y = m_plan.laneTop[row] + level * pair.lane + 6 + above;
+        const double above = pair.labelled ? labelHeight(pair.pair->request) : 0;
+        const double y = m_plan.laneTop[row] + level * pair.lane + 14 + above;
         const double bottom = m_plan.top[row] + m_plan.height[row] + kTouch;
         const auto &left = m_plan.hosts[pair.upper].box;
         const double labelX = left.x + left.width + 12;

@@ -55,6 +55,27 @@ void chooseCourse(Plan &plan, PairPlan &made, std::size_t near, std::size_t far)
     made.course = neighbours && !taken ? Course::beside : Course::lane;
 }
 
+void groupStubs(Plan &plan) {
+    for (auto &host : plan.hosts) {
+        for (const auto stub : host.stubs) {
+            const auto &pair = *plan.pairs[stub].pair;
+            auto open = host.groups.end();
+            if (!pair.request) open = std::ranges::find(host.groups, StubGroup::kNone, &StubGroup::reply);
+            else if (!pair.reply) open = std::ranges::find(host.groups, StubGroup::kNone, &StubGroup::request);
+            auto &group = open == host.groups.end() ? host.groups.emplace_back() : *open;
+            if (pair.request) group.request = stub;
+            if (pair.reply) group.reply = stub;
+        }
+        for (auto &group : host.groups)
+            for (const auto stub : {group.request, group.reply})
+                if (stub != StubGroup::kNone && plan.pairs[stub].labelled) {
+                    const auto &pair = *plan.pairs[stub].pair;
+                    const double cross = pair.request && pair.request->lost ? kLostGap : 0;
+                    group.labels = std::max({group.labels, labelWidth(pair.request) + kLabelGap + cross, labelWidth(pair.reply) + kLabelGap});
+                }
+    }
+}
+
 /// Left or right of its node: outwards, as in the document.
 void placeChecks(Plan &plan) {
     const auto &nodes = plan.rows[static_cast<std::size_t>(Tier::node)];
@@ -81,11 +102,10 @@ void sizeBoxes(Plan &plan) {
         double marks = -6;
         for (const auto &mark : what.marks) marks += badgeWidth(mark.text) + 6;
         double stubs = 0;
-        for (const auto stub : host.stubs) stubs += plan.pairs[stub].width() + 20;
+        for (const auto &group : host.groups) stubs += group.width() + 20;
         const double minimum = what.tier == Tier::node ? 150 : 120;
         double stubLines = 0; // from the first stub to the last one
-        if (!host.stubs.empty())
-            stubLines = stubs - 20 - plan.pairs[host.stubs.front()].width() / 2 - plan.pairs[host.stubs.back()].width() / 2;
+        if (!host.groups.empty()) stubLines = stubs - 20 - host.groups.front().width() / 2 - host.groups.back().width() / 2;
         host.box.width = std::max({minimum, textWidth(what.title, kTitleSize, true, false) + 28,
                                    textWidth(what.address, kAddressSize, false, true) + 24, marks + 24,
                                    ports[i] * kParallel + 24, stubLines + kParallel + 44});
@@ -141,18 +161,6 @@ double labelHeight(const std::optional<Stream> &stream) {
     return stream ? static_cast<double>(stream->label.size()) * kLineHeight : 0;
 }
 
-double PairPlan::labelsLeft() const {
-    return labelled && pair->request ? labelWidth(pair->request) + kLabelGap : 6;
-}
-
-double PairPlan::labelsRight() const {
-    return labelled && pair->reply ? labelWidth(pair->reply) + kLabelGap : 6;
-}
-
-double PairPlan::width() const {
-    return 2 * std::max(labelsLeft(), labelsRight()) + kParallel;
-}
-
 Plan planOf(const Scene &scene) {
     Plan plan;
     plan.scene = &scene;
@@ -181,6 +189,7 @@ Plan planOf(const Scene &scene) {
                              (pair.course == Course::down && plan.hosts[pair.lower].stubs.size() > kLabelledStubs);
         pair.labelled = !crowded || selected(*pair.pair);
     }
+    groupStubs(plan);
     stackLanes(plan);
     placeChecks(plan);
     sizeBoxes(plan);

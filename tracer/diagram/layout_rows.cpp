@@ -12,7 +12,7 @@ double laneHeight(const Plan &plan, std::size_t row) {
     for (const auto &pair : plan.pairs) {
         if (pair.course != Course::lane || static_cast<std::size_t>(plan.hosts[pair.upper].host->tier) != row) continue;
         levels = std::max(levels, pair.lane + 1);
-        level = std::max(level, kParallel + 14 + (pair.labelled ? labelHeight(pair.pair->request) + labelHeight(pair.pair->reply) + 12 : 0));
+        level = std::max(level, kParallel + 20 + (pair.labelled ? labelHeight(pair.pair->request) + labelHeight(pair.pair->reply) + 12 : 0));
     }
     return levels * level;
 }
@@ -24,20 +24,16 @@ double stubHeight(const Plan &plan, std::size_t row) {
         for (const auto stub : plan.hosts[host].stubs) {
             const auto &pair = plan.pairs[stub];
             const double label = pair.labelled ? std::max(labelHeight(pair.pair->request), labelHeight(pair.pair->reply)) : 0;
-            height = std::max(height, std::max(36.0, label + 24));
+            height = std::max(height, std::max(36.0, label + 22));
         }
     return height;
 }
 
-/// Whether any line changes its column between a row and the next one.
-bool bends(const Plan &plan, std::size_t above, std::size_t below) {
+/// Whether lines leave a row downwards to another one.
+bool below(const Plan &plan, std::size_t row) {
     return std::ranges::any_of(plan.pairs, [&](const PairPlan &pair) {
-        if (pair.course != Course::down) return false;
-        const auto from = static_cast<std::size_t>(plan.hosts[pair.upper].host->tier);
-        const auto to = static_cast<std::size_t>(plan.hosts[pair.lower].host->tier);
-        if (from > above || to < below) return false;
-        return pair.bypass || (pair.pair->request && pair.upperRequestX != pair.requestX) ||
-               (pair.pair->reply && pair.upperReplyX != pair.replyX);
+        return pair.course == Course::down && static_cast<std::size_t>(plan.hosts[pair.upper].host->tier) <= row &&
+               static_cast<std::size_t>(plan.hosts[pair.lower].host->tier) > row;
     });
 }
 
@@ -50,7 +46,7 @@ void placeRows(Plan &plan) {
         if (plan.rows[row].empty()) continue;
         if (above != kTiers) {
             const double stubs = stubHeight(plan, row);
-            y += bends(plan, above, row) ? 54 : 6;
+            if (plan.ranks[row] > 0) y += 40 + kRank * (plan.ranks[row] - 1);
             plan.stubTop[row] = y;
             y += std::max(stubs, 30.0);
         }
@@ -59,7 +55,8 @@ void placeRows(Plan &plan) {
         const bool nodes = row == static_cast<std::size_t>(Tier::node);
         plan.laneTop[row] = y + (nodes ? plan.besideExtra : 0);
         plan.laneBottom[row] = plan.laneTop[row] + laneHeight(plan, row);
-        y = plan.laneBottom[row] + 4;
+        if (below(plan, row)) plan.laneBottom[row] += 16; // arrow heads at the row's lower edge need a straight end
+        y = plan.laneBottom[row];
         above = row;
     }
     for (auto &host : plan.hosts) {

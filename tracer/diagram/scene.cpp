@@ -90,6 +90,9 @@ private:
             auto &host = addHost(path.endpoint->host);
             if (host.tier == Tier::pod && host.node.empty() && !route.nodes.empty()) host.node = route.nodes.back();
         }
+        if (const auto unseen = m_hosts.find(kUnseenEndpoint); unseen != m_hosts.end() && path.endpoint &&
+            path.endpoint->host.empty() && !route.nodes.empty())
+            unseen->second.node = route.nodes.back();
         if (!path.client.node.empty()) {
             auto &host = addHost(path.client.node);
             if (host.tier == Tier::pod && host.node.empty() && !route.nodes.empty()) host.node = route.nodes.front();
