@@ -1,0 +1,193 @@
+#include "app/cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstring>
+
+#ifndef NATLENS_VERSION
+#define NATLENS_VERSION "0"
+#endif
+
+namespace natlens::cli {
+namespace {
+
+constexpr const char *kExitStatus =
+    "Exit status: 0 done; 1 done, but what the scenario expects did not happen; 2 bad arguments or input;\n"
+    "3 this machine does not allow it (see natlens doctor).";
+
+void addSourceOptions(CLI::App &command, SourceOptions &options) {
+    auto *json = command.add_flag("--json", options.json,
+                                  "JSON Lines on standard output, one path per line, and nothing else there");
+    command.add_option("--diagram", options.diagram,
+                       "print the picture only: `document` (the document's own, in ASCII) or `unicode` (every host and hop)")
+        ->option_text("document|unicode")
+        ->check(CLI::IsMember({"document", "unicode"}))
+        ->excludes(json);
+    command.add_option("--record", options.record, "write everything captured to this file (Wireshark opens it)")
+        ->option_text("FILE.pcapng");
+    command.add_option("--cluster", options.cluster,
+                       "cluster state: what `kubectl get nodes,pods,services,endpointslices -A -o json` prints")
+        ->option_text("FILE");
+    command.add_option("--proxy-config", options.proxyConfig, "a KubeProxyConfiguration object in JSON")
+        ->option_text("FILE");
+    command.add_option("--filter", options.filter, "use only packets that match, in pcap filter syntax")
+        ->option_text("EXPR");
+    command.add_flag("--quiet", options.quiet, "no progress and no remarks; only results and errors");
+}
+
+void addLabOptions(CLI::App &command, LabOptions &options) {
+    command.add_option("SCENARIO", options.scenario, "a name from `natlens lab list`, or a scenario file")->required();
+    command.add_option("--datapath", options.datapath, "what carries the rules out; this version has `nftables`")
+        ->option_text("nftables");
+    command.add_option("--profile", options.profile,
+                       "what a failed health check answers: `picture` (500, as the document's drawing), `document` (503, as "
+                       "kube-proxy 1.5 really did), `today` (503, as 1.36)")
+        ->option_text("picture|document|today")
+        ->check(CLI::IsMember({"picture", "document", "today"}));
+    command.add_option("--seed", options.seed, "seed of the lab's own random choices")->option_text("N");
+}
+
+void addFiles(CLI::App &command, std::vector<std::string> &files) {
+    command.add_option("FILE", files, "pcap or pcapng, of one or several capture points; - is standard input")
+        ->required();
+}
+
+/// One line, whatever the library wrote.
+std::string oneLine(std::string text) {
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    while (!text.empty() && (text.back() == ' ' || text.back() == '.')) text.pop_back();
+    return text;
+}
+
+/// The innermost command that was recognised.
+const CLI::App &innermost(const CLI::App &app) {
+    const auto chosen = app.get_subcommands();
+    return chosen.empty() ? app : innermost(*chosen.front());
+}
+
+/// "natlens lab run" for it.
+std::string commandName(const CLI::App &command) {
+    return command.get_parent() ? commandName(*command.get_parent()) + " " + command.get_name() : "natlens";
+}
+
+} // namespace
+
+Arguments parseArguments(int argc, const char *const *argv) {
+    CLI::App app{"Shows what happens to a packet's addresses on its way through a Kubernetes Service.", "natlens"};
+    app.set_version_flag("--version", std::string("natlens ") + NATLENS_VERSION, "print the version");
+    app.require_subcommand(1);
+    app.get_formatter()->column_width(34);
+    app.footer(std::string("Examples:\n"
+                           "  natlens lab run nodeport                      the document's first diagram, from real packets\n"
+                           "  natlens lab run nodeport-local --json | jq .\n"
+                           "  natlens replay node1-eth0.pcap node2-eth0.pcap\n"
+                           "  natlens doctor                                what this machine allows\n\n") +
+               kExitStatus);
+
+    CLI::App *lab = app.add_subcommand("lab", "a cluster in network namespaces: client, load balancer, nodes, pods");
+    lab->require_subcommand(1);
+    lab->footer("Examples:\n  natlens lab list\n  natlens lab run nodeport\n  natlens lab up loadbalancer\n"
+                "  natlens lab exec node2 -- ss -tn");
+
+    CLI::App *list = lab->add_subcommand("list", "the scenarios, one line each");
+    list->footer("Example:\n  natlens lab list");
+
+    LabRun run;
+    CLI::App *runCommand = lab->add_subcommand("run", "build, play the scenario's steps, report, take down");
+    addLabOptions(*runCommand, run.lab);
+    addSourceOptions(*runCommand, run.source);
+    runCommand->footer(std::string("Examples:\n"
+                                   "  natlens lab run nodeport\n"
+                                   "  natlens lab run nodeport-local --diagram document\n"
+                                   "  natlens lab run loadbalancer-local --profile today --record lb.pcapng\n\n") +
+                       kExitStatus);
+
+    LabUp up;
+    CLI::App *upCommand = lab->add_subcommand("up", "build and stay until interrupted");
+    addLabOptions(*upCommand, up.lab);
+    addSourceOptions(*upCommand, up.source);
+    upCommand->add_option("--ready-file", up.lab.readyFile, "write this file when the lab is ready (for scripts)")
+        ->option_text("PATH");
+    upCommand->footer(std::string("Examples:\n"
+                                  "  natlens lab up nodeport\n"
+                                  "  natlens lab exec client -- curl -s http://10.240.0.5:32080/     (in another terminal)\n"
+                                  "  natlens lab up nodeport --json --ready-file ready > paths.jsonl &\n\n") +
+                      kExitStatus);
+
+    LabExec exec;
+    CLI::App *execCommand = lab->add_subcommand("exec", "run a program inside a host of a running lab");
+    execCommand->add_option("NODE", exec.host, "a host of the lab: client, lb, node1, a pod")->required();
+    execCommand->add_option("--lab", exec.lab, "process id of the lab, where several run (default: the newest)")
+        ->option_text("PID")
+        ->check(CLI::PositiveNumber);
+    execCommand->footer("The command follows after --; its exit status is passed on.\n\nExamples:\n"
+                        "  natlens lab exec node2 -- nft list ruleset\n"
+                        "  natlens lab exec client -- bash");
+
+    Replay replay;
+    CLI::App *replayCommand = app.add_subcommand("replay", "recorded captures of one or several capture points");
+    addFiles(*replayCommand, replay.files);
+    addSourceOptions(*replayCommand, replay.source);
+    replayCommand->footer(std::string("A classic pcap file is a capture point named as the file: node2-eth0.pcap is node2/eth0.\n\n"
+                                      "Examples:\n"
+                                      "  natlens replay recording.pcapng\n"
+                                      "  natlens replay node1-eth0.pcap node2-eth0.pcap --cluster cluster.json\n"
+                                      "  ssh node2 tcpdump -i eth0 -U -w - | natlens replay - --json\n\n") +
+                          kExitStatus);
+
+    Render render;
+    CLI::App *renderCommand = app.add_subcommand("render", "draw recorded captures");
+    addFiles(*renderCommand, render.files);
+    renderCommand->add_option("--format", render.format, "what to write; json is one path per line")
+        ->option_text("document|unicode|svg|json")
+        ->required()
+        ->check(CLI::IsMember({"document", "unicode", "svg", "json"}));
+    renderCommand->add_option("-o,--output", render.output, "write to this file instead of standard output")
+        ->option_text("FILE");
+    renderCommand->add_option("--theme", render.theme, "colours of svg")
+        ->option_text("light|dark|high-contrast")
+        ->check(CLI::IsMember({"light", "dark", "high-contrast"}));
+    renderCommand->add_option("--cluster", render.cluster, "cluster state, a Kubernetes List in JSON")->option_text("FILE");
+    renderCommand->add_option("--filter", render.filter, "use only packets that match, in pcap filter syntax")
+        ->option_text("EXPR");
+    renderCommand->footer("Examples:\n"
+                          "  natlens render recording.pcapng --format svg -o paths.svg\n"
+                          "  natlens render recording.pcapng --format document");
+
+    CLI::App *doctor = app.add_subcommand("doctor", "what this machine allows, and how to get the rest");
+    doctor->footer("Exit status: 0, or 3 if the lab cannot run here.\n\nExample:\n  natlens doctor");
+
+    // Everything behind "--" is the command of `lab exec`, untouched.
+    std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    const bool isExec = words.size() >= 2 && words[0] == "lab" && words[1] == "exec";
+    const auto separator = isExec ? std::find(words.begin(), words.end(), "--") : words.end();
+    if (separator != words.end()) {
+        exec.command.assign(separator + 1, words.end());
+        words.erase(separator, words.end());
+    }
+    std::reverse(words.begin(), words.end()); // CLI11 takes them from the back
+    try {
+        app.parse(words);
+    } catch (const CLI::CallForVersion &version) {
+        return Finished{0, std::string(version.what()) + "\n"};
+    } catch (const CLI::CallForHelp &) {
+        const CLI::App &asked = innermost(app);
+        const CLI::App *parent = asked.get_parent();
+        return Finished{0, asked.help(parent ? commandName(*parent) : "")};
+    } catch (const CLI::ParseError &error) {
+        const std::string name = oneLine(commandName(innermost(app)));
+        return Finished{2, name + ": " + oneLine(error.what()) + "; see " + name + " --help"};
+    }
+    if (*list) return LabList{};
+    if (*runCommand) return run;
+    if (*upCommand) return up;
+    if (*replayCommand) return replay;
+    if (*renderCommand) return render;
+    if (*doctor) return Doctor{};
+    if (exec.command.empty())
+        return Finished{2, "natlens lab exec: write -- and a command after the host, e.g. natlens lab exec " + exec.host +
+                               " -- bash"};
+    return exec;
+}
+
+} // namespace natlens::cli

@@ -1,0 +1,34 @@
+#include "app/cli/commands.h"
+#include "app/cli/lab_check.h"
+#include "app/cli/watch.h"
+
+#include <fmt/format.h>
+
+namespace natlens::cli {
+
+int labRun(const LabRun &arguments) {
+    static constexpr const char *kName = "natlens lab run";
+    if (const std::string fault = labFault(arguments.lab); !fault.empty()) {
+        complain(fmt::format("{}: {}", kName, fault));
+        return 2;
+    }
+    catchSignals();
+    auto session = session::Session::open(session::LabSource{arguments.lab.scenario},
+                                          sessionOptions(arguments.source, arguments.lab));
+    if (!session) {
+        complain(fmt::format("{}: {}", kName, session.error().sentence()));
+        return base::exitStatus(session.error());
+    }
+    Output output;
+    Progress progress(!arguments.source.quiet);
+    const auto view = watch(**session, output, progress);
+    if (interrupted()) {
+        complain(fmt::format("{}: interrupted", kName));
+        return 130; // 128 + SIGINT, as shells say it
+    }
+    // A lab that never became ready has nothing to show but its problem.
+    if (view->problem.empty() || view->traced->packets > 0) printResult(output, *view, arguments.source);
+    return output.finish(conclude(*view, arguments.source, kName));
+}
+
+} // namespace natlens::cli

@@ -1,0 +1,53 @@
+// Standard output and standard error of the command line: what a person sees, and what scripts read.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace natlens::cli {
+
+enum class Style { plain, bold, good, bad, warning, muted };
+
+/// Writes to standard output. When the reader has gone (EPIPE) the rest is swallowed: `natlens ... | head` ends quietly.
+/// Any other failure is kept for finish(). Lives on the main thread.
+class Output final {
+public:
+    Output();
+    void write(std::string_view text);
+    /// `text` in a colour, where standard output is a terminal and NO_COLOR is not set (no-color.org).
+    [[nodiscard]] std::string styled(Style style, std::string_view text) const;
+    void flush();
+    /// The reader of standard output has gone.
+    [[nodiscard]] bool closed() const { return m_closed; }
+    /// Flushes. `status`, or 2 with a line on standard error if something could not be written.
+    [[nodiscard]] int finish(int status);
+
+private:
+    void failed();
+    bool m_colours = false, m_closed = false;
+    int m_error = 0;
+};
+
+/// One line on standard error.
+void complain(std::string_view line);
+
+/// Whether the locale can show box-drawing characters.
+[[nodiscard]] bool unicodeLocale();
+
+/// A line on standard error that replaces itself; nothing unless standard error is a terminal and the work has lasted
+/// longer than a second.
+class Progress final {
+public:
+    explicit Progress(bool wanted);
+    ~Progress();
+    Progress(const Progress &) = delete;
+    Progress &operator=(const Progress &) = delete;
+    void show(std::string_view text);
+    void clear();
+
+private:
+    bool m_wanted, m_shown = false;
+    long long m_start; ///< steady clock, milliseconds
+};
+
+} // namespace natlens::cli

@@ -1,0 +1,30 @@
+#include "app/cli/commands.h"
+#include "app/cli/watch.h"
+
+#include <fmt/format.h>
+
+namespace natlens::cli {
+
+int replay(const Replay &arguments) {
+    static constexpr const char *kName = "natlens replay";
+    catchSignals();
+    session::FileSource source;
+    for (const std::string &file : arguments.files) source.files.emplace_back(file);
+    auto session = session::Session::open(source, sessionOptions(arguments.source));
+    if (!session) {
+        complain(fmt::format("{}: {}", kName, session.error().sentence()));
+        return base::exitStatus(session.error());
+    }
+    Output output;
+    Progress progress(!arguments.source.quiet);
+    const auto view = watch(**session, output, progress);
+    if (interrupted()) {
+        complain(fmt::format("{}: interrupted", kName));
+        return 130;
+    }
+    // A file that is no capture at all has nothing to show; one that breaks off is shown as far as it goes.
+    if (view->problem.empty() || !view->traced->points.empty()) printResult(output, *view, arguments.source);
+    return output.finish(conclude(*view, arguments.source, kName));
+}
+
+} // namespace natlens::cli

@@ -1,0 +1,136 @@
+#include "app/cli/report.h"
+
+#include "tracer/diagram/diagram.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+
+namespace natlens::cli {
+namespace {
+
+using tracer::Path;
+
+Style styleOf(const Path &path) {
+    switch (path.outcome) {
+    case tracer::Outcome::delivered: return Style::good;
+    case tracer::Outcome::incomplete: return Style::muted;
+    default: return Style::bad;
+    }
+}
+
+std::string outcomeText(const Path &path) {
+    std::string text(tracer::toString(path.outcome));
+    if (!path.droppedAt.empty()) text += " at " + path.droppedAt;
+    if (path.http && path.http->status != 0) text += fmt::format(", HTTP {}", path.http->status);
+    if (path.attempts > 1) text += fmt::format(", {} attempts", path.attempts);
+    return text;
+}
+
+std::string endpointText(const Path &path) {
+    if (!path.endpoint) return "no endpoint seen";
+    const tracer::EndpointEnd &end = *path.endpoint;
+    std::string name = !end.pod.empty() ? end.pod : !end.host.empty() ? end.host : end.address.toString();
+    if (!end.node.empty() && end.node != name) name += " on " + end.node;
+    if (!path.seenByEndpoint) return name;
+    std::string text = fmt::format("{} sees {}", name, path.seenByEndpoint->toString());
+    if (path.sourcePreserved) text += *path.sourcePreserved ? " (client's address kept)" : " (client's address replaced)";
+    return text;
+}
+
+void printPaths(Output &output, const tracer::Snapshot &snapshot) {
+    if (snapshot.paths.empty()) return;
+    output.write(output.styled(Style::bold, "Paths") + "\n");
+    for (const auto &path : snapshot.paths) output.write(pathLine(output, *path) + "\n");
+    output.write("\n");
+}
+
+/// The same finding on several paths is one finding.
+void printFindings(Output &output, const tracer::Snapshot &snapshot) {
+    struct Group { const tracer::Finding *finding; std::vector<std::string> paths; };
+    std::vector<Group> groups;
+    for (const auto &path : snapshot.paths) {
+        for (const tracer::Finding &finding : path->findings) {
+            auto group = std::find_if(groups.begin(), groups.end(), [&](const Group &other) {
+                return other.finding->code == finding.code && other.finding->text == finding.text;
+            });
+            if (group == groups.end()) group = groups.insert(groups.end(), {&finding, {}});
+            group->paths.push_back(path->id);
+        }
+    }
+    if (groups.empty()) return;
+    output.write(output.styled(Style::bold, "Findings") + "\n");
+    for (const Group &group : groups) {
+        std::string paths;
+        for (const std::string &id : group.paths) paths += (paths.empty() ? "" : ", ") + id;
+        const Style style = group.finding->severity == tracer::Severity::error     ? Style::bad
+                            : group.finding->severity == tracer::Severity::warning ? Style::warning
+                                                                                   : Style::plain;
+        output.write(fmt::format("  {} {} ({})\n", output.styled(style, group.finding->code), group.finding->text, paths));
+        if (!group.finding->fix.empty()) output.write(fmt::format("      what helps: {}\n", group.finding->fix));
+    }
+    output.write("\n");
+}
+
+void printComparisons(Output &output, const std::vector<session::Comparison> &comparisons) {
+    if (comparisons.empty()) return;
+    const bool unicode = unicodeLocale();
+    output.write(output.styled(Style::bold, "Expected by the document, and observed") + "\n");
+    for (const session::Comparison &comparison : comparisons) {
+        const std::string mark = comparison.met ? output.styled(Style::good, unicode ? "\u2713" : "ok ")
+                                                : output.styled(Style::bad, unicode ? "\u2717" : "NOT");
+        output.write(fmt::format("  {} {}\n    {}observed: {}\n", mark, comparison.expected, unicode ? "" : "  ",
+                                 comparison.observed));
+    }
+    output.write("\n");
+}
+
+/// Losses first: they limit what everything else means.
+void printLosses(Output &output, const tracer::Snapshot &snapshot) {
+    for (const tracer::CapturePointStatus &point : snapshot.points) {
+        if (point.dropped == 0) continue;
+        output.write(output.styled(Style::warning,
+                                   fmt::format("The capture lost {} packets at {}: what is missing there may have been sent.",
+                                               point.dropped, point.name)) + "\n");
+    }
+}
+
+} // namespace
+
+std::string pathLine(const Output &output, const Path &path) {
+    const std::string client = path.client.node.empty()
+                                   ? path.client.address.toString()
+                                   : fmt::format("{} {}", path.client.node, path.client.address.toString());
+    std::string what;
+    if (path.kind == tracer::PathKind::healthCheck) what = "health check ";
+    if (path.kind == tracer::PathKind::direct) what = "direct ";
+    return fmt::format("  {:<4} {}{} {} {}: {}, {}", path.id, what, client, unicodeLocale() ? "\u2192" : "->",
+                       path.requested.toString(), endpointText(path), output.styled(styleOf(path), outcomeText(path)));
+}
+
+std::string remarkOn500(const tracer::Snapshot &snapshot) {
+    const bool shown = std::any_of(snapshot.paths.begin(), snapshot.paths.end(), [](const auto &path) {
+        return path->kind == tracer::PathKind::healthCheck && path->http && path->http->status == 500;
+    });
+    if (!shown) return {};
+    return "Note: the document's drawing says 500 for a failed health check; kube-proxy has always answered 503 "
+           "(--profile document or today shows that).";
+}
+
+void printReport(Output &output, const session::View &view) {
+    const tracer::Snapshot &snapshot = *view.traced;
+    if (!view.lab.scenario.empty())
+        output.write(output.styled(Style::bold, view.lab.scenario) + ": " + view.lab.summary + "\n\n");
+    const std::string picture = unicodeLocale() ? diagram::renderUnicode(snapshot) : diagram::renderDocument(snapshot);
+    if (!picture.empty()) output.write(picture + "\n");
+    printLosses(output, snapshot);
+    if (snapshot.paths.empty())
+        output.write(fmt::format("No connections in {} packets{}.\n\n", snapshot.packets,
+                                 snapshot.undecodable ? fmt::format(" ({} not understood)", snapshot.undecodable) : ""));
+    printPaths(output, snapshot);
+    printFindings(output, snapshot);
+    printComparisons(output, view.lab.comparisons);
+    if (const std::string remark = remarkOn500(snapshot); !remark.empty()) output.write(remark + "\n");
+}
+
+} // namespace natlens::cli
