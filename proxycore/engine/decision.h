@@ -1,0 +1,90 @@
+// The decision core: what a node does to the first packet of a connection, by its proxy plan, and why.
+#pragma once
+
+#include "proxycore/plan/proxy_plan.h"
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace natlens::proxycore {
+
+/// The first packet of a connection as it reaches the node (or leaves a process on it).
+struct FlowQuery {
+    Protocol protocol = Protocol::tcp;
+    packet::SocketAddress source;      ///< port 0: any
+    packet::SocketAddress destination;
+    std::string inputInterface = {};   ///< "" when not known; detectors by interface then take it for "not a local pod"
+    bool locallyGenerated = false;     ///< sent by the node itself; a source that is one of the node's counts too
+};
+
+enum class Verdict : std::uint8_t { forwarded, dropped, rejected, notAService };
+/// "forwarded", "dropped", "rejected", "not-a-service".
+[[nodiscard]] std::string_view toString(Verdict value);
+
+/// One rule that had a say, in the order of the hooks.
+struct DecisionStep {
+    std::string rule;    ///< where: kube-proxy's chain, map or set
+    std::string decided; ///< what and why, in words
+    std::string field;   ///< the Kubernetes or kube-proxy field behind it, "" when none
+
+    bool operator==(const DecisionStep &) const = default;
+};
+
+struct DecidedEndpoint {
+    packet::SocketAddress address;
+    double probability = 0; ///< of a client that no affinity binds
+    bool masquerade = false; ///< the source is replaced if this endpoint is chosen
+    bool local = false;
+    std::string nodeName;
+    ObjectName pod;
+
+    bool operator==(const DecidedEndpoint &) const = default;
+};
+
+struct Decision {
+    Verdict verdict = Verdict::notAService;
+    /// Null when the destination belongs to no Service. Lives as long as the plan (or a plan that shares it).
+    std::shared_ptr<const ServicePortPlan> service;
+    Via via = Via::none;
+    std::vector<DecidedEndpoint> endpoints; ///< only when forwarded; in rule order
+    bool masquerade = false;                ///< the source becomes the node's, whichever endpoint is chosen
+    std::vector<DecisionStep> steps;
+
+    bool operator==(const Decision &) const = default;
+};
+
+/// Finds the front end of a destination in constant time. Belongs to one plan and keeps it alive.
+class FrontEndIndex final {
+public:
+    explicit FrontEndIndex(const ProxyPlan &plan);
+
+    struct Hit {
+        std::shared_ptr<const ServicePortPlan> service;
+        const FrontEnd *frontEnd = nullptr;
+    };
+    /// The front end that a packet to `destination` meets on this node; null service when none.
+    [[nodiscard]] Hit find(Protocol protocol, const packet::SocketAddress &destination) const;
+    [[nodiscard]] bool isClusterIp(const IpAddress &address) const { return m_clusterIps.contains(address); }
+    [[nodiscard]] const ProxyPlan &plan() const { return m_plan; }
+
+private:
+    struct Place {
+        std::uint32_t service, frontEnd;
+    };
+    using Key = packet::Tuple; ///< protocol and destination; the source stays empty
+    [[nodiscard]] bool acceptsNodePorts(const IpAddress &address) const;
+    [[nodiscard]] Hit at(const Place &place) const;
+
+    ProxyPlan m_plan;
+    std::unordered_map<Key, Place> m_places;
+    std::unordered_map<IpAddress, std::uint32_t> m_clusterIps; ///< with the number of service ports that use it
+};
+
+/// A pure function. Both modes go through the same code; the plan's data make the difference.
+[[nodiscard]] Decision decide(const FrontEndIndex &index, const FlowQuery &query);
+/// The same with an index made for this one question.
+[[nodiscard]] Decision decide(const ProxyPlan &plan, const FlowQuery &query);
+
+} // namespace natlens::proxycore

@@ -1,0 +1,56 @@
+#include "proxycore/engine/rule_names.h"
+
+namespace natlens::proxycore {
+
+std::string RuleNames::capture(const ServicePortPlan &service, const FrontEnd &frontEnd) const {
+    const bool nodePort = frontEnd.via == Via::nodePort;
+    if (m_nftables) return nodePort ? "services: map service-nodeports" : "services: map service-ips";
+    if (nodePort) return "nat KUBE-NODEPORTS: " + service.name.toString();
+    switch (frontEnd.via) {
+    case Via::externalIP: return "nat KUBE-SERVICES: " + service.name.toString() + " external IP";
+    case Via::loadBalancerIP: return "nat KUBE-SERVICES: " + service.name.toString() + " loadbalancer IP";
+    default: return "nat KUBE-SERVICES: " + service.name.toString() + " cluster IP";
+    }
+}
+
+std::string RuleNames::firewall(const ServicePortPlan &service) const {
+    if (m_nftables) return "firewall-check: firewall-" + nftServiceName(service.name);
+    return "nat KUBE-FW-" + iptablesServiceHash(service.name) + ", filter KUBE-PROXY-FIREWALL";
+}
+
+std::string RuleNames::clusterIpMasquerade(const ServicePortPlan &service) const {
+    if (m_nftables) return "services: set cluster-ips";
+    return (service.internalLocal ? "nat KUBE-SVL-" : "nat KUBE-SVC-") + iptablesServiceHash(service.name) +
+           ": KUBE-MARK-MASQ";
+}
+
+std::string RuleNames::external(const ServicePortPlan &service) const {
+    if (m_nftables) return "external-" + nftServiceName(service.name);
+    return "nat KUBE-EXT-" + iptablesServiceHash(service.name);
+}
+
+std::string RuleNames::endpoints(const ServicePortPlan &service, bool local) const {
+    if (m_nftables) return (local ? "local-" : "service-") + nftServiceName(service.name);
+    return (local ? "nat KUBE-SVL-" : "nat KUBE-SVC-") + iptablesServiceHash(service.name);
+}
+
+std::string RuleNames::noEndpoints(const FrontEnd &frontEnd) const {
+    const bool nodePort = frontEnd.via == Via::nodePort;
+    if (m_nftables) return nodePort ? "map no-endpoint-nodeports" : "map no-endpoint-services";
+    return frontEnd.via == Via::clusterIP ? "filter KUBE-SERVICES" : "filter KUBE-EXTERNAL-SERVICES";
+}
+
+std::string RuleNames::masquerade() const { return m_nftables ? "masquerading" : "nat KUBE-POSTROUTING"; }
+
+std::string RuleNames::hairpin(const ServicePortPlan &service, const packet::SocketAddress &endpoint) const {
+    if (m_nftables) return "masquerading: set hairpin-connections";
+    return "nat KUBE-SEP-" + iptablesEndpointHash(service.name, endpoint) + ": KUBE-MARK-MASQ";
+}
+
+std::string RuleNames::unusedClusterIp() const { return m_nftables ? "cluster-ips-check" : "no rule"; }
+
+std::string RuleNames::healthCheck() const { return m_nftables ? "no rule" : "filter KUBE-NODEPORTS"; }
+
+std::string RuleNames::none() const { return "no rule"; }
+
+} // namespace natlens::proxycore
