@@ -1,0 +1,155 @@
+// Paths in words. Text reports, tooltips and screen readers all use these sentences, so that they say the same.
+#include "tracer/diagram/diagram.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/core.h>
+
+namespace natlens::diagram {
+
+using tracer::Direction;
+using tracer::Hop;
+using tracer::HopEnd;
+using tracer::HostRole;
+using tracer::Outcome;
+using tracer::Path;
+using tracer::PathKind;
+
+namespace {
+
+std::string_view words(tracer::EvidenceKind kind) {
+    switch (kind) {
+    case tracer::EvidenceKind::conntrack: return "conntrack";
+    case tracer::EvidenceKind::ruleTrace: return "rule trace";
+    case tracer::EvidenceKind::tcpIsn: return "TCP initial sequence number";
+    case tracer::EvidenceKind::tcpTimestamp: return "TCP timestamps";
+    case tracer::EvidenceKind::ipId: return "IP identification";
+    case tracer::EvidenceKind::payload: return "payload";
+    case tracer::EvidenceKind::tuple: return "unchanged addresses";
+    }
+    return "";
+}
+
+std::string_view words(tracer::Via via) {
+    switch (via) {
+    case tracer::Via::none: return "";
+    case tracer::Via::clusterIP: return "cluster IP";
+    case tracer::Via::externalIP: return "external IP";
+    case tracer::Via::loadBalancerIP: return "load balancer IP";
+    case tracer::Via::nodePort: return "node port";
+    }
+    return "";
+}
+
+std::string percent(double confidence) {
+    return fmt::format("{} %", static_cast<int>(std::floor(std::clamp(confidence, 0.0, 1.0) * 100 + 1e-9)));
+}
+
+std::string nameOr(const std::string &name, std::string_view otherwise) {
+    return name.empty() ? std::string(otherwise) : name;
+}
+
+/// "replaces the source A by B (SNAT) and the destination C by D (DNAT)". On the reply's way the same translation is
+/// undone: what SNAT did to the source is undone at the destination.
+std::string translation(const HopEnd &in, const HopEnd &out, Direction direction) {
+    const bool reply = direction == Direction::reply;
+    std::string text;
+    if (in.src != out.src)
+        text = fmt::format("{} the source {} by {} ({})", reply ? "restores" : "replaces", in.src.toString(), out.src.toString(),
+                           reply ? "undoes DNAT" : "SNAT");
+    if (in.dst != out.dst)
+        text += fmt::format("{}the destination {} by {} ({})", !text.empty() ? " and " : reply ? "restores " : "replaces ",
+                            in.dst.toString(), out.dst.toString(), reply ? "undoes SNAT" : "DNAT");
+    return text;
+}
+
+std::string evidenceOf(const Hop &hop) {
+    if (hop.evidence.empty()) return {};
+    std::string kinds;
+    for (const auto kind : hop.evidence) kinds += (kinds.empty() ? "" : ", ") + std::string(words(kind));
+    return fmt::format(" Evidence: {}; confidence {}.", kinds, percent(hop.confidence));
+}
+
+std::string drops(const Hop &hop) {
+    if (hop.captureDrops == 0) return {};
+    return fmt::format(" The captures at {} lost {} {} meanwhile.", hop.host, hop.captureDrops,
+                       hop.captureDrops == 1 ? "packet" : "packets");
+}
+
+std::string outcomeSentence(const Path &path) {
+    const auto where = nameOr(path.droppedAt, "an unknown host");
+    switch (path.outcome) {
+    case Outcome::delivered:
+        if (!path.endpoint) return "Delivered.";
+        return fmt::format("Delivered to {}{}.", path.endpoint->address.toString(),
+                           path.endpoint->pod.empty() ? "" : fmt::format(" (pod {} on {})", path.endpoint->pod, nameOr(path.endpoint->node, "an unknown node")));
+    case Outcome::dropped: return fmt::format("Dropped at {}: the packet went in and did not come out.", where);
+    case Outcome::rejected: return fmt::format("Rejected{}.", path.droppedAt.empty() ? "" : " at " + path.droppedAt);
+    case Outcome::reset: return "The connection was reset.";
+    case Outcome::unanswered: return "Nobody answered.";
+    case Outcome::incomplete: return "The captures do not show how it ended.";
+    }
+    return {};
+}
+
+std::string headline(const Path &path) {
+    const auto who = fmt::format("{}{}", path.client.node.empty() ? "" : path.client.node + " ", path.client.address.toString());
+    const auto from = who.empty() ? std::string("An unknown client") : who;
+    if (path.kind == PathKind::healthCheck)
+        return fmt::format("{}: {} checks the health of {}.", path.id, from, path.requested.toString());
+    std::string text = fmt::format("{}: {} asks {} ({}", path.id, from, path.requested.toString(), packet::toString(path.protocol));
+    if (path.service) {
+        const auto via = words(path.service->via);
+        text += fmt::format(", {}/{}{}{}", path.service->nameSpace, path.service->name, via.empty() ? "" : " ", via);
+    } else if (path.kind == PathKind::direct) {
+        text += ", no service";
+    }
+    return text + ").";
+}
+
+} // namespace
+
+std::string describe(const Hop &hop) {
+    const auto host = nameOr(hop.host, "An unseen host");
+    const auto what = hop.direction == Direction::request ? "the request" : "the reply";
+    std::string text;
+    if (hop.in && hop.out) {
+        const auto changed = translation(*hop.in, *hop.out, hop.direction);
+        text = changed.empty() ? fmt::format("{} passes {} on unchanged: {} to {}", host, what, hop.out->src.toString(), hop.out->dst.toString())
+                               : fmt::format("{} {}", host, changed);
+    } else if (hop.in) {
+        text = fmt::format("{} receives {}: {} to {}", host, what, hop.in->src.toString(), hop.in->dst.toString());
+    } else if (hop.out) {
+        text = fmt::format("{} sends {}: {} to {}", host, what, hop.out->src.toString(), hop.out->dst.toString());
+    } else {
+        text = fmt::format("{} must have passed {} on", host, what);
+    }
+    if (!hop.rule.empty()) text += ": " + hop.rule;
+    text += '.';
+    if (!hop.ruleField.empty()) text += fmt::format(" Decided by {}.", hop.ruleField);
+    if (hop.inferred) text += " Concluded from its neighbours; nothing was captured there.";
+    return text + evidenceOf(hop) + drops(hop);
+}
+
+std::string describe(const Path &path) {
+    std::string text = headline(path) + "\n" + outcomeSentence(path) + "\n";
+    for (const auto &hop : path.hops) text += describe(hop) + "\n";
+    if (path.seenByEndpoint)
+        text += fmt::format("The endpoint sees {}{}.\n", path.seenByEndpoint->toString(),
+                            !path.sourcePreserved     ? ""
+                            : *path.sourcePreserved   ? ", the client's own address"
+                                                      : ", not the client's address");
+    if (path.http) {
+        const auto request = path.http->method.empty() ? std::string("HTTP") : fmt::format("HTTP {} {}", path.http->method, path.http->target);
+        text += path.http->status == 0 ? fmt::format("{}: no response was seen.\n", request) : fmt::format("{}: answered {}.\n", request, path.http->status);
+    }
+    if (path.attempts > 1) text += fmt::format("The client tried {} times.\n", path.attempts);
+    for (const auto &note : path.notes) text += fmt::format("Note: {}.\n", note);
+    for (const auto &finding : path.findings) {
+        text += fmt::format("{}: {}\n", finding.code, finding.text);
+        if (!finding.fix.empty()) text += fmt::format("What helps: {}\n", finding.fix);
+    }
+    return text;
+}
+
+} // namespace natlens::diagram
