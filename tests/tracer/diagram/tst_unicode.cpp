@@ -1,0 +1,105 @@
+// The wide text picture.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "layout_samples.h"
+#include "tracer/diagram/diagram.h"
+#endif
+
+#include <QFile>
+#include <QtTest>
+
+using namespace natlens;
+using namespace natlens::testing;
+using namespace natlens::tracer;
+
+namespace {
+
+QString render(const SampleSnapshot &sample, const diagram::SceneOptions &options = {}) {
+    return QString::fromStdString(diagram::renderUnicode(sample.snapshot, options));
+}
+
+} // namespace
+
+class TestUnicode : public QObject {
+    Q_OBJECT
+private slots:
+    void shape_data();
+    void shape();
+    void golden_data();
+    void golden();
+    void grouping();
+    void selectionOnly();
+    void findings();
+    void nothingYet();
+};
+
+void TestUnicode::shape_data() {
+    QTest::addColumn<SampleSnapshot>("sample");
+    for (const auto &[name, sample] : layoutSamples()) QTest::newRow(name) << sample;
+}
+
+void TestUnicode::shape() {
+    QFETCH(SampleSnapshot, sample);
+    const auto text = render(sample);
+    QVERIFY(text.endsWith('\n'));
+    for (const auto &line : text.split('\n')) {
+        QVERIFY2(line.size() <= 100, qPrintable(line));
+        QVERIFY2(!line.endsWith(' '), qPrintable(line));
+    }
+    for (const auto &host : sample.snapshot.hosts) QVERIFY2(text.contains(QString::fromStdString(host.name)), host.name.c_str());
+    for (const auto &path : sample.snapshot.paths)
+        if (path->kind == PathKind::service) QVERIFY2(text.contains(QString::fromStdString(path->id)), path->id.c_str());
+    QCOMPARE(text, render(sample));
+}
+
+void TestUnicode::golden_data() {
+    QTest::addColumn<SampleSnapshot>("sample");
+    QTest::addColumn<QString>("file");
+    SampleSnapshot across;
+    across.cluster().nodePort("node2");
+    QTest::newRow("across") << across << "unicode-nodeport-across";
+    QTest::newRow("local") << nodePortLocalScenario() << "unicode-nodeport-local";
+    QTest::newRow("balancer") << balancerLocalScenario() << "unicode-loadbalancer-local";
+}
+
+void TestUnicode::golden() {
+    QFETCH(SampleSnapshot, sample);
+    QFETCH(QString, file);
+    QFile golden(QString(NATLENS_TEST_DATA "/diagrams/") + file + ".txt");
+    const auto expected = golden.open(QIODevice::ReadOnly) ? QString::fromUtf8(golden.readAll()) : "no file " + file;
+    const auto drawn = render(sample);
+    if (qEnvironmentVariableIsSet("NATLENS_SHOW")) qInfo().noquote() << "\n" + drawn;
+    QVERIFY2(drawn == expected, qPrintable("drawn:\n" + drawn + "expected:\n" + expected));
+}
+
+void TestUnicode::grouping() {
+    SampleSnapshot s;
+    s.cluster();
+    for (int i = 0; i < 6; ++i) s.nodePort("node2");
+    s.nodePort("node3");
+    const auto text = render(s);
+    QVERIFY2(text.contains("p1, p2, p3, p4, … (6 connections)"), qPrintable(text));
+    QCOMPARE(text.count("SNAT"), 2); // one picture for node2, one for node3
+}
+
+void TestUnicode::selectionOnly() {
+    const auto text = render(nodePortScenario(), {"p2", true, true});
+    QVERIFY(text.contains("▶ p2"));
+    QVERIFY(!text.contains("p3"));
+}
+
+void TestUnicode::findings() {
+    auto sample = nodePortScenario();
+    for (const auto &path : sample.snapshot.paths)
+        const_cast<Path &>(*path).findings.push_back({"D01", Severity::warning, std::string(200, 'x'), "", "", {}});
+    const auto text = render(sample);
+    QCOMPARE(text.count("D01"), 1); // the same finding on three paths is one line
+    QVERIFY(text.contains("Findings\n  D01 xxx"));
+    for (const auto &line : text.split('\n')) QVERIFY(line.size() <= 100);
+}
+
+void TestUnicode::nothingYet() {
+    QCOMPARE(render(SampleSnapshot()), QString("Nothing captured yet.\n"));
+}
+
+QTEST_GUILESS_MAIN(TestUnicode)
+#include "tst_unicode.moc"
