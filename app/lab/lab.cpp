@@ -1,5 +1,8 @@
 #include "app/lab/lab.h"
 
+#include "capture/live/interfaces.h"
+#include "capture/netlink/event_socket.h"
+
 #include <fmt/format.h>
 
 namespace natlens::lab {
@@ -10,6 +13,8 @@ using base::ErrorCode;
 /// How long the captures must have been silent before a scenario counts as over, and how long to wait for that.
 constexpr milliseconds kQuiet{25};
 constexpr milliseconds kDrainPatience{1000};
+/// Whole packets, since the echo page is to be read from them; rings of this size lost nothing in the lab's own traffic.
+const live::CaptureOptions kCapture{.snapLength = 65535, .ringBytes = 1U << 20};
 /// The longest sleep of the loop; commands and packets wake it at once.
 constexpr milliseconds kIdle{500};
 
@@ -111,30 +116,34 @@ base::Status Lab::buildHosts() {
 }
 
 base::Status Lab::startCaptures() {
-    auto service = probe::CaptureService::create(std::move(m_stream));
-    if (!service) return std::unexpected(service.error());
-    m_capture = std::move(*service);
-    for (auto &host : m_topology->hosts())
-        if (auto status = capture(host); !status) return status;
+    m_capture = std::make_unique<probe::CaptureService>(std::move(m_stream));
+    std::vector<probe::CaptureService::InterfaceRequest> interfaces;
+    for (auto &host : m_topology->hosts()) {
+        if (host.kind == HostKind::node) {
+            if (auto status = captureEvidence(host); !status) return status;
+            interfaces.push_back({host.name, "lo", host.nameSpace.fd()});
+        }
+        for (const auto &interface : host.interfaces) interfaces.push_back({host.name, interface, host.nameSpace.fd()});
+    }
+    if (auto status = m_capture->addInterfaces(interfaces, kCapture); !status) return status;
     if (auto status = m_capture->addClusterState(); !status) return status;
     return m_capture->start();
 }
 
-base::Status Lab::capture(LabHost &host) {
-    InNamespace inside(host.nameSpace);
-    const probe::InterfaceOptions options{.snapLength = 65535, .ringBytes = 1 << 20};
-    if (host.kind == HostKind::node) {
-        if (auto status = m_capture->addInterface(host.name, "lo", options); !status) return status;
-        if (auto status = m_capture->addConntrack(host.name); !status) return status;
-        if (auto status = m_capture->addRuleTrace(host.name); !status) return status;
-    }
-    for (const auto &interface : host.interfaces)
-        if (auto status = m_capture->addInterface(host.name, interface, options); !status) return status;
-    return {};
+base::Status Lab::captureEvidence(LabHost &node) {
+    InNamespace inside(node.nameSpace);
+    if (auto status = netlink::enableConntrackEvents(); !status) return status;
+    if (auto status = m_capture->addConntrack(node.name); !status) return status;
+    const auto found = live::listInterfaces();
+    if (!found) return std::unexpected(found.error());
+    netlink::InterfaceNames names;
+    for (const auto &interface : *found) names[interface.index] = interface.name;
+    return m_capture->addRuleTrace(node.name, names);
 }
 
 base::Status Lab::startWorkloads() {
-    for (const auto &event : m_cluster.initialEvents()) m_capture->writeClusterState(event);
+    for (const auto &event : m_cluster.initialEvents())
+        if (auto status = m_capture->writeClusterState(event); !status) return status;
     for (const auto &[name, pod] : m_cluster.state().pods)
         if (auto status = startServer(*pod); !status) return status;
     for (auto &host : m_topology->hosts()) {
@@ -301,27 +310,26 @@ void Lab::report(const base::Result<ClusterChange> &change, const std::string &w
 
 base::Status Lab::apply(const ClusterChange &change) {
     // Told before it is done: a packet in the recording never meets rules that the recording has not heard of.
-    for (const auto &event : change.events) m_capture->writeClusterState(event);
+    for (const auto &event : change.events)
+        if (auto status = m_capture->writeClusterState(event); !status) return status;
     for (const auto &pod : change.podsRemoved) {
         LabHost *host = m_topology->find(pod.name.name);
         if (host == nullptr) continue;
         m_podServers.erase(pod.name.name);
         m_client.cancel(host->nameSpace);
-        m_capture->removeInterface(host->name, "eth0");
-        m_capture->removeInterface(host->nodeName, Topology::portName(host->address));
-        if (auto status = m_topology->removePod(pod.name.name); !status) return status;
+        if (auto status = m_capture->removeInterface(host->name, "eth0"); !status) return status;
+        auto status = m_capture->removeInterface(host->nodeName, Topology::portName(host->address));
+        if (!status) return status;
+        if (status = m_topology->removePod(pod.name.name); !status) return status;
     }
     for (const auto &pod : change.podsAdded) {
         auto host = m_topology->addPod({pod.name.name, HostKind::pod, ipv4(pod), {}, pod.nodeName});
         if (!host) return std::unexpected(host.error());
-        if (auto status = capture(**host); !status) return status;
-        LabHost *node = m_topology->find(pod.nodeName);
-        {
-            InNamespace inside(node->nameSpace);
-            auto status = m_capture->addInterface(node->name, Topology::portName(ipv4(pod)),
-                                                  {.snapLength = 65535, .ringBytes = 1 << 20});
-            if (!status) return status;
-        }
+        const LabHost *node = m_topology->find(pod.nodeName);
+        const probe::CaptureService::InterfaceRequest interfaces[] = {
+            {pod.name.name, "eth0", (*host)->nameSpace.fd()},
+            {node->name, Topology::portName(ipv4(pod)), node->nameSpace.fd()}};
+        if (auto status = m_capture->addInterfaces(interfaces, kCapture); !status) return status;
         if (auto status = startServer(pod); !status) return status;
     }
     for (const auto &[name, agent] : m_nodes)
@@ -341,7 +349,7 @@ LabState Lab::currentState() const {
     }
     for (const auto &[name, pod] : cluster.pods)
         state.pods.push_back({name.toString(), pod->nodeName, ipv4(*pod).toString(), isClient(*pod)});
-    state.inRotation = inRotation();
+    if (m_loadBalancer) state.inRotation = m_loadBalancer->inRotation();
     return state;
 }
 
@@ -390,8 +398,9 @@ void Lab::change(const Step &step) {
     }
 }
 
-std::vector<std::string> Lab::inRotation() const {
-    return m_loadBalancer ? m_loadBalancer->inRotation() : std::vector<std::string>{};
+std::optional<std::vector<std::string>> Lab::settledRotation() const {
+    if (!m_loadBalancer || !m_loadBalancer->settled()) return std::nullopt;
+    return m_loadBalancer->inRotation();
 }
 
 void Lab::stepsDone() {

@@ -35,7 +35,7 @@ private:
     [[nodiscard]] base::Status build();
     [[nodiscard]] base::Status buildHosts();
     [[nodiscard]] base::Status startCaptures();
-    [[nodiscard]] base::Status capture(LabHost &host);
+    [[nodiscard]] base::Status captureEvidence(LabHost &node);
     [[nodiscard]] base::Status startWorkloads();
     [[nodiscard]] base::Status startServer(const proxycore::Pod &pod);
     void announce();
@@ -56,7 +56,7 @@ private:
     void request(const std::string &from, const std::string &url, milliseconds connectTimeout,
                  std::function<void()> done) override;
     void change(const Step &step) override;
-    [[nodiscard]] std::vector<std::string> inRotation() const override;
+    [[nodiscard]] std::optional<std::vector<std::string>> settledRotation() const override;
     void stepsDone() override;
 
     Scenario m_scenario;

@@ -27,8 +27,11 @@ base::Status LoadBalancer::configure(const proxycore::ClusterState &state) {
             if (ingress.ip.isV4()) frontend.vips.push_back(ingress.ip);
         frontend.checkPort = checkPort(*service);
         // What is known of a node's health stays: a new check target has to fail before the node leaves.
-        if (const auto old = m_frontends.find(name.toString()); old != m_frontends.end())
+        if (const auto old = m_frontends.find(name.toString()); old != m_frontends.end()) {
             frontend.targets = old->second.targets;
+            if (old->second.checkPort != frontend.checkPort)
+                for (auto &[node, target] : frontend.targets) target.passed = target.failed = 0;
+        }
         std::erase_if(frontend.targets, [&](const auto &target) { return !state.node(target.first); });
         for (const auto &[nodeName, node] : state.nodes)
             frontend.targets[nodeName.name].address = node->primaryAddress(packet::IpFamily::v4);
@@ -64,16 +67,20 @@ void LoadBalancer::check(const std::string &service, const std::string &node) {
     const auto &frontend = m_frontends.at(service);
     const auto url = fmt::format("http://{}:{}/healthz", frontend.targets.at(node).address.toString(), frontend.checkPort);
     m_client.get(m_host.nameSpace, url, {m_spec.timeout, m_spec.timeout},
-                 [this, service, node](const HttpOutcome &outcome) { onResult(service, node, outcome); });
+                 [this, service, node, port = frontend.checkPort](const HttpOutcome &outcome) {
+                     onResult(service, node, port, outcome);
+                 });
 }
 
-void LoadBalancer::onResult(const std::string &service, const std::string &node, const HttpOutcome &outcome) {
+void LoadBalancer::onResult(const std::string &service, const std::string &node, packet::Port port,
+                            const HttpOutcome &outcome) {
     const auto frontend = m_frontends.find(service);
     if (frontend == m_frontends.end()) return;
     const auto found = frontend->second.targets.find(node);
     if (found == frontend->second.targets.end()) return;
     Target &target = found->second;
     target.checking = false;
+    if (port != frontend->second.checkPort) return; // the answer to a question that is no longer asked
     const bool passed = outcome.status == 200;
     target.passed = passed ? target.passed + 1 : 0;
     target.failed = passed ? 0 : target.failed + 1;
@@ -103,6 +110,13 @@ std::vector<std::string> LoadBalancer::inRotation() const {
     for (const auto &[node, target] : m_frontends.begin()->second.targets)
         if (target.healthy) names.push_back(node);
     return names;
+}
+
+bool LoadBalancer::settled() const {
+    for (const auto &[service, frontend] : m_frontends)
+        for (const auto &[node, target] : frontend.targets)
+            if (target.healthy ? target.passed < m_spec.healthyAfter : target.failed < m_spec.unhealthyAfter) return false;
+    return true;
 }
 
 std::vector<packet::IpAddress> LoadBalancer::vips() const {

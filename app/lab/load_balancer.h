@@ -32,6 +32,8 @@ public:
 
     /// Nodes that the first VIP goes to, by name.
     [[nodiscard]] std::vector<std::string> inRotation() const;
+    /// Every node has been judged by the present check: passed often enough, or failed often enough.
+    [[nodiscard]] bool settled() const;
     [[nodiscard]] std::vector<packet::IpAddress> vips() const;
 
 private:
@@ -48,7 +50,7 @@ private:
         std::map<std::string, Target> targets; ///< by node name
     };
     void check(const std::string &service, const std::string &node);
-    void onResult(const std::string &service, const std::string &node, const HttpOutcome &outcome);
+    void onResult(const std::string &service, const std::string &node, packet::Port port, const HttpOutcome &outcome);
     [[nodiscard]] base::Status program(const Frontend &frontend);
 
     LoadBalancerSpec m_spec;

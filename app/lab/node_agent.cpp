@@ -1,22 +1,33 @@
 #include "app/lab/node_agent.h"
 
+#include <ctime>
+#include <fmt/format.h>
+
 namespace natlens::lab {
 namespace {
 
 constexpr packet::Port kProxyHealthPort = 10256; ///< kube-proxy --healthz-bind-address
 constexpr packet::Port kMetricsPort = 10249;     ///< kube-proxy --metrics-bind-address
 
-HttpAnswer toAnswer(proxycore::HealthAnswer answer) {
+HttpAnswer toAnswer(proxycore::HttpAnswer answer) {
     return {answer.status, std::move(answer.headers), std::move(answer.body)};
 }
 
 /// Answers by path; others are 404.
-HttpHandler byPath(std::map<std::string, std::function<HttpAnswer()>> handlers) {
+HttpHandler byPath(std::map<std::string, std::function<proxycore::HttpAnswer()>> handlers) {
     return [handlers = std::move(handlers)](const HttpRequest &request) {
         const auto found = handlers.find(request.path);
-        return found == handlers.end() ? HttpAnswer{404, {{"Content-Type", "text/plain; charset=utf-8"}}, "404 page not found\n"}
-                                       : found->second();
+        return toAnswer(found == handlers.end() ? proxycore::notFoundAnswer() : found->second());
     };
+}
+
+/// RFC 3339 with nanoseconds, UTC.
+std::string rfc3339(base::Timestamp time) {
+    const auto seconds = static_cast<std::time_t>(time.nanoseconds / 1'000'000'000);
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                       parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, time.nanoseconds % 1'000'000'000);
 }
 
 } // namespace
@@ -33,23 +44,20 @@ base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(LabHost &node, proxyco
 }
 
 base::Status NodeAgent::startServers() {
-    const auto healthy = [this](bool livez) {
-        proxycore::ProxyHealth health;
-        health.node = m_nodeObject.get();
-        health.lastUpdated = m_lastSync;
-        health.now = base::Timestamp::now();
-        return toAnswer(livez ? proxycore::answerLivez(health) : proxycore::answerHealthz(health));
+    const auto health = [this] {
+        const auto last = rfc3339(m_lastSync);
+        return proxycore::ProxyHealth{rfc3339(base::Timestamp::now()), last, proxycore::isEligible(m_nodeObject.get()),
+                                      {{packet::IpFamily::v4, last, true}}};
     };
-    auto health = HttpServer::listen(m_node.nameSpace, {packet::IpAddress::v4(0), kProxyHealthPort},
-                                     byPath({{"/healthz", [healthy] { return healthy(false); }},
-                                             {"/livez", [healthy] { return healthy(true); }}}));
-    if (!health) return std::unexpected(health.error());
-    m_servers.push_back(std::move(*health));
-    const auto mode = m_config.mode;
+    auto checks = HttpServer::listen(m_node.nameSpace, {packet::IpAddress::v4(0), kProxyHealthPort},
+                                     byPath({{"/healthz", [health] { return proxycore::healthzAnswer(health()); }},
+                                             {"/livez", [health] { return proxycore::livezAnswer(health()); }}}));
+    if (!checks) return std::unexpected(checks.error());
+    m_servers.push_back(std::move(*checks));
     auto metrics = HttpServer::listen(
         m_node.nameSpace, {packet::IpAddress::v4(127, 0, 0, 1), kMetricsPort},
-        byPath({{"/proxyMode", [mode] { return toAnswer(proxycore::answerProxyMode(mode)); }},
-                {"/healthz", [] { return HttpAnswer{200, {{"Content-Type", "text/plain; charset=utf-8"}}, "ok"}; }}}));
+        byPath({{"/proxyMode", [mode = m_config.mode] { return proxycore::proxyModeAnswer(mode); }},
+                {"/healthz", [] { return proxycore::metricsHealthzAnswer(); }}}));
     if (!metrics) return std::unexpected(metrics.error());
     m_servers.push_back(std::move(*metrics));
     return {};
@@ -77,25 +85,33 @@ base::Status NodeAgent::updateHealthCheckServers() {
         const auto found = wanted.find(entry.first);
         return found == wanted.end() || found->second != entry.second.port;
     });
+    auto addresses = proxycore::healthCheckAddresses(*m_plan, m_profile);
+    if (addresses.empty()) addresses.push_back(packet::IpAddress::v4(0));
     for (const auto &[service, port] : wanted) {
         if (m_healthChecks.contains(service)) continue;
-        auto server = HttpServer::listen(m_node.nameSpace, {packet::IpAddress::v4(0), port},
-                                         [this, service = service](const HttpRequest &) { return answerHealthCheck(service); });
-        if (!server) return std::unexpected(server.error());
-        m_healthChecks.emplace(service, HealthCheckServer{port, std::move(*server)});
+        HealthCheckServer check{port, {}};
+        for (const auto &address : addresses) {
+            auto server = HttpServer::listen(m_node.nameSpace, {address, port}, [this, service = service](const HttpRequest &) {
+                return answerHealthCheck(service);
+            });
+            if (!server) return std::unexpected(server.error());
+            check.servers.push_back(std::move(*server));
+        }
+        m_healthChecks.emplace(service, std::move(check));
     }
     return {};
 }
 
 HttpAnswer NodeAgent::answerHealthCheck(const std::string &service) const {
     for (const auto &check : m_plan->healthChecks)
-        if (check.service.toString() == service) return toAnswer(proxycore::answerHealthCheck(check, m_profile));
-    return {503, {}, {}};
+        if (check.service.toString() == service) return toAnswer(proxycore::healthCheckAnswer(m_profile, check));
+    return toAnswer(proxycore::notFoundAnswer());
 }
 
 void NodeAgent::addServers(std::vector<HttpServer *> &servers) const {
     for (const auto &server : m_servers) servers.push_back(server.get());
-    for (const auto &[service, check] : m_healthChecks) servers.push_back(check.server.get());
+    for (const auto &[service, check] : m_healthChecks)
+        for (const auto &server : check.servers) servers.push_back(server.get());
 }
 
 } // namespace natlens::lab

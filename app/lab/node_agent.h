@@ -3,6 +3,7 @@
 
 #include "app/lab/http_server.h"
 #include "app/lab/topology.h"
+#include "capture/base/timestamp.h"
 #include "proxycore/health/health.h"
 #include "proxycore/kernel/nftables.h"
 #include "proxycore/plan/proxy_plan.h"
@@ -15,7 +16,7 @@
 namespace natlens::lab {
 
 /// One node. Answers on the addresses that kube-proxy uses: 127.0.0.1:10249 (/proxyMode, /healthz), 0.0.0.0:10256
-/// (/healthz, /livez) and every healthCheckNodePort. Lives on the lab's thread.
+/// (/healthz, /livez) and every healthCheckNodePort (nftables mode: on the primary address). Lives on the lab's thread.
 class NodeAgent final {
 public:
     /// Starts the servers. Rules come with the first sync().
@@ -44,7 +45,10 @@ private:
     std::shared_ptr<const proxycore::Node> m_nodeObject;
     base::Timestamp m_lastSync;
     std::vector<std::unique_ptr<HttpServer>> m_servers;
-    struct HealthCheckServer { packet::Port port; std::unique_ptr<HttpServer> server; };
+    struct HealthCheckServer {
+        packet::Port port;
+        std::vector<std::unique_ptr<HttpServer>> servers; ///< one for each address
+    };
     std::map<std::string, HealthCheckServer> m_healthChecks; ///< by "namespace/name"
 };
 

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,8 @@ public:
                          std::function<void()> done) = 0;
     /// annotate, setPolicy, movePod, scale
     virtual void change(const Step &step) = 0;
-    [[nodiscard]] virtual std::vector<std::string> inRotation() const = 0;
+    /// Nodes that the load balancer uses, once all of them have been judged; nothing while it is still undecided.
+    [[nodiscard]] virtual std::optional<std::vector<std::string>> settledRotation() const = 0;
     virtual void stepsDone() = 0;
 };
 

@@ -59,6 +59,10 @@ void CaptureLoop::run(const std::stop_token &stop) {
         m_commands.clear();
     }
     m_changed.notify_all();
+    // Each packet socket waits for a grace period of the kernel (about 20 ms) when it is closed; together they wait once.
+    std::vector<std::jthread> closing;
+    for (Point &point : points)
+        if (point.source) closing.emplace_back([source = std::move(point.source)]() mutable { source.reset(); });
 }
 
 base::Status CaptureLoop::serve(const std::stop_token &stop) {

@@ -4,6 +4,10 @@
 #include "capture/live/interfaces.h"
 
 #include <algorithm>
+#include <optional>
+#include <sched.h>
+#include <thread>
+#include <vector>
 
 namespace natlens::probe {
 
@@ -21,8 +25,16 @@ CaptureService::~CaptureService() {
     (void)stop();
 }
 
-base::Status CaptureService::addInterface(const std::string &node, const std::string &interface,
-                                          const live::CaptureOptions &options) {
+namespace {
+
+/// An interface that has been opened but is not served yet.
+struct OpenedInterface {
+    file::CapturePoint point;
+    std::unique_ptr<CaptureSource> source;
+};
+
+base::Result<OpenedInterface> openInterface(const std::string &node, const std::string &interface,
+                                            const live::CaptureOptions &options) {
     auto capture = live::LiveCapture::open(interface, options);
     if (!capture) return std::unexpected(capture.error());
     const auto interfaces = live::listInterfaces();
@@ -34,7 +46,40 @@ base::Status CaptureService::addInterface(const std::string &node, const std::st
     point.snapLength = options.snapLength;
     if (info != interfaces->end()) point.mac = info->mac;
     auto source = makeInterfaceSource(std::move(*capture), point.mac);
-    return m_impl->loop.add(std::move(point), std::move(source));
+    return OpenedInterface{std::move(point), std::move(source)};
+}
+
+base::Result<OpenedInterface> openInterface(const CaptureService::InterfaceRequest &request,
+                                            const live::CaptureOptions &options) {
+    // The thread ends after this, so it need not find its way back.
+    if (::setns(request.networkNamespace, CLONE_NEWNET) != 0)
+        return base::failErrno("setns", request.node + "/" + request.interface);
+    return openInterface(request.node, request.interface, options);
+}
+
+} // namespace
+
+base::Status CaptureService::addInterface(const std::string &node, const std::string &interface,
+                                          const live::CaptureOptions &options) {
+    auto opened = openInterface(node, interface, options);
+    if (!opened) return std::unexpected(opened.error());
+    return m_impl->loop.add(std::move(opened->point), std::move(opened->source));
+}
+
+base::Status CaptureService::addInterfaces(std::span<const InterfaceRequest> requests,
+                                           const live::CaptureOptions &options) {
+    std::vector<std::optional<base::Result<OpenedInterface>>> opened(requests.size());
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 0; i < requests.size(); ++i)
+            threads.emplace_back([&, i] { opened[i].emplace(openInterface(requests[i], options)); });
+    }
+    for (const auto &result : opened)
+        if (!*result) return std::unexpected(result->error());
+    for (auto &result : opened)
+        if (auto status = m_impl->loop.add(std::move((*result)->point), std::move((*result)->source)); !status)
+            return status;
+    return {};
 }
 
 base::Status CaptureService::addConntrack(const std::string &node) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace natlens::probe {
@@ -39,6 +40,15 @@ public:
     /// Errors are those of live::LiveCapture::open().
     [[nodiscard]] base::Status addInterface(const std::string &node, const std::string &interface,
                                             const live::CaptureOptions &options = {});
+    /// One of many interfaces to open at once; `networkNamespace` is a descriptor of the namespace it lives in.
+    struct InterfaceRequest {
+        std::string node, interface;
+        int networkNamespace = -1;
+    };
+    /// As addInterface() for each, in this order, but opened on a thread each: a packet ring costs a grace period of the
+    /// kernel (about 20 ms), and threads wait for the same one. The first error, in order; then none is added.
+    [[nodiscard]] base::Status addInterfaces(std::span<const InterfaceRequest> requests,
+                                             const live::CaptureOptions &options = {});
     /// Errors are those of netlink::EventSocket. The caller sees to netlink::enableConntrackEvents().
     [[nodiscard]] base::Status addConntrack(const std::string &node);
     /// `names` go into the capture point's description: netlink::parseInterfaceNames() reads them there.

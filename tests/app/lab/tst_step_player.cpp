@@ -12,7 +12,7 @@ namespace {
 struct Recorder final : StepActions {
     std::vector<std::string> events;
     std::vector<std::function<void()>> open;
-    std::vector<std::string> rotation;
+    std::optional<std::vector<std::string>> rotation;
 
     void log(const std::string &text) override { events.push_back(text); }
     void request(const std::string &, const std::string &url, milliseconds, std::function<void()> done) override {
@@ -20,7 +20,7 @@ struct Recorder final : StepActions {
         open.push_back(std::move(done));
     }
     void change(const Step &step) override { events.push_back("change " + step.service); }
-    std::vector<std::string> inRotation() const override { return rotation; }
+    std::optional<std::vector<std::string>> settledRotation() const override { return rotation; }
     void stepsDone() override { events.push_back("done"); }
 
     void end(std::size_t index) { open.at(index)(); }
@@ -84,14 +84,17 @@ private slots:
         wait.nodes = {"node1"};
         const std::vector<Step> steps{wait};
         Recorder recorder;
-        recorder.rotation = {"node1", "node2"};
+        recorder.rotation = std::vector<std::string>{"node1", "node2"};
         StepPlayer player(steps, recorder);
         player.play();
         player.advance(kStart);
         player.advance(kStart + 1s);
         QVERIFY(player.playing());
-        recorder.rotation = {"node1"};
+        recorder.rotation = std::nullopt; // undecided
         player.advance(kStart + 2s);
+        QVERIFY(player.playing());
+        recorder.rotation = std::vector<std::string>{"node1"};
+        player.advance(kStart + 3s);
         QVERIFY(!player.playing());
     }
 
