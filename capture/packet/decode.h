@@ -63,7 +63,7 @@ struct DecodedPacket {
     std::uint32_t networkOffset = 0;     ///< where the IP header begins in the captured bytes
     std::uint32_t networkLength = 0;     ///< total length of the IP packet as its header says
     // transport
-    std::uint32_t transportOffset = 0;
+    std::uint32_t transportOffset = 0;   ///< 0 unless the fixed transport header is complete (never in later fragments)
     std::uint32_t payloadOffset = 0;     ///< first byte after the transport header
     std::uint32_t payloadLength = 0;     ///< on the wire, even where the snap length cut it
     std::uint8_t tcpFlags = 0;

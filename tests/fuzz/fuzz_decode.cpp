@@ -1,5 +1,5 @@
-// Any bytes as a packet of any link type (chosen by the first byte): decoding, payload, fingerprint and rewriting keep the
-// promises of their headers.
+// Any bytes as a packet of any link type (chosen by the first byte): decoding, payload, fingerprint and rewriting keep
+// the promises of their headers.
 #include "capture/packet/rewrite.h"
 #include "require.h"
 
@@ -35,7 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         REQUIRE(after.tuple.dst.ip == *translation.dstIp);
         REQUIRE(after.ttl == 9);
         REQUIRE(after.issue == packet.issue);
-        // A protocol without ports of which the whole payload is hashed keeps its bytes; translated headers never count.
+        // A protocol without ports of which the whole payload is hashed keeps its bytes; translated headers never
+        // count.
         REQUIRE(natInvariantFingerprint(after, changed) == fingerprint);
     }
     if (packet.hasQuoted) {

@@ -1,5 +1,5 @@
-// Any bytes as a capture file: whole and in portions (their size chosen by the first byte) give the same stream and the same
-// outcome, and what is delivered keeps the promises of capture_stream.h.
+// Any bytes as a capture file: whole and in portions (their size chosen by the first byte) give the same stream and the
+// same outcome, and what is delivered keeps the promises of capture_stream.h.
 #include "capture/base/hash.h"
 #include "capture/file/reader.h"
 #include "require.h"
