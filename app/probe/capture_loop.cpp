@@ -50,8 +50,9 @@ void CaptureLoop::run(const std::stop_token &stop) {
     m_writer.emplace(std::move(m_stream), m_application);
     base::Status status = serve(stop);
     if (status) status = finish();
-    m_writer.reset();
-    std::vector<Point> points = std::move(m_points);
+    m_writer.reset(); // the reader gets its end of file before the capture points are closed
+    for (Point &point : m_points) closeInBackground(std::move(point.source));
+    m_closing.clear(); // waits; the kernel's grace periods pass side by side
     {
         const std::lock_guard lock(m_mutex);
         m_ended = true;
@@ -59,10 +60,6 @@ void CaptureLoop::run(const std::stop_token &stop) {
         m_commands.clear();
     }
     m_changed.notify_all();
-    // Each packet socket waits for a grace period of the kernel (about 20 ms) when it is closed; together they wait once.
-    std::vector<std::jthread> closing;
-    for (Point &point : points)
-        if (point.source) closing.emplace_back([source = std::move(point.source)]() mutable { source.reset(); });
 }
 
 base::Status CaptureLoop::serve(const std::stop_token &stop) {
@@ -142,8 +139,14 @@ void CaptureLoop::close(std::size_t index) {
         std::erase(m_names, point.name);
     }
     if (point.source) epoll_ctl(m_epoll.get(), EPOLL_CTL_DEL, point.source->fd(), nullptr);
-    point.source.reset();
+    closeInBackground(std::move(point.source));
     point.name.clear();
+}
+
+void CaptureLoop::closeInBackground(std::unique_ptr<CaptureSource> source) {
+    std::erase_if(m_closing, [](const std::future<void> &closing) { return closing.wait_for(0s) == std::future_status::ready; });
+    if (!source) return;
+    m_closing.push_back(std::async(std::launch::async, [owned = std::move(source)]() mutable { owned.reset(); }));
 }
 
 base::Status CaptureLoop::obeyCommands() {
@@ -165,12 +168,12 @@ base::Status CaptureLoop::obeyCommands() {
 }
 
 base::Status CaptureLoop::obey(AddPoint command) {
-    const auto id = m_writer->addPoint(command.description);
+    const auto id = m_writer->addPoint(command.opened.description);
     if (!id) return std::unexpected(id.error());
     Point point;
     point.id = *id;
-    point.name = std::move(command.description.name);
-    point.source = std::move(command.source);
+    point.name = std::move(command.opened.description.name);
+    point.source = std::move(command.opened.source);
     if (point.source && !watch(m_epoll.get(), point.source->fd(), EPOLLIN, id->value)) {
         return base::failErrno("epoll_ctl", point.name);
     }

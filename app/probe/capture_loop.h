@@ -6,8 +6,8 @@
 #include "app/probe/stream_order.h"
 #include "capture/file/pcapng_writer.h"
 
-#include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <variant>
@@ -16,6 +16,12 @@
 namespace natlens::probe {
 
 inline constexpr const char *kClusterState = "cluster-state";
+
+/// A capture point that is ready to be read. `source` may be null: a point that only write() feeds.
+struct OpenedPoint {
+    file::CapturePoint description;
+    std::unique_ptr<CaptureSource> source;
+};
 
 /// What CaptureService promises, without knowing how capture points are opened.
 /// Everything below "the loop's thread only" belongs to that thread; the rest is guarded by m_mutex. Callers put commands
@@ -27,8 +33,7 @@ public:
     CaptureLoop(const CaptureLoop &) = delete;
     CaptureLoop &operator=(const CaptureLoop &) = delete;
 
-    /// `source` may be null: a point that only write() feeds.
-    [[nodiscard]] base::Status add(file::CapturePoint description, std::unique_ptr<CaptureSource> source);
+    [[nodiscard]] base::Status add(OpenedPoint point);
     [[nodiscard]] base::Status remove(const std::string &name);
     [[nodiscard]] base::Status write(const std::string &name, std::span<const std::byte> bytes);
 
@@ -42,8 +47,7 @@ private:
     using Clock = std::chrono::steady_clock;
 
     struct AddPoint {
-        file::CapturePoint description;
-        std::unique_ptr<CaptureSource> source;
+        OpenedPoint opened;
     };
     struct RemovePoint {
         std::string name;
@@ -75,6 +79,7 @@ private:
     /// False when the limit was reached and `last` is the time of the newest packet read.
     bool collect(Point &point, base::Timestamp &last);
     void close(std::size_t index);
+    void closeInBackground(std::unique_ptr<CaptureSource> source);
     [[nodiscard]] base::Status writeUntil(base::Timestamp until);
     [[nodiscard]] base::Status writeStatistics();
     [[nodiscard]] base::Status writeStatistics(Point &point, base::Timestamp time);
@@ -107,6 +112,7 @@ private:
     std::vector<Point> m_points;
     StreamOrder m_order;
     std::vector<file::PointStatistics> m_lastWords; ///< of points that were closed, behind their last packets
+    std::vector<std::future<void>> m_closing; ///< closing takes the kernel some milliseconds each
     std::uint64_t m_written = 0;
     SourceCounters m_closed;            ///< sums of the points that are gone
     bool m_arrived = false;             ///< something came in this round

@@ -31,15 +31,15 @@ base::Status CaptureLoop::knownPoint(const std::string &name) const {
     return base::fail(base::ErrorCode::notFound, "there is no such capture point", "capture", name);
 }
 
-base::Status CaptureLoop::add(file::CapturePoint description, std::unique_ptr<CaptureSource> source) {
+base::Status CaptureLoop::add(OpenedPoint point) {
     const std::lock_guard lock(m_mutex);
-    if (m_ended) return base::fail(base::ErrorCode::cancelled, "the capture has ended", "capture", description.name);
-    if (std::ranges::find(m_names, description.name) != m_names.end()) {
-        return base::fail(base::ErrorCode::invalidInput, "this capture point is there already", "capture",
-                          description.name);
+    const std::string &name = point.description.name;
+    if (m_ended) return base::fail(base::ErrorCode::cancelled, "the capture has ended", "capture", name);
+    if (std::ranges::find(m_names, name) != m_names.end()) {
+        return base::fail(base::ErrorCode::invalidInput, "this capture point is there already", "capture", name);
     }
-    m_names.push_back(description.name);
-    (void)enqueue(AddPoint{std::move(description), std::move(source)});
+    m_names.push_back(name);
+    (void)enqueue(AddPoint{std::move(point)});
     return {};
 }
 

@@ -4,9 +4,8 @@
 #include "capture/live/interfaces.h"
 
 #include <algorithm>
-#include <optional>
+#include <future>
 #include <sched.h>
-#include <thread>
 #include <vector>
 
 namespace natlens::probe {
@@ -27,34 +26,38 @@ CaptureService::~CaptureService() {
 
 namespace {
 
-/// An interface that has been opened but is not served yet.
-struct OpenedInterface {
-    file::CapturePoint point;
-    std::unique_ptr<CaptureSource> source;
-};
-
-base::Result<OpenedInterface> openInterface(const std::string &node, const std::string &interface,
-                                            const live::CaptureOptions &options) {
+base::Result<OpenedPoint> openInterface(const std::string &node, const std::string &interface,
+                                        const live::CaptureOptions &options) {
     auto capture = live::LiveCapture::open(interface, options);
     if (!capture) return std::unexpected(capture.error());
     const auto interfaces = live::listInterfaces();
     if (!interfaces) return std::unexpected(interfaces.error());
     const auto info = std::ranges::find(*interfaces, interface, &live::InterfaceInfo::name);
-    file::CapturePoint point;
-    point.name = node + "/" + interface;
-    point.linkType = capture->linkType();
-    point.snapLength = options.snapLength;
-    if (info != interfaces->end()) point.mac = info->mac;
-    auto source = makeInterfaceSource(std::move(*capture), point.mac);
-    return OpenedInterface{std::move(point), std::move(source)};
+    OpenedPoint opened;
+    opened.description.name = node + "/" + interface;
+    opened.description.linkType = capture->linkType();
+    opened.description.snapLength = options.snapLength;
+    if (info != interfaces->end()) opened.description.mac = info->mac;
+    opened.source = makeInterfaceSource(std::move(*capture), opened.description.mac);
+    return opened;
 }
 
-base::Result<OpenedInterface> openInterface(const CaptureService::InterfaceRequest &request,
-                                            const live::CaptureOptions &options) {
+base::Result<OpenedPoint> openInterface(const CaptureService::InterfaceRequest &request,
+                                        const live::CaptureOptions &options) {
     // The thread ends after this, so it need not find its way back.
-    if (::setns(request.networkNamespace, CLONE_NEWNET) != 0)
+    if (request.networkNamespace >= 0 && ::setns(request.networkNamespace, CLONE_NEWNET) != 0) {
         return base::failErrno("setns", request.node + "/" + request.interface);
+    }
     return openInterface(request.node, request.interface, options);
+}
+
+OpenedPoint netlinkPoint(std::string name, std::string description, netlink::EventSocket socket) {
+    OpenedPoint opened;
+    opened.description.name = std::move(name);
+    opened.description.description = std::move(description);
+    opened.description.linkType = packet::LinkType::netlink;
+    opened.source = makeEventSource(std::move(socket));
+    return opened;
 }
 
 } // namespace
@@ -63,49 +66,44 @@ base::Status CaptureService::addInterface(const std::string &node, const std::st
                                           const live::CaptureOptions &options) {
     auto opened = openInterface(node, interface, options);
     if (!opened) return std::unexpected(opened.error());
-    return m_impl->loop.add(std::move(opened->point), std::move(opened->source));
+    return m_impl->loop.add(std::move(*opened));
 }
 
 base::Status CaptureService::addInterfaces(std::span<const InterfaceRequest> requests,
                                            const live::CaptureOptions &options) {
-    std::vector<std::optional<base::Result<OpenedInterface>>> opened(requests.size());
-    {
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 0; i < requests.size(); ++i)
-            threads.emplace_back([&, i] { opened[i].emplace(openInterface(requests[i], options)); });
+    std::vector<std::future<base::Result<OpenedPoint>>> opening;
+    for (const InterfaceRequest &request : requests) {
+        opening.push_back(std::async(std::launch::async, [&request, &options] { return openInterface(request, options); }));
     }
-    for (const auto &result : opened)
-        if (!*result) return std::unexpected(result->error());
-    for (auto &result : opened)
-        if (auto status = m_impl->loop.add(std::move((*result)->point), std::move((*result)->source)); !status)
-            return status;
+    std::vector<OpenedPoint> opened;
+    for (auto &future : opening) {
+        auto point = future.get(); // after an error the others are waited for by their futures' destructors
+        if (!point) return std::unexpected(point.error());
+        opened.push_back(std::move(*point));
+    }
+    for (OpenedPoint &point : opened) {
+        if (auto status = m_impl->loop.add(std::move(point)); !status) return status;
+    }
     return {};
 }
 
 base::Status CaptureService::addConntrack(const std::string &node) {
     auto socket = netlink::EventSocket::openConntrack();
     if (!socket) return std::unexpected(socket.error());
-    file::CapturePoint point;
-    point.name = node + "/conntrack";
-    point.linkType = packet::LinkType::netlink;
-    return m_impl->loop.add(std::move(point), makeEventSource(std::move(*socket)));
+    return m_impl->loop.add(netlinkPoint(node + "/conntrack", "", std::move(*socket)));
 }
 
 base::Status CaptureService::addRuleTrace(const std::string &node, const netlink::InterfaceNames &names) {
     auto socket = netlink::EventSocket::openRuleTrace();
     if (!socket) return std::unexpected(socket.error());
-    file::CapturePoint point;
-    point.name = node + "/nftrace";
-    point.description = netlink::describeInterfaceNames(names);
-    point.linkType = packet::LinkType::netlink;
-    return m_impl->loop.add(std::move(point), makeEventSource(std::move(*socket)));
+    return m_impl->loop.add(netlinkPoint(node + "/nftrace", netlink::describeInterfaceNames(names), std::move(*socket)));
 }
 
 base::Status CaptureService::addClusterState() {
-    file::CapturePoint point;
-    point.name = kClusterState;
-    point.linkType = packet::LinkType::user0;
-    return m_impl->loop.add(std::move(point), nullptr);
+    OpenedPoint opened;
+    opened.description.name = kClusterState;
+    opened.description.linkType = packet::LinkType::user0;
+    return m_impl->loop.add(std::move(opened));
 }
 
 base::Status CaptureService::writeClusterState(const std::string &jsonText) {

@@ -26,7 +26,7 @@ struct CaptureTotals {
 ///
 /// Every add…() opens its capture point in the network namespace that the calling thread is in at that moment, so the
 /// caller enters a namespace, adds, and leaves again; from then on the service's own thread serves it. Packets are kept
-/// by the kernel from that moment on, also before start(). All functions may be called from any thread.
+/// by the kernel from the moment that their capture point is open, also before start(). All functions may be called from any thread.
 /// The capture point's name in the stream is "node/interface", "node/conntrack", "node/nftrace" or "cluster-state".
 /// When the reader of the stream goes away the service ends quietly; nothing raises SIGPIPE.
 class CaptureService final {
@@ -37,10 +37,11 @@ public:
     CaptureService(const CaptureService &) = delete;
     CaptureService &operator=(const CaptureService &) = delete;
 
-    /// Errors are those of live::LiveCapture::open().
+    /// Errors are those of live::LiveCapture::open(). Takes a grace period of the kernel (6 to 20 ms).
     [[nodiscard]] base::Status addInterface(const std::string &node, const std::string &interface,
                                             const live::CaptureOptions &options = {});
-    /// One of many interfaces to open at once; `networkNamespace` is a descriptor of the namespace it lives in.
+    /// One of many interfaces to open at once; `networkNamespace` is a descriptor of the namespace it lives in, or -1 for
+    /// the calling thread's.
     struct InterfaceRequest {
         std::string node, interface;
         int networkNamespace = -1;
@@ -63,7 +64,8 @@ public:
     /// Added again under the same name it becomes a new pcapng interface of that name, whose counters begin at 0.
     [[nodiscard]] base::Status removeInterface(const std::string &node, const std::string &interface);
 
-    /// Starts the thread. Points added before come first in the stream, before any packet.
+    /// Starts the thread. Points added before come first in the stream, in the order in which they were added, before any
+    /// packet.
     [[nodiscard]] base::Status start();
 
     /// Waits until nothing has arrived at any capture point for `quietTime` and everything is written, but no longer than
