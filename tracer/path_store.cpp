@@ -1,0 +1,110 @@
+#include "tracer/path_store.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+namespace {
+
+/// Roles and addresses learned from some paths change others; two more rounds are enough for what they can change.
+constexpr int kRounds = 3;
+
+bool undecided(const Path &path) {
+    return !path.settled || path.outcome == Outcome::incomplete || path.outcome == Outcome::dropped ||
+           path.outcome == Outcome::unanswered;
+}
+
+} // namespace
+
+PathStore::PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &points, const TranslationLog &translations,
+                     const RuleTraceLog &rules)
+    : m_legs(&legs)
+    , m_points(&points)
+    , m_sources{legs, flows, points, translations, rules, m_roles}
+    , m_finder(legs, flows, points, translations) {}
+
+void PathStore::addClusterState(Timestamp, std::string_view) {}
+
+/// Finds the connections of all touched legs and gives each the id it had, or a new one.
+void PathStore::reconnect(const std::vector<LegIndex> &touched) {
+    for (auto &connection : m_finder.connect(touched)) {
+        std::set<std::uint32_t> before;
+        const auto collect = [&](LegIndex leg) {
+            if (leg != kNone && (*m_legs)[leg].pathId != 0) before.insert((*m_legs)[leg].pathId);
+        };
+        for (const auto &step : connection.steps) collect(step.leg);
+        for (const LegIndex attempt : connection.attempts) collect(attempt);
+        // An id stays with the connection that still has its first leg.
+        std::uint32_t id = 0;
+        for (const std::uint32_t old : before) {
+            const auto entry = m_entries.find(old);
+            if (entry == m_entries.end() || m_stale.contains(old)) continue;
+            if (id == 0) id = old;
+            else m_entries.erase(entry);
+        }
+        if (id == 0) id = ++m_lastId;
+        for (const auto &step : connection.steps)
+            if (step.leg != kNone) (*m_legs)[step.leg].pathId = id;
+        for (const LegIndex attempt : connection.attempts) (*m_legs)[attempt].pathId = id;
+        m_entries[id].connection = std::move(connection);
+        m_stale.insert(id);
+    }
+}
+
+void PathStore::classify(Path &path) const {
+    const bool translated = std::ranges::any_of(path.hops, [](const Hop &hop) { return !hop.nat.empty(); });
+    if (!translated && path.http && path.http->target.ends_with("healthz")) path.kind = PathKind::healthCheck;
+    else if (translated || !path.droppedAt.empty()) path.kind = PathKind::service;
+}
+
+std::set<std::uint32_t> PathStore::waiting(const Moment &moment) const {
+    std::set<std::uint32_t> ids;
+    for (const auto &[id, entry] : m_entries) {
+        if (!entry.path) continue;
+        if (moment.ended ? !entry.path->settled : undecided(*entry.path) && !entry.path->settled) ids.insert(id);
+    }
+    return ids;
+}
+
+void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment) {
+    std::set<std::uint32_t> todo = ids;
+    for (int round = 0; round < kRounds && !todo.empty(); ++round) {
+        bool news = false;
+        std::size_t addresses = 0;
+        for (const Host &host : m_points->hosts()) addresses += host.addresses.size();
+        for (const std::uint32_t id : todo) {
+            Entry &entry = m_entries[id];
+            Path path = PathBuilder(m_sources, moment).build(entry.connection);
+            path.id = fmt::format("p{}", id);
+            classify(path);
+            news = m_roles.learn(path) || news;
+            if (!entry.path || !(*entry.path == path)) entry.path = std::make_shared<const Path>(std::move(path));
+        }
+        std::size_t known = 0;
+        for (const Host &host : m_points->hosts()) known += host.addresses.size();
+        if (!news && known == addresses) return;
+        for (const auto &[id, entry] : m_entries) todo.insert(id);
+    }
+}
+
+std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &moment) {
+    reconnect(m_legs->takeDirty());
+    std::set<std::uint32_t> todo;
+    todo.swap(m_stale);
+    todo.merge(waiting(moment));
+    rebuild(todo, moment);
+    next.version = m_published ? m_published->version + 1 : 1;
+    next.hosts = m_points->hosts();
+    for (Host &host : next.hosts) {
+        host.role = m_roles.of(host.name);
+        host.roleInferred = m_roles.inferred(host.name);
+    }
+    for (const auto &point : m_points->points())
+        if (point.known) next.points.push_back(point.status);
+    for (const auto &[id, entry] : m_entries) next.paths.push_back(entry.path);
+    std::ranges::stable_sort(next.paths, {}, [](const auto &path) { return path->firstSeen; });
+    m_published = std::make_shared<const Snapshot>(std::move(next));
+    return m_published;
+}
+
+} // namespace natlens::tracer

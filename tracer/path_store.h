@@ -1,0 +1,53 @@
+// All paths, made anew only where something changed, and published as snapshots.
+#pragma once
+
+#include "tracer/stitch/path_builder.h"
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace natlens::tracer {
+
+/// Lives on the tracer's thread; published snapshots may be read on any.
+class PathStore final {
+public:
+    PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &points, const TranslationLog &translations,
+              const RuleTraceLog &rules);
+
+    void addClusterState(Timestamp time, std::string_view json);
+    /// Capture loss makes drops doubtful: everything undecided or dropped is judged again.
+    void dropsChanged() { m_judgeAgain = true; }
+
+    /// Brings the paths up to date and publishes them with the given counters.
+    std::shared_ptr<const Snapshot> publish(Snapshot next, const Moment &moment);
+    [[nodiscard]] const std::shared_ptr<const Snapshot> &published() const { return m_published; }
+
+private:
+    /// One connection and what was last made of it.
+    struct Entry {
+        Connection connection;
+        std::shared_ptr<const Path> path;
+    };
+
+    void reconnect(const std::vector<LegIndex> &touched);
+    void rebuild(const std::set<std::uint32_t> &ids, const Moment &moment);
+    [[nodiscard]] std::set<std::uint32_t> waiting(const Moment &moment) const;
+    void classify(Path &path) const;
+
+    LegTable *m_legs;
+    CapturePoints *m_points;
+    HostRoles m_roles;
+    PathSources m_sources;
+    LinkFinder m_finder;
+    std::map<std::uint32_t, Entry> m_entries; ///< by path id
+    std::set<std::uint32_t> m_stale;
+    std::uint32_t m_lastId = 0;
+    bool m_judgeAgain = false;
+    std::shared_ptr<const Snapshot> m_published;
+};
+
+} // namespace natlens::tracer

@@ -1,0 +1,90 @@
+#include "tracer/stitch/capture_points.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+CapturePointInfo &CapturePoints::point(base::CapturePointId id) {
+    if (id.value >= m_points.size()) {
+        m_points.resize(id.value + 1);
+        m_drops.resize(id.value + 1);
+    }
+    return m_points[id.value];
+}
+
+void CapturePoints::add(base::CapturePointId id, std::string_view name, packet::LinkType linkType) {
+    auto &info = point(id);
+    const auto slash = name.find('/');
+    info.known = true;
+    info.linkType = linkType;
+    info.status.name = name;
+    info.status.host = name.substr(0, slash);
+    info.status.interface = slash == std::string_view::npos ? std::string() : std::string(name.substr(slash + 1));
+    info.status.evidence = linkType == packet::LinkType::netlink || linkType == packet::LinkType::user0;
+    if (!info.status.evidence) info.host = hostIndex(info.status.host);
+}
+
+HostIndex CapturePoints::hostIndex(std::string_view name) {
+    const auto found = std::ranges::find(m_hosts, name, &Host::name);
+    if (found != m_hosts.end()) return static_cast<HostIndex>(found - m_hosts.begin());
+    Host host;
+    host.name = host.label = std::string(name);
+    m_hosts.push_back(std::move(host));
+    return static_cast<HostIndex>(m_hosts.size() - 1);
+}
+
+const std::string &CapturePoints::hostName(base::CapturePointId id) const {
+    return m_points[id.value].status.host;
+}
+
+const std::string &CapturePoints::interface(base::CapturePointId id) const {
+    return m_points[id.value].status.interface;
+}
+
+const Host *CapturePoints::findHost(std::string_view name) const {
+    const auto found = std::ranges::find(m_hosts, name, &Host::name);
+    return found == m_hosts.end() ? nullptr : &*found;
+}
+
+bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
+    auto &known = m_hosts[index].addresses;
+    const auto at = std::ranges::lower_bound(known, address);
+    if (address.isNone() || (at != known.end() && *at == address)) return false;
+    known.insert(at, address);
+    return true;
+}
+
+const Host *CapturePoints::ownerOf(const IpAddress &address) const {
+    const auto owns = [&](const Host &host) { return std::ranges::binary_search(host.addresses, address); };
+    const auto found = std::ranges::find_if(m_hosts, owns);
+    return found == m_hosts.end() ? nullptr : &*found;
+}
+
+void CapturePoints::addDrops(base::CapturePointId id, Timestamp time, std::uint64_t total) {
+    auto &info = point(id);
+    info.status.dropped = std::max(info.status.dropped, total);
+    auto &drops = m_drops[id.value];
+    const auto at = std::ranges::upper_bound(drops, time, {}, &Drop::time);
+    // Equal totals say nothing new; only the last reading of a level moves on.
+    if (at == drops.end() && drops.size() >= 2 && drops.back().total == total &&
+        drops[drops.size() - 2].total == total)
+        drops.back().time = time;
+    else
+        drops.insert(at, Drop{time, total});
+}
+
+std::uint64_t CapturePoints::dropsAt(std::string_view host, Timestamp from, Timestamp to) const {
+    std::uint64_t lost = 0;
+    for (std::size_t i = 0; i < m_points.size(); ++i) {
+        const auto &drops = m_drops[i];
+        if (drops.empty() || m_points[i].status.host != host || m_points[i].status.evidence) continue;
+        const auto after = std::ranges::lower_bound(drops, to, {}, &Drop::time);
+        const auto before = std::ranges::upper_bound(drops, from, {}, &Drop::time);
+        const std::uint64_t end = after == drops.end() ? drops.back().total : after->total;
+        const std::uint64_t begin = before == drops.begin() ? 0 : std::prev(before)->total;
+        lost += end > begin ? end - begin : 0;
+    }
+    return lost;
+}
+
+} // namespace natlens::tracer

@@ -1,0 +1,60 @@
+// Capture points and the hosts they belong to, with what is known of each host.
+#pragma once
+
+#include "capture/packet/decode.h"
+#include "tracer/path/snapshot.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace natlens::tracer {
+
+using HostIndex = std::uint32_t;
+
+/// One capture point of the source.
+struct CapturePointInfo {
+    CapturePointStatus status;
+    packet::LinkType linkType = packet::LinkType::ethernet;
+    HostIndex host = 0;            ///< index into CapturePoints::hosts(); meaningless for evidence
+    bool known = false;            ///< addCapturePoint() was called for it
+};
+
+/// Who captures where. Hosts come in the order of their first capture point.
+class CapturePoints final {
+public:
+    void add(base::CapturePointId id, std::string_view name, packet::LinkType linkType);
+    /// Total lost at a point up to a moment.
+    void addDrops(base::CapturePointId id, Timestamp time, std::uint64_t total);
+
+    [[nodiscard]] CapturePointInfo &point(base::CapturePointId id);
+    [[nodiscard]] const std::vector<CapturePointInfo> &points() const { return m_points; }
+    [[nodiscard]] const std::vector<Host> &hosts() const { return m_hosts; }
+    [[nodiscard]] Host &host(HostIndex index) { return m_hosts[index]; }
+    [[nodiscard]] const Host &host(HostIndex index) const { return m_hosts[index]; }
+    [[nodiscard]] const std::string &hostName(base::CapturePointId id) const;
+    [[nodiscard]] const std::string &interface(base::CapturePointId id) const;
+    [[nodiscard]] const Host *findHost(std::string_view name) const;
+    /// The index of a host, added if need be (hosts that nobody captured on).
+    HostIndex hostIndex(std::string_view name);
+    /// A host is seen to use this address as its own.
+    /// True when that is news.
+    bool learnAddress(HostIndex host, const IpAddress &address);
+    [[nodiscard]] const Host *ownerOf(const IpAddress &address) const;
+
+    /// Packets lost at a host's points between two moments: what the counters rose by from the last reading at or
+    /// before `from` to the first reading at or after `to` (or the last one there is).
+    [[nodiscard]] std::uint64_t dropsAt(std::string_view host, Timestamp from, Timestamp to) const;
+
+private:
+    struct Drop {
+        Timestamp time;
+        std::uint64_t total;
+    };
+    std::vector<CapturePointInfo> m_points;
+    std::vector<std::vector<Drop>> m_drops; ///< per point, by time
+    std::vector<Host> m_hosts;
+};
+
+} // namespace natlens::tracer

@@ -1,0 +1,160 @@
+#include "tracer/stitch/leg_table.h"
+
+#include "capture/base/hash.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+using packet::Protocol;
+using packet::TcpFlags;
+using packet::Tuple;
+
+namespace {
+
+Tuple canonical(const Tuple &tuple) {
+    return tuple.src <= tuple.dst ? tuple : tuple.reversed();
+}
+
+/// Serial number arithmetic (RFC 1982): `later` is not before `earlier`.
+bool notBefore(std::uint32_t later, std::uint32_t earlier) {
+    return static_cast<std::int32_t>(later - earlier) >= 0;
+}
+
+bool isTcpPacket(const Observation &seen, Flow::Kind kind) {
+    return kind == Flow::Kind::packets && seen.packet->isTcp();
+}
+
+/// Sequence and acknowledgement numbers fit to what is known of the leg.
+bool numbersFit(const Leg &leg, int side, const packet::DecodedPacket &packet) {
+    const auto own = static_cast<std::size_t>(side), other = 1 - own;
+    const bool reset = packet.tcpFlags & TcpFlags::rst;
+    if (leg.hasIsn[own] && !reset && !notBefore(packet.tcpSeq, leg.isn[own])) return false;
+    return !(leg.hasIsn[other] && (packet.tcpFlags & TcpFlags::ack) && !notBefore(packet.tcpAck, leg.isn[other]));
+}
+
+} // namespace
+
+std::uint64_t LegTable::keyOfIsn(std::uint32_t isn) {
+    return base::mix(0x544350, isn);
+}
+
+LegIndex LegTable::newest(const Tuple &tuple) const {
+    const Tuple key = canonical(tuple);
+    return m_index.find(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].tuple == key; });
+}
+
+const std::vector<LegIndex> *LegTable::withKey(std::uint64_t key) const {
+    const auto found = m_keys.find(key);
+    return found == m_keys.end() ? nullptr : &found->second;
+}
+
+std::vector<LegIndex> LegTable::takeDirty() {
+    std::vector<LegIndex> dirty;
+    dirty.swap(m_dirty);
+    for (const LegIndex index : dirty) m_legs[index].dirty = false;
+    return dirty;
+}
+
+LegIndex LegTable::create(const Tuple &tuple, base::Timestamp time, std::uint32_t &head) {
+    const LegIndex index = m_legs.add();
+    Leg &leg = m_legs[index];
+    leg.tuple = tuple;
+    leg.first = leg.last = time;
+    leg.older = head;
+    for (LegIndex i = head; i != kNone; i = m_legs[i].older) m_legs[i].superseded = true;
+    head = index;
+    return index;
+}
+
+LegIndex LegTable::forSyn(LegIndex newestLeg, int side, const Observation &seen) {
+    const auto own = static_cast<std::size_t>(side);
+    for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
+        const Leg &leg = m_legs[i];
+        if (leg.hasIsn[own] && leg.isn[own] == seen.packet->tcpSeq && leg.initiator != 1 - side) return i;
+    }
+    // A connection whose later packets came first (another capture point began later, or the order is a little wrong).
+    for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
+        const Leg &leg = m_legs[i];
+        if (!leg.hasIsn[own] && leg.initiator != 1 - side && leg.first + kReorderWindow >= seen.time) return i;
+    }
+    return kNone;
+}
+
+LegIndex LegTable::forSynAck(LegIndex newestLeg, int side, const Observation &seen) {
+    const auto own = static_cast<std::size_t>(side), other = 1 - own;
+    for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
+        const Leg &leg = m_legs[i];
+        if (leg.hasIsn[other] && leg.isn[other] == seen.packet->tcpAck - 1 && leg.initiator != side) return i;
+    }
+    for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
+        const Leg &leg = m_legs[i];
+        if (!leg.hasIsn[other] && leg.initiator != side && leg.first + kReorderWindow >= seen.time) return i;
+    }
+    return kNone;
+}
+
+LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &seen, Flow::Kind kind) {
+    const bool tcp = isTcpPacket(seen, kind);
+    LegIndex possible = kNone;
+    for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
+        const Leg &leg = m_legs[i];
+        if (tcp ? !numbersFit(leg, side, *seen.packet)
+                : kind == Flow::Kind::packets && leg.tuple.protocol != Protocol::tcp &&
+                      (leg.last + kIdleLimit < seen.time || seen.time + kIdleLimit < leg.first))
+            continue;
+        if (leg.first <= seen.time + kReorderWindow) return i;
+        possible = i;
+    }
+    return possible;
+}
+
+LegIndex LegTable::legFor(const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
+    const Tuple key = canonical(tuple);
+    std::uint32_t &head = m_index.at(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].tuple == key; });
+    const int side = tuple.src == key.src && tuple.dst == key.dst ? 0 : 1;
+    LegIndex found = kNone;
+    if (head != kNone) {
+        if (isTcpPacket(seen, kind) && seen.packet->isSyn()) found = forSyn(head, side, seen);
+        else if (isTcpPacket(seen, kind) && seen.packet->isSynAck()) found = forSynAck(head, side, seen);
+        else found = forLater(head, side, seen, kind);
+    }
+    return found != kNone ? found : create(key, seen.time, head);
+}
+
+void LegTable::addKey(LegIndex index, std::uint64_t key) {
+    auto &keys = m_legs[index].keys;
+    if (std::ranges::find(keys, key) != keys.end()) return;
+    keys.push_back(key);
+    auto &members = m_keys[key];
+    members.push_back(index);
+    for (const LegIndex member : members) touch(member);
+}
+
+void LegTable::setIsn(LegIndex index, int side, std::uint32_t isn) {
+    Leg &leg = m_legs[index];
+    leg.isn[static_cast<std::size_t>(side)] = isn;
+    leg.hasIsn[static_cast<std::size_t>(side)] = true;
+}
+
+void LegTable::learn(LegIndex index, const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
+    Leg &leg = m_legs[index];
+    if (seen.time < leg.first) leg.first = seen.time;
+    if (seen.time > leg.last) leg.last = seen.time;
+    touch(index);
+    if (!isTcpPacket(seen, kind)) return;
+    const auto &packet = *seen.packet;
+    if (!(packet.tcpFlags & TcpFlags::syn)) return;
+    const int side = sideOf(leg, tuple);
+    setIsn(index, side, packet.tcpSeq);
+    if (packet.isSyn()) {
+        leg.initiator = static_cast<std::int8_t>(side);
+        addKey(index, keyOfIsn(packet.tcpSeq));
+    } else {
+        leg.initiator = static_cast<std::int8_t>(1 - side);
+        setIsn(index, 1 - side, packet.tcpAck - 1);
+        addKey(index, keyOfIsn(packet.tcpAck - 1));
+    }
+}
+
+} // namespace natlens::tracer

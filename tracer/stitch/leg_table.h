@@ -1,0 +1,61 @@
+// All legs: connections as seen with one pair of addresses.
+#pragma once
+
+#include "tracer/stitch/flow.h"
+#include "tracer/stitch/index_table.h"
+
+#include <chrono>
+#include <unordered_map>
+
+namespace natlens::tracer {
+
+/// Packets that arrive this much too late are still put where they belong.
+inline constexpr std::chrono::milliseconds kReorderWindow{50};
+/// A pause after which datagrams between the same sockets are a new conversation (the kernel's own limit for
+/// assured UDP entries, nf_conntrack_udp_timeout_stream).
+inline constexpr std::chrono::seconds kIdleLimit{120};
+
+/// Tells connections with the same addresses and ports apart: TCP by initial sequence number, others by pauses. The
+/// result does not depend on the order in which capture points are read.
+class LegTable final {
+public:
+    /// The leg that a packet belongs to, made if there is none. `tuple` is the packet's.
+    [[nodiscard]] LegIndex legFor(const packet::Tuple &tuple, const Observation &seen, Flow::Kind kind);
+    /// Takes over what the packet says about its leg: times and initial sequence numbers.
+    void learn(LegIndex index, const packet::Tuple &tuple, const Observation &seen, Flow::Kind kind);
+    /// Files the leg under a key that its partners across a NAT have, too.
+    void addKey(LegIndex index, std::uint64_t key);
+
+    [[nodiscard]] Leg &operator[](LegIndex index) { return m_legs[index]; }
+    [[nodiscard]] const Leg &operator[](LegIndex index) const { return m_legs[index]; }
+    [[nodiscard]] std::uint32_t size() const { return m_legs.size(); }
+
+    /// Newest leg with this tuple in either direction; follow `older`. kNone if there is none.
+    [[nodiscard]] LegIndex newest(const packet::Tuple &tuple) const;
+    [[nodiscard]] const std::vector<LegIndex> *withKey(std::uint64_t key) const;
+
+    void touch(LegIndex index) {
+        Leg &leg = m_legs[index];
+        if (leg.dirty) return;
+        leg.dirty = true;
+        m_dirty.push_back(index);
+    }
+    /// The legs touched since the last call.
+    [[nodiscard]] std::vector<LegIndex> takeDirty();
+
+    [[nodiscard]] static std::uint64_t keyOfIsn(std::uint32_t isn);
+
+private:
+    [[nodiscard]] LegIndex create(const packet::Tuple &tuple, base::Timestamp time, std::uint32_t &head);
+    [[nodiscard]] LegIndex forSyn(LegIndex newestLeg, int side, const Observation &seen);
+    [[nodiscard]] LegIndex forSynAck(LegIndex newestLeg, int side, const Observation &seen);
+    [[nodiscard]] LegIndex forLater(LegIndex newestLeg, int side, const Observation &seen, Flow::Kind kind);
+    void setIsn(LegIndex index, int side, std::uint32_t isn);
+
+    Pool<Leg> m_legs;
+    IndexTable m_index;
+    std::unordered_map<std::uint64_t, std::vector<LegIndex>> m_keys;
+    std::vector<LegIndex> m_dirty;
+};
+
+} // namespace natlens::tracer

@@ -1,0 +1,208 @@
+// How connections end: PathBuilder's judgement, kept apart because it must be careful.
+#include "tracer/stitch/path_draft.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+using packet::Protocol;
+using packet::TcpFlags;
+
+namespace {
+
+/// Without an answer for this long a request has not been answered (a SYN is repeated after one second, RFC 6298).
+constexpr std::chrono::milliseconds kPatience{950};
+
+bool isInitialTtl(int ttl) {
+    return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
+}
+
+/// What all flows of one direction of a connection said, at any capture point.
+struct Summary {
+    std::uint8_t flags = 0;
+    std::uint64_t packets = 0, payloadBytes = 0;
+    bool synAck = false, pureAck = false;
+    Timestamp rst, fin;
+};
+
+void keepEarliest(Timestamp &kept, Timestamp time) {
+    if (time.nanoseconds != 0 && (kept.nanoseconds == 0 || time < kept)) kept = time;
+}
+
+Summary summarise(const Connection &connection, Direction direction, const LegTable &legs, const FlowTable &flows) {
+    Summary summary;
+    for (const Step &step : connection.steps) {
+        if (step.leg == kNone) continue;
+        for (const FlowIndex i : legs[step.leg].flows) {
+            const Flow &flow = flows[i];
+            if (flow.kind != Flow::Kind::packets || (flow.tuple == step.request) != (direction == Direction::request))
+                continue;
+            summary.flags |= flow.flags;
+            summary.packets = std::max(summary.packets, flow.packets);
+            summary.payloadBytes = std::max(summary.payloadBytes, flow.payloadBytes);
+            summary.synAck = summary.synAck || (direction == Direction::reply && flow.hasIsn);
+            summary.pureAck = summary.pureAck || ((flow.flags & TcpFlags::ack) && !(flow.flags & TcpFlags::rst));
+            keepEarliest(summary.rst, flow.rstTime);
+            keepEarliest(summary.fin, flow.finTime);
+        }
+    }
+    return summary;
+}
+
+} // namespace
+
+bool PathBuilder::closed(const Connection &connection) const {
+    const auto request = summarise(connection, Direction::request, m_sources.legs, m_sources.flows);
+    const auto reply = summarise(connection, Direction::reply, m_sources.legs, m_sources.flows);
+    const bool reset = ((request.flags | reply.flags) & TcpFlags::rst) != 0;
+    const bool finished = (request.flags & reply.flags & TcpFlags::fin) != 0;
+    return (reset || finished) && m_moment.now - std::max(request.fin, reply.fin) > kReorderWindow;
+}
+
+void PathBuilder::decide(Draft &draft) const {
+    Path &path = draft.path;
+    const auto request = summarise(draft.connection, Direction::request, m_sources.legs, m_sources.flows);
+    const auto reply = summarise(draft.connection, Direction::reply, m_sources.legs, m_sources.flows);
+    const bool icmp = !draft.reply.empty() && ((draft.reply.front().in && draft.reply.front().in->icmp) ||
+                                               (draft.reply.front().out && draft.reply.front().out->icmp));
+    const bool tcp = path.protocol == Protocol::tcp;
+    // An acknowledgement by the client proves that it was answered, even where nobody captured the answer.
+    const bool answered = tcp ? reply.synAck || request.pureAck || reply.payloadBytes > 0
+                              : reply.packets > 0;
+    if (answered && !icmp) {
+        path.outcome = Outcome::delivered;
+        const bool resetByServer = reply.rst.nanoseconds != 0 && request.fin.nanoseconds == 0 &&
+                                   reply.fin.nanoseconds == 0;
+        const bool resetByClient = request.rst.nanoseconds != 0 && reply.fin.nanoseconds == 0 &&
+                                   request.fin.nanoseconds == 0 && reply.payloadBytes == 0;
+        if (tcp && (resetByServer || resetByClient)) path.outcome = Outcome::reset;
+        setEndpoint(draft);
+        return;
+    }
+    if (icmp || (tcp && reply.rst.nanoseconds != 0)) {
+        path.outcome = Outcome::rejected;
+        const auto &from = draft.reply.front();
+        const std::string &host = m_sources.points.host(from.host).name;
+        path.notes.push_back(fmt::format("rejected at {} with {}", host, icmp ? "an ICMP error" : "a TCP reset"));
+        // The endpoint itself may refuse (nothing listens there); a node that refuses is not the endpoint.
+        const bool translated = draft.connection.steps.size() > 1;
+        const bool reached = !draft.request.empty() && draft.request.back().host == from.host &&
+                             !draft.request.back().out;
+        if (reached && (translated || m_sources.roles.of(host) == HostRole::pod)) setEndpoint(draft);
+        return;
+    }
+    decideUnanswered(draft);
+}
+
+void PathBuilder::decideUnanswered(Draft &draft) const {
+    Path &path = draft.path;
+    path.outcome = Outcome::incomplete;
+    if (draft.request.empty()) return;
+    const Visit &last = draft.request.back();
+    const std::string &host = m_sources.points.host(last.host).name;
+    std::uint64_t lost = 0;
+    for (const Visit &visit : draft.request) {
+        const auto &name = m_sources.points.host(visit.host).name;
+        const auto drops = m_sources.points.dropsAt(name, path.firstSeen, path.lastSeen);
+        if (drops != 0) path.notes.push_back(fmt::format("capture lost {} packets at {}", drops, name));
+        lost += drops;
+    }
+    const auto from = path.firstSeen + -std::chrono::nanoseconds(kReorderWindow);
+    const auto to = path.lastSeen + std::chrono::nanoseconds(kReorderWindow);
+    for (const Visit &visit : draft.request) {
+        if (!visit.in) continue;
+        const auto &name = m_sources.points.host(visit.host).name;
+        const packet::Tuple tuple{path.protocol, visit.in->src, visit.in->dst};
+        const RuleTrace *trace = m_sources.rules.find(name, tuple, from, to);
+        if (!trace || !trace->dropped()) continue;
+        path.outcome = Outcome::dropped;
+        path.droppedAt = name;
+        draft.dropConfidence = 0.99;
+        draft.dropTraced = true;
+        return;
+    }
+    if (lost != 0) return;
+    const bool waited = path.attempts > 1 || m_moment.now - last.last >= kPatience;
+    if (!waited) {
+        if (m_moment.ended) path.notes.push_back("the capture ended before an answer could be expected");
+        return;
+    }
+    if (last.out) {
+        // It left the last host that was captured on; what came of it is not to be seen, only that no answer came back.
+        if (last.in || draft.request.size() > 1) {
+            path.outcome = Outcome::unanswered;
+            setEndpoint(draft);
+        }
+        return;
+    }
+    if (m_sources.roles.of(host) == HostRole::pod) {
+        path.outcome = Outcome::unanswered;
+        setEndpoint(draft);
+        return;
+    }
+    path.outcome = Outcome::dropped;
+    path.droppedAt = host;
+    draft.dropConfidence = path.attempts > 1 ? 0.8 : 0.7;
+}
+
+void PathBuilder::setEndpoint(Draft &draft) const {
+    Path &path = draft.path;
+    const SocketAddress &address = draft.connection.steps.back().request.dst;
+    EndpointEnd end;
+    end.address = address;
+    const Visit *host = nullptr;
+    const Visit *before = nullptr;
+    if (!draft.request.empty()) {
+        const Visit &last = draft.request.back();
+        // Answers that come back with a time to live already used up come from further on.
+        const bool forwardsReplies = !draft.reply.empty() && draft.reply.front().host == last.host &&
+                                     (draft.reply.front().in.has_value() ||
+                                      !isInitialTtl(draft.reply.front().out->ttl));
+        if (!last.out && !forwardsReplies) {
+            host = &last;
+            if (draft.request.size() > 1) before = &draft.request[draft.request.size() - 2];
+        } else {
+            before = &last;
+        }
+    } else if (!draft.reply.empty()) {
+        const Visit &first = draft.reply.front();
+        if (!first.in && first.out && isInitialTtl(first.out->ttl)) host = &first;
+    }
+    if (host) {
+        end.host = m_sources.points.host(host->host).name;
+    } else {
+        const Host *owner = m_sources.points.ownerOf(address.ip);
+        end.host = owner ? owner->name : address.ip.toString();
+        m_sources.points.hostIndex(end.host);
+    }
+    // A pod's node is the last host that passed the packet on.
+    if (before && before->in && before->out &&
+        m_sources.roles.of(m_sources.points.host(before->host).name) != HostRole::loadBalancer)
+        end.node = m_sources.points.host(before->host).name;
+    else if (host)
+        end.node = end.host;
+    path.endpoint = std::move(end);
+}
+
+void PathBuilder::learnAddresses(const Draft &draft) const {
+    const auto &steps = draft.connection.steps;
+    auto &points = m_sources.points;
+    if (!draft.request.empty()) {
+        const Visit &first = draft.request.front();
+        if (first.out && !first.in && isInitialTtl(first.out->ttl)) points.learnAddress(first.host, first.out->src.ip);
+        // Who puts its own address in place of the client's owns that address.
+        for (const Visit &visit : draft.request)
+            if (visit.in && visit.out && visit.in->src.ip != visit.out->src.ip)
+                points.learnAddress(visit.host, visit.out->src.ip);
+    }
+    if (!draft.reply.empty()) {
+        const Visit &first = draft.reply.front();
+        if (first.out && !first.in && isInitialTtl(first.out->ttl)) points.learnAddress(first.host, first.out->src.ip);
+    }
+    if (draft.path.endpoint && !draft.path.client.node.empty() && draft.path.endpoint->host == draft.path.client.node)
+        return;
+    if (draft.path.endpoint && steps.size() > 1)
+        points.learnAddress(points.hostIndex(draft.path.endpoint->host), draft.path.endpoint->address.ip);
+}
+
+} // namespace natlens::tracer

@@ -1,0 +1,262 @@
+#include "tracer/stitch/path_builder.h"
+#include "tracer/stitch/path_draft.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+using packet::Protocol;
+using packet::Tuple;
+
+namespace {
+
+HopEnd endOf(const Sighting &sight, const CapturePoints &points) {
+    return HopEnd{.interface = points.interface(sight.point),
+                  .time = sight.first,
+                  .src = sight.src,
+                  .dst = sight.dst,
+                  .ttl = sight.ttl,
+                  .packet = sight.number};
+}
+
+std::vector<Nat> natBetween(const Tuple &before, const Tuple &after) {
+    std::vector<Nat> nat;
+    if (before.src != after.src) nat.push_back(Nat::snat);
+    if (before.dst != after.dst) nat.push_back(Nat::dnat);
+    return nat;
+}
+
+/// What travels on a step in a direction.
+Tuple travelling(const Tuple &request, Direction direction) {
+    return direction == Direction::request ? request : request.reversed();
+}
+
+} // namespace
+
+Path PathBuilder::build(const Connection &connection) const {
+    Draft draft{.connection = connection};
+    draft.request = findWay(connection, Direction::request, m_sources.legs, m_sources.flows, m_sources.points);
+    draft.reply = findWay(connection, Direction::reply, m_sources.legs, m_sources.flows, m_sources.points);
+    Path &path = draft.path;
+    const Tuple &asked = connection.steps.front().request;
+    path.protocol = asked.protocol;
+    path.client.address = asked.src;
+    path.requested = asked.dst;
+    path.notes = connection.notes;
+    if (!draft.request.empty() && draft.request.front().out && !draft.request.front().in)
+        path.client.node = m_sources.points.host(draft.request.front().host).name;
+    else if (draft.request.empty() && !draft.reply.empty() && draft.reply.back().in && !draft.reply.back().out)
+        path.client.node = m_sources.points.host(draft.reply.back().host).name;
+    addCounts(draft);
+    addHttp(draft);
+    decide(draft);
+    addHops(draft, Direction::request);
+    addHops(draft, Direction::reply);
+    addSegments(draft, Direction::request);
+    addSegments(draft, Direction::reply);
+    if (path.endpoint) {
+        path.seenByEndpoint = connection.steps.back().request.src;
+        path.sourcePreserved = path.seenByEndpoint->ip == path.client.address.ip;
+    }
+    for (const LegIndex attempt : connection.attempts) {
+        const Leg &leg = m_sources.legs[attempt];
+        path.notes.push_back(fmt::format("an earlier attempt was translated to {}",
+                                         (leg.initiator == 1 ? leg.tuple.reversed() : leg.tuple).toString()));
+    }
+    path.settled = m_moment.ended || closed(connection);
+    learnAddresses(draft);
+    return path;
+}
+
+Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction direction) const {
+    const auto &points = m_sources.points;
+    const auto &steps = draft.connection.steps;
+    Hop hop;
+    hop.host = points.host(visit.host).name;
+    hop.role = m_sources.roles.of(hop.host);
+    hop.direction = direction;
+    if (visit.in) hop.in = endOf(*visit.in, points);
+    if (visit.out) hop.out = endOf(*visit.out, points);
+    hop.captureDrops = points.dropsAt(hop.host, draft.path.firstSeen, draft.path.lastSeen);
+    const auto say = [&](EvidenceKind kind) {
+        if (std::ranges::find(hop.evidence, kind) == hop.evidence.end()) hop.evidence.push_back(kind);
+    };
+    const auto addLink = [&](const Step &from, const Step &to) {
+        hop.nat = natBetween(from.request, to.request);
+        hop.evidence = from.next->evidence;
+        hop.confidence = from.next->confidence;
+    };
+    if (visit.in && visit.out) {
+        const unsigned low = std::min(visit.in->step, visit.out->step), high = std::max(visit.in->step, visit.out->step);
+        if (low != high) {
+            addLink(steps[low], steps[low + 1]);
+        } else {
+            hop.confidence = 0.99;
+            if (m_sources.translations.tracksUnchanged(hop.host, steps[low].request)) {
+                say(EvidenceKind::conntrack);
+                hop.confidence = 1;
+            }
+            const LegIndex leg = steps[low].leg;
+            if (leg != kNone && m_sources.legs[leg].hasIsn[0] && m_sources.legs[leg].hasIsn[1])
+                say(EvidenceKind::tcpIsn);
+            if (visit.in->ipId != 0 && visit.in->ipId == visit.out->ipId) say(EvidenceKind::ipId);
+            say(EvidenceKind::tuple);
+        }
+    } else {
+        hop.confidence = 0.99;
+        // A host that translates what it sends itself: only conntrack knows what it was before.
+        const auto &edge = visit.out ? visit.out : visit.in;
+        if (edge && edge->step == 1 && steps.front().leg == kNone && steps.front().next->host == hop.host) {
+            addLink(steps[0], steps[1]);
+        }
+    }
+    return hop;
+}
+
+/// A translation that happened where nobody captured: between two hosts that were seen.
+std::optional<Hop> PathBuilder::hiddenTranslation(const Draft &draft, const Visit &before, const Visit &after,
+                                                  Direction direction) const {
+    const Sighting &out = before.out ? *before.out : *before.in, &in = after.in ? *after.in : *after.out;
+    if (out.step == in.step || out.icmp != in.icmp) return std::nullopt;
+    const auto &steps = draft.connection.steps;
+    const Step &from = steps[std::min(out.step, in.step)], &to = steps[std::min(out.step, in.step) + 1];
+    Hop hop;
+    hop.direction = direction;
+    hop.inferred = true;
+    hop.nat = natBetween(from.request, to.request);
+    hop.evidence = from.next->evidence;
+    hop.confidence = from.next->confidence;
+    hop.host = from.next->host;
+    if (hop.host.empty()) {
+        const Host *owner = m_sources.points.ownerOf(from.request.dst.ip);
+        hop.host = owner ? owner->name : from.request.dst.ip.toString();
+    }
+    hop.role = HostRole::node;
+    const Tuple entering = travelling(direction == Direction::request ? from.request : to.request, direction);
+    const Tuple leaving = travelling(direction == Direction::request ? to.request : from.request, direction);
+    hop.in.emplace();
+    hop.in->src = entering.src;
+    hop.in->dst = entering.dst;
+    hop.in->ttl = out.ttl;
+    hop.out.emplace();
+    hop.out->src = leaving.src;
+    hop.out->dst = leaving.dst;
+    hop.out->ttl = in.ttl;
+    return hop;
+}
+
+void PathBuilder::addHops(Draft &draft, Direction direction) const {
+    const auto &way = direction == Direction::request ? draft.request : draft.reply;
+    for (std::size_t i = 0; i < way.size(); ++i) {
+        if (i > 0)
+            if (auto hidden = hiddenTranslation(draft, way[i - 1], way[i], direction)) {
+                m_sources.points.hostIndex(hidden->host);
+                draft.path.hops.push_back(std::move(*hidden));
+            }
+        draft.path.hops.push_back(hopOf(draft, way[i], direction));
+        Hop &hop = draft.path.hops.back();
+        if (direction == Direction::request && draft.path.droppedAt == hop.host && !hop.out) {
+            hop.confidence = draft.dropConfidence;
+            if (draft.dropTraced) hop.evidence.push_back(EvidenceKind::ruleTrace);
+        }
+    }
+}
+
+void PathBuilder::addSegments(Draft &draft, Direction direction) const {
+    Path &path = draft.path;
+    const auto &way = direction == Direction::request ? draft.request : draft.reply;
+    if (way.empty()) return;
+    const auto visitOf = [&](const std::string &host) -> const Visit * {
+        for (const Visit &visit : way)
+            if (m_sources.points.host(visit.host).name == host) return &visit;
+        return nullptr;
+    };
+    const auto add = [&](const std::string &from, const std::string &to, const HopEnd &end, double confidence) {
+        const Visit *sender = visitOf(from), *receiver = visitOf(to);
+        Segment segment;
+        segment.from = from;
+        segment.to = to;
+        segment.direction = direction;
+        segment.src = end.src;
+        segment.dst = end.dst;
+        const auto take = [&](std::uint64_t packets, Timestamp first, Timestamp last) {
+            segment.packets = std::max(segment.packets, packets);
+            if (segment.firstSeen.nanoseconds == 0 || first < segment.firstSeen) segment.firstSeen = first;
+            segment.lastSeen = std::max(segment.lastSeen, last);
+        };
+        if (sender && sender->out) take(sender->packetsOut, sender->out->first, sender->last);
+        if (receiver && receiver->in) take(receiver->packetsIn, receiver->in->first, receiver->last);
+        segment.lost = direction == Direction::request && !path.droppedAt.empty() && to == path.droppedAt;
+        segment.confidence = confidence;
+        if (segment.packets != 0) path.segments.push_back(std::move(segment));
+    };
+    std::vector<const Hop *> hops;
+    for (const Hop &hop : path.hops)
+        if (hop.direction == direction) hops.push_back(&hop);
+    // Beyond the first and the last host that was captured on, there is still somebody.
+    if (const Hop &first = *hops.front(); first.in) {
+        const bool fromEndpoint = direction == Direction::reply && path.endpoint;
+        add(fromEndpoint ? path.endpoint->host : std::string(), first.host, *first.in, first.confidence);
+    }
+    for (std::size_t i = 0; i + 1 < hops.size(); ++i) {
+        const Hop &from = *hops[i], &to = *hops[i + 1];
+        const auto &end = to.in ? to.in : from.out ? from.out : to.out ? to.out : from.in;
+        const double confidence = from.inferred || to.inferred ? std::min(from.confidence, to.confidence) : 1;
+        add(from.host, to.host, *end, confidence);
+    }
+    if (const Hop &last = *hops.back(); last.out) {
+        const bool toEndpoint = direction == Direction::request && path.endpoint;
+        if (toEndpoint || direction == Direction::reply || hops.size() > 1 || !path.client.node.empty())
+            add(last.host, toEndpoint ? path.endpoint->host : std::string(), *last.out, last.confidence);
+    }
+}
+
+void PathBuilder::addCounts(Draft &draft) const {
+    Path &path = draft.path;
+    std::map<HostIndex, std::uint64_t> packets;
+    std::uint32_t syns = 0;
+    for (const auto *way : {&draft.request, &draft.reply}) {
+        for (const Visit &visit : *way) {
+            packets[visit.host] += std::max(visit.packetsIn, visit.packetsOut);
+            syns = std::max(syns, visit.syns);
+            if (path.firstSeen.nanoseconds == 0 || visit.first < path.firstSeen) path.firstSeen = visit.first;
+            path.lastSeen = std::max(path.lastSeen, visit.last);
+        }
+    }
+    for (const auto &[host, count] : packets) path.packets = std::max(path.packets, count);
+    path.attempts = std::max(1u, syns);
+}
+
+void PathBuilder::addHttp(Draft &draft) const {
+    HttpExchange exchange;
+    for (const Step &step : draft.connection.steps) {
+        if (step.leg == kNone) continue;
+        for (const FlowIndex i : m_sources.legs[step.leg].flows) {
+            const Flow &flow = m_sources.flows[i];
+            if (!flow.http || !flow.http->found()) continue;
+            const auto &lines = flow.http->lines();
+            if (flow.tuple == step.request && exchange.method.empty()) {
+                exchange.method = lines.method;
+                exchange.target = lines.target;
+            } else if (flow.tuple != step.request) {
+                if (exchange.status == 0) exchange.status = lines.status;
+                if (exchange.clientAddress.empty()) exchange.clientAddress = lines.clientAddress;
+            }
+        }
+    }
+    if (!exchange.method.empty() || exchange.status != 0) draft.path.http = std::move(exchange);
+}
+
+const RuleTrace *PathBuilder::traceAt(const Path &path, const Hop &hop) const {
+    if (hop.direction != Direction::request) return nullptr;
+    const auto from = path.firstSeen + -std::chrono::nanoseconds(kReorderWindow);
+    const auto to = path.lastSeen + std::chrono::nanoseconds(kReorderWindow);
+    const auto ask = [&](const SocketAddress &src, const SocketAddress &dst) {
+        return m_sources.rules.find(hop.host, Tuple{path.protocol, src, dst}, from, to);
+    };
+    if (hop.in) return ask(hop.in->src, hop.in->dst);
+    if (const auto *own = ask(path.client.address, path.requested)) return own;
+    return hop.out ? ask(hop.out->src, hop.out->dst) : nullptr;
+}
+
+} // namespace natlens::tracer

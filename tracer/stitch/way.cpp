@@ -1,0 +1,152 @@
+#include "tracer/stitch/way.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace natlens::tracer {
+
+namespace {
+
+/// Passes of one packet follow each other at once; a later one is another packet with another time to live (a reset
+/// made by another part of a kernel, a route that changed).
+constexpr std::chrono::milliseconds kSamePacket{200};
+
+bool isInitialTtl(int ttl) {
+    return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
+}
+
+void addPasses(std::vector<Sighting> &found, const Flow &flow, unsigned step, const FlowTable &flows,
+               const CapturePoints &points) {
+    Timestamp first;
+    for (std::uint32_t i = flow.passes; i != kNone; i = flows.pass(i).next)
+        if (first.nanoseconds == 0 || flows.pass(i).first < first) first = flows.pass(i).first;
+    const bool icmp = flow.kind == Flow::Kind::icmpError;
+    for (std::uint32_t i = flow.passes; i != kNone; i = flows.pass(i).next) {
+        const Pass &pass = flows.pass(i);
+        if (pass.first - first > kSamePacket) continue;
+        found.push_back(Sighting{.host = points.points()[flow.point.value].host,
+                                 .point = flow.point,
+                                 .step = step,
+                                 .ttl = pass.ttl,
+                                 .facing = pass.facing,
+                                 .ipId = pass.ipId,
+                                 .first = pass.first,
+                                 .last = pass.last,
+                                 .number = pass.number,
+                                 .packets = pass.packets,
+                                 .syns = pass.syns,
+                                 .src = icmp ? SocketAddress{flow.icmpSource, 0} : flow.tuple.src,
+                                 .dst = icmp ? SocketAddress{flow.tuple.dst.ip, 0} : flow.tuple.dst,
+                                 .icmp = icmp});
+    }
+}
+
+std::vector<Sighting> findSightings(const Connection &connection, Direction direction, const LegTable &legs,
+                                    const FlowTable &flows, const CapturePoints &points) {
+    std::vector<Sighting> found, errors;
+    for (unsigned step = 0; step < connection.steps.size(); ++step) {
+        const Step &at = connection.steps[step];
+        if (at.leg == kNone) continue;
+        for (const FlowIndex i : legs[at.leg].flows) {
+            const Flow &flow = flows[i];
+            if ((flow.tuple == at.request) != (direction == Direction::request)) continue;
+            addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, flow, step, flows, points);
+        }
+    }
+    // An ICMP error is the answer only where there is no other.
+    return direction == Direction::reply && found.empty() ? errors : found;
+}
+
+/// Position of a sight in the direction of travel: smaller is earlier.
+auto travelOrder(const Sighting &s, Direction direction) {
+    const int step = direction == Direction::request ? static_cast<int>(s.step) : -static_cast<int>(s.step);
+    return std::tuple(step, -static_cast<int>(s.ttl), s.first, s.point);
+}
+
+struct HostSights {
+    HostIndex host = 0;
+    std::vector<Sighting> sights; ///< in the direction of travel
+    int ttlSum = 0, stepSum = 0;
+    bool leaves = false;          ///< some sight is known to go out and none to go in
+    Timestamp first;
+};
+
+std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction direction) {
+    std::ranges::sort(sights, {}, [&](const Sighting &s) { return travelOrder(s, direction); });
+    std::map<HostIndex, HostSights> hosts;
+    for (auto &sight : sights) hosts[sight.host].sights.push_back(std::move(sight));
+    std::vector<HostSights> ordered;
+    for (auto &[index, host] : hosts) {
+        host.host = index;
+        const auto [low, high] = std::ranges::minmax(host.sights, {}, &Sighting::ttl);
+        host.ttlSum = low.ttl + high.ttl;
+        const int steps = static_cast<int>(host.sights.front().step + host.sights.back().step);
+        host.stepSum = direction == Direction::request ? steps : -steps;
+        host.leaves = std::ranges::any_of(host.sights, [](const auto &s) { return s.facing == Facing::out; }) &&
+                      std::ranges::none_of(host.sights, [](const auto &s) { return s.facing == Facing::in; });
+        host.first = std::ranges::min(host.sights, {}, &Sighting::first).first;
+        ordered.push_back(std::move(host));
+    }
+    std::ranges::sort(ordered, {}, [](const HostSights &h) {
+        return std::tuple(-h.ttlSum, h.stepSum, !h.leaves, h.first, h.host);
+    });
+    return ordered;
+}
+
+/// Decides for sights whose direction the capture does not tell: from the host's other sights, or from its place.
+void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+        auto &sights = hosts[i].sights;
+        const auto &front = sights.front(), &back = sights.back();
+        const bool crosses = front.step != back.step || front.ttl != back.ttl;
+        Facing single = Facing::in;
+        if (!crosses) {
+            const Host &host = points.host(hosts[i].host);
+            const auto owns = [&](const IpAddress &ip) { return std::ranges::binary_search(host.addresses, ip); };
+            const bool begins = i == 0 && isInitialTtl(front.ttl) && !owns(front.dst.ip) &&
+                                (hosts.size() > 1 || owns(front.src.ip));
+            const bool leavesForNext = i > 0 && i + 1 < hosts.size() &&
+                                       hosts[i - 1].sights.back().ttl > front.ttl &&
+                                       hosts[i + 1].sights.front().ttl == front.ttl;
+            if (begins || leavesForNext) single = Facing::out;
+        }
+        const auto entry = std::pair(front.step, front.ttl);
+        for (auto &sight : sights) {
+            if (sight.facing != Facing::unknown) continue;
+            if (!crosses) sight.facing = single;
+            else sight.facing = std::pair(sight.step, sight.ttl) == entry ? Facing::in : Facing::out;
+        }
+    }
+}
+
+Visit visitOf(const HostSights &host) {
+    Visit visit{.host = host.host};
+    for (const Sighting &sight : host.sights) {
+        if (sight.facing == Facing::in) {
+            if (!visit.in) visit.in = sight;
+            visit.packetsIn = std::max(visit.packetsIn, sight.packets);
+        } else {
+            visit.out = sight;
+            visit.packetsOut = std::max(visit.packetsOut, sight.packets);
+        }
+        visit.syns = std::max(visit.syns, sight.syns);
+        if (visit.first.nanoseconds == 0 || sight.first < visit.first) visit.first = sight.first;
+        visit.last = std::max(visit.last, sight.last);
+    }
+    return visit;
+}
+
+} // namespace
+
+std::vector<Visit> findWay(const Connection &connection, Direction direction, const LegTable &legs,
+                           const FlowTable &flows, const CapturePoints &points) {
+    auto hosts = groupByHost(findSightings(connection, direction, legs, flows, points), direction);
+    faceUnknown(hosts, points);
+    std::vector<Visit> way;
+    way.reserve(hosts.size());
+    for (const auto &host : hosts) way.push_back(visitOf(host));
+    return way;
+}
+
+} // namespace natlens::tracer

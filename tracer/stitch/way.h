@@ -1,0 +1,41 @@
+// The hosts that one direction of a connection visited, in order.
+#pragma once
+
+#include "tracer/stitch/link_finder.h"
+
+#include <optional>
+#include <vector>
+
+namespace natlens::tracer {
+
+/// One pass of one flow, placed in its connection.
+struct Sighting {
+    HostIndex host = 0;
+    base::CapturePointId point;
+    unsigned step = 0;             ///< index into Connection::steps
+    std::uint8_t ttl = 0;
+    Facing facing = Facing::unknown;
+    std::uint16_t ipId = 0;
+    Timestamp first, last;
+    PacketNumber number;
+    std::uint64_t packets = 0;
+    std::uint32_t syns = 0;
+    SocketAddress src, dst;
+    bool icmp = false;
+};
+
+/// What was seen of one direction at one host.
+struct Visit {
+    HostIndex host = 0;
+    std::optional<Sighting> in = {}, out = {}; ///< first sight going in, last sight going out
+    std::uint64_t packetsIn = 0, packetsOut = 0; ///< largest count of any of the host's points
+    std::uint32_t syns = 0;
+    Timestamp first = {}, last = {};
+};
+
+/// Visits of one direction, in the order of travel: by time to live, which needs no clocks (STITCHING 2.2), then by
+/// leg, then by time. A host that forwards is seen with two values of it and stands between its neighbours.
+[[nodiscard]] std::vector<Visit> findWay(const Connection &connection, Direction direction, const LegTable &legs,
+                                         const FlowTable &flows, const CapturePoints &points);
+
+} // namespace natlens::tracer

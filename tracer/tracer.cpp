@@ -1,0 +1,127 @@
+#include "tracer/tracer.h"
+
+#include "tracer/path_store.h"
+
+namespace natlens::tracer {
+
+namespace {
+
+Facing facingOf(Crossing crossing, const packet::DecodedPacket &packet) {
+    if (crossing == Crossing::inbound) return Facing::in;
+    if (crossing == Crossing::outbound) return Facing::out;
+    // A Linux cooked header says it, too: 4 is "sent by us", everything below came in.
+    if (packet.sllPacketType == 0xff) return Facing::unknown;
+    return packet.sllPacketType == 4 ? Facing::out : Facing::in;
+}
+
+} // namespace
+
+class Tracer::Impl {
+public:
+    Impl()
+        : flows(legs)
+        , store(legs, flows, points, translations, rules) {}
+
+    void tick(base::Timestamp time) {
+        if (time > moment.now) moment.now = time;
+    }
+    void touch(const packet::Tuple &tuple) {
+        for (LegIndex i = legs.newest(tuple); i != kNone; i = legs[i].older) legs.touch(i);
+    }
+
+    LegTable legs;
+    FlowTable flows;
+    CapturePoints points;
+    TranslationLog translations;
+    RuleTraceLog rules;
+    PathStore store;
+    Moment moment;
+    std::uint64_t packets = 0, undecodable = 0;
+    base::Timestamp first;
+    bool changed = true;
+};
+
+Tracer::Tracer()
+    : m_impl(std::make_unique<Impl>()) {}
+Tracer::~Tracer() = default;
+
+void Tracer::addCapturePoint(base::CapturePointId id, std::string_view name, packet::LinkType linkType) {
+    m_impl->points.add(id, name, linkType);
+    m_impl->changed = true;
+}
+
+void Tracer::addPacket(base::CapturePointId point, base::Timestamp time, base::PacketNumber number, Crossing crossing,
+                       std::uint32_t originalLength, std::span<const std::byte> captured) {
+    auto &impl = *m_impl;
+    auto &info = impl.points.point(point);
+    if (!info.known) impl.points.add(point, fmt::format("point{}", point.value), packet::LinkType::ethernet);
+    ++info.status.packets;
+    ++impl.packets;
+    impl.changed = true;
+    if (impl.first.nanoseconds == 0 || time < impl.first) impl.first = time;
+    impl.tick(time);
+    if (info.status.evidence) return;
+    const auto packet = packet::decode(info.linkType, captured, originalLength);
+    if (packet.issue != packet::DecodeIssue::none && packet.issue != packet::DecodeIssue::unsupported)
+        ++impl.undecodable;
+    impl.flows.add(Observation{.point = point,
+                               .time = time,
+                               .number = number,
+                               .facing = facingOf(crossing, packet),
+                               .packet = &packet,
+                               .payload = packet::payload(packet, captured)});
+}
+
+void Tracer::addTranslation(const TranslationEvent &event) {
+    auto &impl = *m_impl;
+    impl.tick(event.time);
+    impl.changed = true;
+    if (!impl.translations.add(event)) return;
+    impl.touch(event.original);
+    impl.touch(event.reply);
+}
+
+void Tracer::addRuleTrace(const RuleTraceEvent &event) {
+    auto &impl = *m_impl;
+    impl.tick(event.time);
+    impl.changed = true;
+    const auto tuple = impl.rules.add(event);
+    if (tuple.protocol != packet::Protocol::none) impl.touch(tuple);
+}
+
+void Tracer::addClusterState(base::Timestamp time, std::string_view json) {
+    auto &impl = *m_impl;
+    impl.tick(time);
+    impl.changed = true;
+    impl.store.addClusterState(time, json);
+}
+
+void Tracer::addDrops(base::CapturePointId point, base::Timestamp time, std::uint64_t total) {
+    auto &impl = *m_impl;
+    impl.tick(time);
+    impl.changed = true;
+    const std::uint64_t before = impl.points.point(point).status.dropped;
+    impl.points.addDrops(point, time, total);
+    if (total > before) impl.store.dropsChanged();
+}
+
+void Tracer::finish() {
+    m_impl->moment.ended = true;
+    m_impl->changed = true;
+}
+
+std::shared_ptr<const Snapshot> Tracer::snapshot() {
+    auto &impl = *m_impl;
+    const auto &before = impl.store.published();
+    if (!impl.changed && before) return before;
+    impl.changed = false;
+    Snapshot next;
+    next.packets = impl.packets;
+    next.undecodable = impl.undecodable;
+    next.firstTime = impl.first;
+    next.lastTime = impl.moment.now;
+    next.ended = impl.moment.ended;
+    return impl.store.publish(std::move(next), impl.moment);
+}
+
+} // namespace natlens::tracer
