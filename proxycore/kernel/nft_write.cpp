@@ -51,6 +51,7 @@ std::string blockLines(const std::string &body) {
         }
     }
     // The type line of a base chain keeps its policy on the same line, as nft prints it.
+    while (line.ends_with(' ')) line.pop_back();
     if (!line.empty()) text += "\t\t" + line + "\n";
     return text;
 }

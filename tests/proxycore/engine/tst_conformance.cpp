@@ -1,0 +1,97 @@
+// Every packet of kube-proxy's own test scenarios, through plan and decision.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "proxycore/engine/explain.h"
+#include "proxycore/model/kubernetes_json.h"
+#include "proxycore/model/proxy_config.h"
+#include "proxycore/read_file.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+#endif
+
+#include <QTest>
+
+using namespace natlens::proxycore;
+using Json = nlohmann::json;
+
+namespace {
+
+ProxyConfig configOf(const Json &scenario) {
+    const auto &given = scenario["config"];
+    ProxyConfig config;
+    if (const auto range = IpPrefix::parse(given["clusterCIDR"].get<std::string>())) config.clusterCIDRs = {*range};
+    config.masqueradeAll = given["masqueradeAll"];
+    config.localhostNodePorts = given["localhostNodePorts"];
+    config.nodePortAddresses = given["nodePortAddresses"].get<std::vector<std::string>>();
+    for (const auto &range : given["serviceCIDRs"])
+        config.serviceCIDRs.push_back(IpPrefix::parse(range.get<std::string>()).value());
+    return config;
+}
+
+} // namespace
+
+class TestConformance : public QObject {
+    Q_OBJECT
+
+    Json m_scenarios;
+
+private slots:
+    void initTestCase() {
+        m_scenarios = Json::parse(natlens::test::dataFile("conformance/flows.json"));
+        std::size_t flows = 0;
+        for (const auto &scenario : m_scenarios) flows += scenario["flows"].size();
+        QCOMPARE(m_scenarios.size(), std::size_t{97});
+        QCOMPARE(flows, std::size_t{446});
+    }
+
+    void flow_data() {
+        QTest::addColumn<int>("scenario");
+        QTest::addColumn<int>("flow");
+        for (std::size_t s = 0; s < m_scenarios.size(); ++s)
+            for (std::size_t f = 0; f < m_scenarios[s]["flows"].size(); ++f) {
+                const auto name = m_scenarios[s]["id"].get<std::string>() + ": " +
+                                  m_scenarios[s]["flows"][f][0].get<std::string>() + " (" + std::to_string(f) + ")";
+                QTest::newRow(name.c_str()) << static_cast<int>(s) << static_cast<int>(f);
+            }
+    }
+
+    void flow() {
+        QFETCH(int, scenario);
+        QFETCH(int, flow);
+        const auto &given = m_scenarios[static_cast<std::size_t>(scenario)];
+        const auto &row = given["flows"][static_cast<std::size_t>(flow)];
+        const auto state = readClusterState(Json{{"kind", "List"}, {"items", given["items"]}}.dump(), "scenario");
+        QVERIFY(state.has_value());
+        QVERIFY2(state->problems.empty(), state->problems.empty() ? "" : state->problems.front().toString().c_str());
+
+        ExplainRequest request;
+        request.nodeName = given["node"];
+        request.mode = given["mode"] == "nftables" ? Mode::nftables : Mode::iptables;
+        for (const auto &address : given["localAddresses"])
+            request.nodeAddresses.push_back(IpAddress::parse(address.get<std::string>()).value());
+        request.flow.protocol = natlens::packet::parseProtocol(row[1].get<std::string>()).value();
+        request.flow.source = {IpAddress::parse(row[2].get<std::string>()).value(), 0};
+        request.flow.destination = natlens::packet::SocketAddress::parse(row[3].get<std::string>()).value();
+        const auto decision = explain(*state, configOf(given), request);
+        QVERIFY2(decision.has_value(), decision ? "" : decision.error().sentence().c_str());
+
+        const auto answer = Json::parse(toExplainJson(*decision));
+        const auto why = toExplainText(*decision);
+        QVERIFY2(answer["verdict"] == row[4], why.c_str());
+        QVERIFY2(answer["masquerade"] == row[6], why.c_str());
+        std::set<std::string> expected, seen;
+        for (const auto &endpoint : row[5]) expected.insert(endpoint.get<std::string>());
+        double sum = 0;
+        for (const auto &endpoint : answer["endpoints"]) {
+            const auto ip = IpAddress::parse(endpoint["ip"].get<std::string>()).value();
+            seen.insert(natlens::packet::SocketAddress{ip, endpoint["port"].get<Port>()}.toString());
+            sum += endpoint["probability"].get<double>();
+        }
+        QVERIFY2(seen == expected, why.c_str());
+        QVERIFY(expected.empty() || std::abs(sum - 1) < 1e-9);
+        QVERIFY2(!answer["rules"].empty(), "a decision without a reason");
+    }
+};
+
+QTEST_GUILESS_MAIN(TestConformance)
+#include "tst_conformance.moc"

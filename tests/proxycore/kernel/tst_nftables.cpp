@@ -1,0 +1,315 @@
+// The nftables rule set: against what kube-proxy wrote, in a real kernel, and kept in step by changes.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "proxycore/kernel/namespace_child.h"
+#include "proxycore/kernel/nft_changes.h"
+#include "proxycore/kernel/nft_listing.h"
+#include "proxycore/kernel/nftables.h"
+#include "proxycore/model/kubernetes_json.h"
+#include "proxycore/read_file.h"
+#include "proxycore/test_state.h"
+
+#include <nlohmann/json.hpp>
+#include <random>
+#endif
+
+#include <QTest>
+
+using namespace natlens::proxycore;
+using namespace natlens::proxycore::test;
+using natlens::test::Blocks;
+using natlens::test::normalForm;
+using Json = nlohmann::json;
+
+namespace {
+
+ClusterState cluster() { return readClusterState(natlens::test::dataFile("cluster/cluster.json"), "cluster.json").value(); }
+
+ProxyConfig clusterConfig() {
+    ProxyConfig config;
+    config.clusterCIDRs = {*IpPrefix::parse("10.1.0.0/16"), *IpPrefix::parse("fd00:10::/32")};
+    config.serviceCIDRs = {*IpPrefix::parse("172.30.0.0/16"), *IpPrefix::parse("fd00:30::/112")};
+    return config;
+}
+
+ProxyPlan planFor(const ClusterState &state, IpFamily family = IpFamily::v4, const ProxyPlan *previous = nullptr) {
+    return makePlan(state, clusterConfig(),
+                    {.nodeName = "n1", .localAddresses = {}, .mode = Mode::nftables, .family = family}, previous);
+}
+
+Blocks expectedBlocks(const std::string &file) {
+    Blocks blocks;
+    const auto document = Json::parse(natlens::test::dataFile("cluster/" + file));
+    for (const auto &[name, lines] : document.items())
+        for (const auto &line : lines) {
+            auto &block = blocks[name];
+            if (line.is_string()) block.push_back(line.get<std::string>());
+            else
+                for (const auto &element : line) block.push_back("element " + element.get<std::string>());
+        }
+    return blocks;
+}
+
+/// "" when equal, else the first difference in words.
+std::string difference(const Blocks &made, const Blocks &expected) {
+    for (const auto &[name, lines] : expected) {
+        const auto found = made.find(name);
+        if (found == made.end()) return "missing: " + name;
+        for (std::size_t i = 0; i < std::max(lines.size(), found->second.size()); ++i) {
+            const std::string a = i < found->second.size() ? found->second[i] : "(nothing)";
+            const std::string b = i < lines.size() ? lines[i] : "(nothing)";
+            if (a != b) return name + ":\n   made:     " + a + "\n   expected: " + b;
+        }
+    }
+    for (const auto &[name, lines] : made)
+        if (!expected.contains(name)) return "not expected: " + name;
+    return {};
+}
+
+/// The listing of this namespace's kube-proxy table in normal form, as text (to compare and to send through a pipe).
+std::string kernelText(NftablesApplier &applier, const std::string &table) {
+    const auto listing = applier.listRuleset();
+    if (!listing) return "error: " + listing.error().sentence();
+    std::string text;
+    for (const auto &[name, lines] : normalForm(*listing, table)) {
+        text += name + "\n";
+        for (const auto &line : lines) text += "  " + line + "\n";
+    }
+    return text;
+}
+
+std::string failure(const natlens::base::Status &status) { return status ? "" : status.error().sentence(); }
+
+/// One random change of a Service, an endpoint or a slice.
+void mutate(ClusterState &state, std::mt19937 &random) {
+    const auto below = [&](std::size_t n) { return random() % n; };
+    const auto pick = [&](const auto &objects) { return std::next(objects.begin(), static_cast<long>(below(objects.size()))); };
+    const auto slice = pick(state.endpointSlices);
+    const auto service = pick(state.services);
+    switch (below(7)) {
+    case 0: {
+        auto changed = *service->second;
+        changed.externalTrafficPolicy = below(2) == 0 ? TrafficPolicy::local : TrafficPolicy::cluster;
+        changed.externalTrafficPolicySource = PolicySource::field;
+        state.put(changed);
+        break;
+    }
+    case 1: {
+        auto changed = *service->second;
+        changed.internalTrafficPolicy = below(2) == 0 ? TrafficPolicy::local : TrafficPolicy::cluster;
+        state.put(changed);
+        break;
+    }
+    case 2: {
+        auto changed = *service->second;
+        changed.clientIpAffinity = !changed.clientIpAffinity;
+        changed.affinityTimeout = std::chrono::seconds(30 + below(3) * 60);
+        state.put(changed);
+        break;
+    }
+    case 3: {
+        auto changed = *slice->second;
+        Endpoint endpoint;
+        endpoint.addresses = {IpAddress::v4(10, 1, static_cast<std::uint8_t>(1 + below(2)), static_cast<std::uint8_t>(5 + below(20)))};
+        endpoint.nodeName = endpoint.addresses.front().bytes[2] == 1 ? "n1" : "n2";
+        if (changed.addressType == AddressType::ipv4) changed.endpoints.push_back(endpoint);
+        state.put(changed);
+        break;
+    }
+    case 4: {
+        auto changed = *slice->second;
+        if (!changed.endpoints.empty()) changed.endpoints.erase(changed.endpoints.begin());
+        state.put(changed);
+        break;
+    }
+    case 5: {
+        auto changed = *slice->second;
+        if (!changed.endpoints.empty()) changed.endpoints.back().ready = !changed.endpoints.back().ready;
+        state.put(changed);
+        break;
+    }
+    default: {
+        auto changed = *service->second;
+        if (changed.ports.size() > 1) changed.ports.pop_back();
+        changed.loadBalancerSourceRanges = {*IpPrefix::parse(below(2) == 0 ? "203.0.113.0/24" : "192.168.0.0/16")};
+        state.put(changed);
+        break;
+    }
+    }
+}
+
+} // namespace
+
+class TestNftables : public QObject {
+    Q_OBJECT
+
+    /// True when the test must stop: no namespaces here (skipped, or failed where they are required).
+    bool unavailable(const natlens::test::ChildResult &result) {
+        if (result.available) return false;
+        [] { if (qEnvironmentVariable("NATLENS_REQUIRE_LAB") == "1") QFAIL("unprivileged user namespaces are not available"); }();
+        if (!QTest::currentTestFailed())
+            [] { QSKIP("unprivileged user namespaces are not available"); }();
+        return true;
+    }
+
+private slots:
+    void sameRulesAsKubeProxy_data() {
+        QTest::addColumn<QString>("file");
+        QTest::addColumn<bool>("six");
+        QTest::newRow("IPv4") << "nftables-n1-v4.json" << false;
+        QTest::newRow("IPv6") << "nftables-n1-v6.json" << true;
+    }
+    void sameRulesAsKubeProxy() {
+        QFETCH(QString, file);
+        QFETCH(bool, six);
+        const auto plan = planFor(cluster(), six ? IpFamily::v6 : IpFamily::v4);
+        QVERIFY(plan.problems.empty());
+        const auto made = normalForm(toNftText(plan), six ? "ip6 kube-proxy" : "ip kube-proxy");
+        const auto expected = expectedBlocks(file.toStdString());
+        QVERIFY(expected.size() > 20);
+        const auto found = difference(made, expected);
+        QVERIFY2(found.empty(), found.c_str());
+    }
+
+    void kernelHasWhatWasWritten_data() {
+        QTest::addColumn<bool>("six");
+        QTest::newRow("IPv4") << false;
+        QTest::newRow("IPv6") << true;
+    }
+    /// Written as text, listed by the kernel: the same as what kube-proxy's kernel listed.
+    void kernelHasWhatWasWritten() {
+        QFETCH(bool, six);
+        const std::string table = six ? "ip6 kube-proxy" : "ip kube-proxy";
+        const auto result = natlens::test::inNamespace([&] {
+            NftablesApplier applier;
+            if (auto text = failure(applier.apply(planFor(cluster(), six ? IpFamily::v6 : IpFamily::v4))); !text.empty())
+                return "error: " + text;
+            return applier.listRuleset().value_or("error: no listing");
+        });
+        if (unavailable(result)) return;
+        QVERIFY2(!result.text.starts_with("error") && !result.text.starts_with("died"), result.text.c_str());
+        const auto found =
+            difference(normalForm(result.text, table), expectedBlocks(six ? "nftables-n1-v6.json" : "nftables-n1-v4.json"));
+        QVERIFY2(found.empty(), found.c_str());
+    }
+
+    /// The JSON document gives the same rules, apart from the comments that libnftables 1.0.6 does not read.
+    void jsonGivesTheSameRules() {
+        const auto result = natlens::test::inNamespace([] {
+            std::string both;
+            for (const auto encoding : {NftablesApplier::Encoding::text, NftablesApplier::Encoding::json}) {
+                NftablesApplier applier(encoding);
+                if (auto text = failure(applier.removeAll()); !text.empty()) return "error: " + text;
+                if (auto text = failure(applier.apply(planFor(cluster()))); !text.empty()) return "error: " + text;
+                both += kernelText(applier, "ip kube-proxy") + "=====\n";
+            }
+            return both;
+        });
+        if (unavailable(result)) return;
+        QVERIFY2(!result.text.starts_with("error") && !result.text.starts_with("died"), result.text.c_str());
+        const auto middle = result.text.find("=====\n");
+        QString text = QString::fromStdString(result.text.substr(0, middle));
+        QString json = QString::fromStdString(result.text.substr(middle + 6));
+        json.chop(6);
+        const auto withoutComments = [](const QString &listing) {
+            QStringList lines;
+            for (const auto &line : listing.split('\n'))
+                if (!line.startsWith("  comment")) lines << line;
+            return lines;
+        };
+        QCOMPARE(withoutComments(json), withoutComments(text));
+        QVERIFY(text.contains("comment \"Active ClusterIPs\""));
+    }
+
+    /// A hundred changes one after the other leave exactly what a fresh start leaves.
+    void changesEqualAFreshStart() {
+        const auto result = natlens::test::inNamespace([]() -> std::string {
+            std::mt19937 random(20241124);
+            auto state = cluster();
+            NftablesApplier kept, fresh;
+            auto plan = planFor(state);
+            if (auto text = failure(kept.apply(plan)); !text.empty()) return text;
+            for (int round = 1; round <= 100; ++round) {
+                mutate(state, random);
+                auto next = planFor(state, IpFamily::v4, &plan);
+                if (!(next == planFor(state))) return "a plan made with a previous one differs";
+                if (auto text = failure(kept.apply(next)); !text.empty()) return text;
+                plan = std::move(next);
+                if (round % 10 != 0) continue;
+                const auto after = kernelText(kept, "ip kube-proxy");
+                fresh = NftablesApplier();
+                if (auto text = failure(fresh.apply(plan)); !text.empty()) return text;
+                const auto expected = kernelText(fresh, "ip kube-proxy");
+                if (after != expected) return "round " + std::to_string(round) + "\n" + after + "=====\n" + expected;
+                if (kept.statistics().failed != 0) return "a transaction was refused";
+            }
+            const auto &statistics = kept.statistics();
+            if (statistics.full != 1 || statistics.incremental < 50)
+                return "full " + std::to_string(statistics.full) + " incremental " + std::to_string(statistics.incremental);
+            return "fine";
+        });
+        if (unavailable(result)) return;
+        QCOMPARE(QString::fromStdString(result.text), QString("fine"));
+    }
+
+    void someoneElseChangedTheTable() {
+        const auto result = natlens::test::inNamespace([]() -> std::string {
+            auto state = documentNodes();
+            const auto nodePort = service("nodeport", "10.0.1.2", ServiceType::nodePort, 32080);
+            state.put(nodePort);
+            state.put(slice(nodePort, {{"10.180.1.136", "node1"}}));
+            const PlanTarget target{.nodeName = "node1", .localAddresses = {}};
+            NftablesApplier applier, other;
+            if (auto text = failure(applier.apply(makePlan(state, {}, target))); !text.empty()) return text;
+            if (auto text = failure(other.removeAll()); !text.empty()) return text;
+            state.put(slice(nodePort, {{"10.180.2.7", "node2"}}));
+            if (auto text = failure(applier.apply(makePlan(state, {}, target))); !text.empty()) return text;
+            if (applier.statistics().full != 2) return "not repaired by a full replacement";
+            return kernelText(applier, "ip kube-proxy").find("10.180.2.7 . 8080") == std::string::npos ? "no endpoint" : "fine";
+        });
+        if (unavailable(result)) return;
+        QCOMPARE(QString::fromStdString(result.text), QString("fine"));
+    }
+
+    void bothFamiliesAndTraceSideBySide() {
+        const auto result = natlens::test::inNamespace([]() -> std::string {
+            NftablesApplier applier;
+            for (const auto family : {IpFamily::v4, IpFamily::v6})
+                if (auto text = failure(applier.apply(planFor(cluster(), family))); !text.empty()) return text;
+            for (int twice = 0; twice < 2; ++twice)
+                if (auto text = failure(applier.installTrace()); !text.empty()) return text;
+            const auto listing = applier.listRuleset().value_or("");
+            const auto trace = normalForm(listing, "inet natlens");
+            if (normalForm(listing, "ip kube-proxy").empty() || normalForm(listing, "ip6 kube-proxy").empty()) return "tables";
+            for (const auto *name : {"chain trace-prerouting", "chain trace-output"}) {
+                const auto found = trace.find(name);
+                if (found == trace.end() || found->second.size() != 2) return listing;
+                if (found->second[0].find("priority -190") == std::string::npos) return listing;
+                if (found->second[1] != "ct state new meta nftrace set 1") return listing;
+            }
+            if (auto text = failure(applier.removeAll()); !text.empty()) return text;
+            return applier.listRuleset().value_or("error").empty() ? "fine" : "not removed";
+        });
+        if (unavailable(result)) return;
+        QCOMPARE(QString::fromStdString(result.text), QString("fine"));
+    }
+
+    void changeTouchesOnlyWhatChanged() {
+        auto state = cluster();
+        const auto before = planFor(state);
+        nft::References references;
+        (void)nft::fullChanges(before, references);
+        auto changed = *state.endpointSlices.at({"t", "cip-ipv4"});
+        changed.endpoints.pop_back();
+        state.put(changed);
+        const auto after = planFor(state, IpFamily::v4, &before);
+        const auto changes = nft::difference(before, after, references);
+        QVERIFY(!changes.replaceTable);
+        QCOMPARE(changes.chains.size(), std::size_t{1});
+        QCOMPARE(QString::fromStdString(changes.chains.front().name), QString("service-4OTCGSE5-t/cip/tcp/p80"));
+        QVERIFY(changes.added.empty() && changes.removed.empty() && changes.staleChains.empty());
+        QVERIFY(nft::difference(after, planFor(state), references).empty());
+    }
+};
+
+QTEST_GUILESS_MAIN(TestNftables)
+#include "tst_nftables.moc"
