@@ -10,7 +10,7 @@ namespace natlens::diagram {
 struct Point { double x = 0, y = 0; bool operator==(const Point &) const = default; };
 struct Rect { double x = 0, y = 0, width = 0, height = 0; bool operator==(const Rect &) const = default; };
 
-/// Theme tokens; resources/themes gives each a colour. Meaning is never carried by hue alone (shape, dash, letter too).
+/// Theme tokens; theme_tokens.inc gives each a colour in every theme. Meaning is never carried by hue alone (shape, dash, letter too).
 enum class Token : std::uint8_t {
     background, text, mutedText, hostFill, hostStroke, nodeFill, podFill, clientFill, lbFill,
     request, reply, snat, dnat, drop, healthCheck, probeFail, selection, badgeFill, badgeText,

@@ -21,7 +21,7 @@ std::uint32_t colour(Token token, std::string_view theme) {
     switch (token) {
 #define THEME_ROW(name, ...)                                                                                           \
     case Token::name: return std::array<std::uint32_t, 3>{__VA_ARGS__}[column];
-#include "resources/themes/tokens.inc"
+#include "tracer/diagram/theme_tokens.inc"
 #undef THEME_ROW
     }
     std::unreachable();

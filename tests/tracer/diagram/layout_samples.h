@@ -65,6 +65,17 @@ inline std::vector<std::pair<const char *, SampleSnapshot>> layoutSamples() {
                  std::erase_if(p.hops, [](const Hop &h) { return !h.host.starts_with("node"); });
              });
          })},
+        {"client-to-pod-directly", changed(SampleSnapshot().cluster(true), [](auto &s) {
+             s.balanced("node1");
+             auto &p = s.path({{"client", at(kClientIp, 5000), at(kPodIp, 8080)}}, "source-ip-app");
+             p.kind = PathKind::direct;
+         })},
+        {"two-clients-two-balancers", changed(balancerLocalScenario(), [](auto &s) {
+             s.host("client2", HostRole::client, {"104.132.1.80"}).host("lb2", HostRole::loadBalancer, {"10.240.0.253"});
+             s.path({{"client2", at("104.132.1.80", 5000), at(kVip, 80)}, {"lb2", at("104.132.1.80", 5000), at(kVip, 80)},
+                     {"node3", at("10.240.0.3", 4022), at(kPodIp, 8080)}, {"node1", at("10.240.0.3", 4022), at(kPodIp, 8080)}},
+                    "source-ip-app");
+         })},
         {"many", manyHosts()},
     };
 }
