@@ -80,6 +80,9 @@ std::optional<IpPrefix> parseSloppyPrefix(std::string_view text) {
 }
 
 std::string shown(const Json &value) {
+    // Not dumped: input nested a hundred thousand deep would exhaust the stack.
+    if (value.is_object()) return "an object";
+    if (value.is_array()) return "a list";
     std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
     if (text.size() > 40) text = text.substr(0, 37) + "...";
     return text;

@@ -76,7 +76,7 @@ void readServicePorts(const Fields &spec, Service &service) {
         }
         port.nodePort = fields.port("nodePort");
         if (const Json *target = fields.find("targetPort"))
-            port.targetPort = target->is_string() ? target->get<std::string>() : target->dump();
+            port.targetPort = target->is_string() ? target->get<std::string>() : detail::shown(*target);
         if (port.targetPort == "0") port.targetPort.clear();
         if (!seen.insert({port.name, port.protocol}).second) {
             fields.report("", "a second port with the same name and protocol; left out");
@@ -267,21 +267,22 @@ public:
             object.report("", "expected a Kubernetes object, found " + detail::shown(value) + "; ignored");
             return;
         }
-        if (object.has("object") && object.has("type")) {
-            event(object, pointer);
-            return;
-        }
+        if (object.has("object") && object.has("type")) event(object, pointer);
+        else objectOrList(object);
+    }
+
+private:
+    void objectOrList(Fields &object) {
         const auto kind = object.text("kind");
         if (kind.ends_with("List") || (kind.empty() && object.has("items"))) {
             const auto itemKind = kind.size() > 4 ? kind.substr(0, kind.size() - 4) : std::string();
-            for (const auto &item : object.list("items")) readItem(item, itemKind, pointer);
+            for (const auto &item : object.list("items")) readItem(item, itemKind);
             return;
         }
         single(object, kind);
     }
 
-private:
-    void readItem(const Fields &item, const std::string &itemKind, const std::string &) {
+    void readItem(const Fields &item, const std::string &itemKind) {
         Fields fields = item;
         if (!item.value().is_object()) {
             item.report("", "expected a Kubernetes object, found " + detail::shown(item.value()) + "; ignored");
@@ -300,7 +301,10 @@ private:
         const bool before = m_removing, reported = m_reportDuplicates;
         m_removing = type == "DELETED";
         m_reportDuplicates = false;
-        read(*fields.find("object"), pointer + "/object");
+        // Not read(): an event within an event would be read as deep as the input likes.
+        Fields object(*fields.find("object"), pointer + "/object", "document", m_state->problems);
+        if (object.value().is_object()) objectOrList(object);
+        else object.report("", "expected a Kubernetes object, found " + detail::shown(object.value()) + "; ignored");
         m_removing = before;
         m_reportDuplicates = reported;
     }
@@ -315,6 +319,7 @@ private:
         if (!used) return;
         object.nameObject(kind);
         const auto metadata = object.inner("metadata");
+        if (object.has("metadata") && !object.find("metadata")->is_object()) return; // reported
         const bool hasNamespace = kind != "Node" && kind != "ServiceCIDR";
         ObjectName name{hasNamespace ? metadata.text("namespace", "default") : "", metadata.text("name")};
         if (name.name.empty()) {
@@ -349,7 +354,7 @@ private:
     bool m_removing = false;
 };
 
-/// Reads one document, or one per line. Returns the number of documents.
+/// Reads one document, or one per line.
 base::Status readInto(Sink &sink, std::string_view text, std::string_view fileName) {
     auto whole = detail::parseDocument(text, fileName);
     if (whole) {
