@@ -13,8 +13,9 @@ using base::ErrorCode;
 /// How long the captures must have been silent before a scenario counts as over, and how long to wait for that.
 constexpr milliseconds kQuiet{25};
 constexpr milliseconds kDrainPatience{1000};
-/// Whole packets, since the echo page is to be read from them; rings of this size lost nothing in the lab's own traffic.
-const live::CaptureOptions kCapture{.snapLength = 65535, .ringBytes = 1U << 20};
+/// Every packet of the lab's MTU is whole, so that the echo page can be read from it. The kernel reserves snapLength for
+/// each packet of the ring: this is room for about a thousand.
+const live::CaptureOptions kCapture{.snapLength = 2048, .ringBytes = 2U << 20};
 /// The longest sleep of the loop; commands and packets wake it at once.
 constexpr milliseconds kIdle{500};
 

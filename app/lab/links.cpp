@@ -40,6 +40,10 @@ packet::IpPrefix host(const packet::IpAddress &address) {
     return {address, static_cast<std::uint8_t>(address.isV4() ? 32 : 128)};
 }
 
+void raise(ifinfomsg &info) {
+    info.ifi_flags = info.ifi_change = IFF_UP;
+}
+
 /// One ifinfomsg with attributes. libnl's own link objects cannot put a veth peer, its MAC and its namespace in one
 /// request in all the versions we build on (3.5 to 3.11); its message functions can.
 class LinkMessage final {
@@ -97,11 +101,14 @@ int Links::index(const std::string &name) const {
 
 base::Status Links::addBridge(const std::string &name, const packet::MacAddress &mac, unsigned mtu) {
     LinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-    message.header()->ifi_flags = message.header()->ifi_change = IFF_UP;
+    raise(*message.header());
     message.text(IFLA_IFNAME, name);
     message.number(IFLA_MTU, mtu);
     message.mac(mac);
-    message.nested(IFLA_LINKINFO, [&] { message.text(IFLA_INFO_KIND, "bridge"); });
+    message.nested(IFLA_LINKINFO, [&] {
+        message.text(IFLA_INFO_KIND, "bridge");
+        message.nested(IFLA_INFO_DATA, [&] { message.byte(IFLA_BR_MCAST_SNOOPING, 0); }); // it would join a group
+    });
     return check(message.send(m_socket), "add bridge", name);
 }
 
@@ -109,7 +116,7 @@ base::Status Links::addVeth(const VethEnd &here, const std::string &master, cons
                             const NetworkNamespace &other, unsigned mtu) {
     const int masterIndex = master.empty() ? 0 : index(master);
     LinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-    message.header()->ifi_flags = message.header()->ifi_change = IFF_UP;
+    raise(*message.header());
     message.text(IFLA_IFNAME, here.name);
     message.number(IFLA_MTU, mtu);
     if (here.mac != nullptr) message.mac(*here.mac);
@@ -147,7 +154,7 @@ base::Status Links::deleteLink(const std::string &name) {
 
 base::Status Links::setUp(const std::string &name) {
     LinkMessage message(RTM_NEWLINK, 0);
-    message.header()->ifi_flags = message.header()->ifi_change = IFF_UP;
+    raise(*message.header());
     message.text(IFLA_IFNAME, name);
     return check(message.send(m_socket), "set link up", name);
 }
