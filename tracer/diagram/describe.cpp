@@ -55,10 +55,13 @@ std::string translation(const HopEnd &in, const HopEnd &out, Direction direction
     const bool reply = direction == Direction::reply;
     std::string text;
     if (in.src != out.src)
-        text = fmt::format("{} the source {} by {} ({})", reply ? "restores" : "replaces", in.src.toString(), out.src.toString(),
-                           reply ? "undoes DNAT" : "SNAT");
+        text = fmt::format("{} the source {} by {} ({})", reply ? "restores" : "replaces", in.src.toString(),
+                           out.src.toString(), reply ? "undoes DNAT" : "SNAT");
     if (in.dst != out.dst)
-        text += fmt::format("{}the destination {} by {} ({})", !text.empty() ? " and " : reply ? "restores " : "replaces ",
+        text += fmt::format("{}the destination {} by {} ({})",
+                            !text.empty() ? " and "
+                            : reply       ? "restores "
+                                          : "replaces ",
                             in.dst.toString(), out.dst.toString(), reply ? "undoes SNAT" : "DNAT");
     return text;
 }
@@ -66,7 +69,8 @@ std::string translation(const HopEnd &in, const HopEnd &out, Direction direction
 std::string evidenceOf(const Hop &hop) {
     if (hop.evidence.empty()) return {};
     std::string kinds;
-    for (const auto kind : hop.evidence) kinds += (kinds.empty() ? "" : ", ") + std::string(words(kind));
+    for (const auto kind : hop.evidence)
+        kinds += (kinds.empty() ? "" : ", ") + std::string(words(kind));
     return fmt::format(" Evidence: {}; confidence {}.", kinds, percent(hop.confidence));
 }
 
@@ -82,7 +86,9 @@ std::string outcomeSentence(const Path &path) {
     case Outcome::delivered:
         if (!path.endpoint) return "Delivered.";
         return fmt::format("Delivered to {}{}.", path.endpoint->address.toString(),
-                           path.endpoint->pod.empty() ? "" : fmt::format(" (pod {} on {})", path.endpoint->pod, nameOr(path.endpoint->node, "an unknown node")));
+                           path.endpoint->pod.empty() ? ""
+                                                      : fmt::format(" (pod {} on {})", path.endpoint->pod,
+                                                                    nameOr(path.endpoint->node, "an unknown node")));
     case Outcome::dropped: return fmt::format("Dropped at {}: the packet went in and did not come out.", where);
     case Outcome::rejected: return fmt::format("Rejected{}.", path.droppedAt.empty() ? "" : " at " + path.droppedAt);
     case Outcome::reset: return "The connection was reset.";
@@ -93,11 +99,13 @@ std::string outcomeSentence(const Path &path) {
 }
 
 std::string headline(const Path &path) {
-    const auto who = fmt::format("{}{}", path.client.node.empty() ? "" : path.client.node + " ", path.client.address.toString());
+    const auto who =
+        fmt::format("{}{}", path.client.node.empty() ? "" : path.client.node + " ", path.client.address.toString());
     const auto from = who.empty() ? std::string("An unknown client") : who;
     if (path.kind == PathKind::healthCheck)
         return fmt::format("{}: {} checks the health of {}.", path.id, from, path.requested.toString());
-    std::string text = fmt::format("{}: {} asks {} ({}", path.id, from, path.requested.toString(), packet::toString(path.protocol));
+    std::string text =
+        fmt::format("{}: {} asks {} ({}", path.id, from, path.requested.toString(), packet::toString(path.protocol));
     if (path.service) {
         const auto via = words(path.service->via);
         text += fmt::format(", {}/{}{}{}", path.service->nameSpace, path.service->name, via.empty() ? "" : " ", via);
@@ -115,7 +123,8 @@ std::string describe(const Hop &hop) {
     std::string text;
     if (hop.in && hop.out) {
         const auto changed = translation(*hop.in, *hop.out, hop.direction);
-        text = changed.empty() ? fmt::format("{} passes {} on unchanged: {} to {}", host, what, hop.out->src.toString(), hop.out->dst.toString())
+        text = changed.empty() ? fmt::format("{} passes {} on unchanged: {} to {}", host, what, hop.out->src.toString(),
+                                             hop.out->dst.toString())
                                : fmt::format("{} {}", host, changed);
     } else if (hop.in) {
         text = fmt::format("{} receives {}: {} to {}", host, what, hop.in->src.toString(), hop.in->dst.toString());
@@ -133,18 +142,23 @@ std::string describe(const Hop &hop) {
 
 std::string describe(const Path &path) {
     std::string text = headline(path) + "\n" + outcomeSentence(path) + "\n";
-    for (const auto &hop : path.hops) text += describe(hop) + "\n";
+    for (const auto &hop : path.hops)
+        text += describe(hop) + "\n";
     if (path.seenByEndpoint)
         text += fmt::format("The endpoint sees {}{}.\n", path.seenByEndpoint->toString(),
-                            !path.sourcePreserved     ? ""
-                            : *path.sourcePreserved   ? ", the client's own address"
-                                                      : ", not the client's address");
+                            !path.sourcePreserved   ? ""
+                            : *path.sourcePreserved ? ", the client's own address"
+                                                    : ", not the client's address");
     if (path.http) {
-        const auto request = path.http->method.empty() ? std::string("HTTP") : fmt::format("HTTP {} {}", path.http->method, path.http->target);
-        text += path.http->status == 0 ? fmt::format("{}: no response was seen.\n", request) : fmt::format("{}: answered {}.\n", request, path.http->status);
+        const auto request = path.http->method.empty()
+                                 ? std::string("HTTP")
+                                 : fmt::format("HTTP {} {}", path.http->method, path.http->target);
+        text += path.http->status == 0 ? fmt::format("{}: no response was seen.\n", request)
+                                       : fmt::format("{}: answered {}.\n", request, path.http->status);
     }
     if (path.attempts > 1) text += fmt::format("The client tried {} times.\n", path.attempts);
-    for (const auto &note : path.notes) text += fmt::format("Note: {}.\n", note);
+    for (const auto &note : path.notes)
+        text += fmt::format("Note: {}.\n", note);
     for (const auto &finding : path.findings) {
         text += fmt::format("{}: {}\n", finding.code, finding.text);
         if (!finding.fix.empty()) text += fmt::format("What helps: {}\n", finding.fix);

@@ -10,8 +10,8 @@ namespace natlens::diagram {
 
 /// What to draw of a snapshot.
 struct SceneOptions {
-    std::string selectedPath;      ///< Path::id to emphasise; "" none
-    bool onlySelected = false;     ///< leave the other paths out
+    std::string selectedPath;  ///< Path::id to emphasise; "" none
+    bool onlySelected = false; ///< leave the other paths out
     bool healthChecks = true;
 };
 

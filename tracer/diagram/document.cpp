@@ -57,8 +57,8 @@ Checks newestChecks(const Snapshot &snapshot) {
         if (path->kind == PathKind::healthCheck) {
             const auto hosts = requestHosts(*path);
             const auto &node = path->endpoint && !path->endpoint->host.empty() ? path->endpoint->host
-                               : hosts.empty()                                ? path->droppedAt
-                                                                              : hosts.back();
+                               : hosts.empty()                                 ? path->droppedAt
+                                                                               : hosts.back();
             if (!node.empty() && node != path->client.node) byNode[node].push_back(path.get());
         }
 
@@ -92,7 +92,8 @@ std::string groupTitle(const Path &path) {
 /// Keeps what happens now: the newest connection for each requested address, and of a pod that was moved only what
 /// came to its newest place.
 void dropSuperseded(std::vector<Route> &routes) {
-    std::ranges::stable_sort(routes, [](const Route &a, const Route &b) { return a.path->firstSeen > b.path->firstSeen; });
+    std::ranges::stable_sort(routes,
+                             [](const Route &a, const Route &b) { return a.path->firstSeen > b.path->firstSeen; });
     std::vector<Route> kept;
     std::map<std::string, std::string> placeOfPod;
     for (auto &route : routes) {
@@ -121,8 +122,8 @@ std::vector<Group> groupsOf(const Snapshot &snapshot, const Roles &roles) {
         if (path->kind == PathKind::healthCheck) continue;
         auto route = routeOf(*path, roles);
         if (route.nodes.empty() && route.loadBalancer.empty() && route.endpoint.empty()) continue;
-        const bool vip = path->service && path->service->via != tracer::Via::nodePort &&
-                         path->service->via != tracer::Via::none;
+        const bool vip =
+            path->service && path->service->via != tracer::Via::nodePort && path->service->via != tracer::Via::none;
         const auto key = path->client.node + '\n' + std::to_string(static_cast<int>(path->protocol)) + '\n' +
                          std::to_string(path->requested.port) + (vip ? '\n' + path->requested.ip.toString() : "");
         auto &group = groups[key];
@@ -147,7 +148,8 @@ void addFront(Situation &situation, const Route &route, Fact request, Fact reply
     const bool asked = route.saw(Direction::request, route.front(), node);
     situation.set(dropped, asked && route.droppedAt(node));
     situation.set(request, asked && !route.droppedAt(node));
-    situation.set(reply, route.saw(Direction::reply, node, route.front()) || route.saw(Direction::reply, node, route.client));
+    situation.set(reply,
+                  route.saw(Direction::reply, node, route.front()) || route.saw(Direction::reply, node, route.client));
     situation.set(Fact::client, true);
     if (!route.loadBalancer.empty()) {
         situation.set(Fact::loadBalancer, true);
@@ -173,8 +175,8 @@ void addAcross(Situation &situation, const Route &route) {
     situation.set(Fact::rightToLeft, crossed && !route.droppedAt(last));
     situation.set(Fact::leftToRight, route.saw(Direction::reply, last, first));
     situation.set(Fact::snatAtRight, crossed && route.translated(first, tracer::Nat::snat));
-    situation.set(Fact::leftToFront, route.saw(Direction::reply, last, route.front()) ||
-                                         route.saw(Direction::reply, last, route.client));
+    situation.set(Fact::leftToFront,
+                  route.saw(Direction::reply, last, route.front()) || route.saw(Direction::reply, last, route.client));
 }
 
 /// The left node is the first that delivered, the right one the first that did not.
@@ -196,7 +198,8 @@ void addLocal(Situation &situation, const std::vector<Route> &routes) {
     if (right && right->nodes.front() != situation.left) situation.right = right->nodes.front();
     addFront(situation, left ? *left : none, Fact::frontToLeft, Fact::leftToFront, Fact::droppedAtLeft);
     if (left) addEndpoint(situation, *left);
-    if (!situation.right.empty()) addFront(situation, *right, Fact::frontToRight, Fact::rightToFront, Fact::droppedAtRight);
+    if (!situation.right.empty())
+        addFront(situation, *right, Fact::frontToRight, Fact::rightToFront, Fact::droppedAtRight);
 }
 
 /// Fills the places that no path has taken from the nodes that are checked: passing ones left, failing ones right.
@@ -224,7 +227,7 @@ void addChecks(Situation &situation, const Checks &checks) {
     }
 }
 
-/// A pod stands above its own node. Without cluster state: whoever asks a VIP that its first host translates itself.
+/// A pod stands straight above its own node; a client that asks a cluster IP is taken for one.
 bool clientIsPod(const Group &group, const Roles &roles) {
     if (roles.of(group.client) == HostRole::pod) return true;
     return std::ranges::any_of(group.routes, [&](const Route &route) {
@@ -236,10 +239,13 @@ Situation situationOf(const Group &group, const Roles &roles, const Checks &chec
     Situation situation;
     const auto across = std::ranges::find_if(group.routes, &Route::crossesNodes);
     const bool crosses = across != group.routes.end();
-    if (crosses) addAcross(situation, *across);
-    else addLocal(situation, group.routes);
+    if (crosses)
+        addAcross(situation, *across);
+    else
+        addLocal(situation, group.routes);
 
-    const bool balanced = std::ranges::any_of(group.routes, [](const Route &route) { return !route.loadBalancer.empty(); });
+    const bool balanced =
+        std::ranges::any_of(group.routes, [](const Route &route) { return !route.loadBalancer.empty(); });
     if (balanced || group.routes.empty()) {
         situation.picture = crosses ? Picture::balancerAcross : Picture::balancerLocal;
         addChecks(situation, checks);

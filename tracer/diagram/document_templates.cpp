@@ -19,7 +19,8 @@ constexpr std::array kNodePortAcross{
     Element{frontToRight, 1, 13, "\\\\v", Step::downRight},
     Element{droppedAtRight, 1, 13, "\\\\X", Step::downRight},
     Element{rightToFront, 1, 15, "^\\\\", Step::downRight},
-    Element{leftToFront, 1, 9, "^//", Step::downLeft}, // not in the document: a reply that does not go back through SNAT
+    // Not in the document: a reply that does not go back the way the request came.
+    Element{leftToFront, 1, 9, "^//", Step::downLeft},
     Element{left, 4, 3, "node 1", Step::right, Keeps::outsideLeft, Name::left},
     Element{rightToLeft, 4, 10, "<---"},
     Element{droppedBetween, 4, 10, "X---"},

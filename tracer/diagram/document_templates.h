@@ -11,14 +11,30 @@ namespace natlens::diagram {
 /// What a picture may show. "left" and "right" are the two nodes of a picture, the endpoint is below the left one;
 /// "front" is where packets for the nodes come from: the load balancer, or the client where there is none.
 enum class Fact : std::uint8_t {
-    client, loadBalancer, left, right, endpoint,
+    client,
+    loadBalancer,
+    left,
+    right,
+    endpoint,
     clientToBalancer,
-    frontToLeft, leftToFront, droppedAtLeft,
-    frontToRight, rightToFront, droppedAtRight,
-    rightToLeft, leftToRight, droppedBetween, snatAtRight,
-    leftToEndpoint, endpointToLeft,
-    checkLeft, checkLeftAnswered, checkLeftStatus,
-    checkRight, checkRightAnswered, checkRightStatus,
+    frontToLeft,
+    leftToFront,
+    droppedAtLeft,
+    frontToRight,
+    rightToFront,
+    droppedAtRight,
+    rightToLeft,
+    leftToRight,
+    droppedBetween,
+    snatAtRight,
+    leftToEndpoint,
+    endpointToLeft,
+    checkLeft,
+    checkLeftAnswered,
+    checkLeftStatus,
+    checkRight,
+    checkRightAnswered,
+    checkRightStatus,
     count
 };
 using Facts = std::bitset<static_cast<std::size_t>(Fact::count)>;

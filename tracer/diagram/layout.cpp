@@ -13,8 +13,14 @@ DisplayList hint() {
     DisplayList list;
     list.bounds = {0, 0, 560, 200};
     list.texts.push_back({{280, 96}, "Nothing captured yet", 18, true, false, Align::centre, Token::text, {}});
-    list.texts.push_back({{280, 124}, "Run a scenario of the lab, or open a recording.", 13, false, false, Align::centre,
-                          Token::mutedText, {}});
+    list.texts.push_back({{280, 124},
+                          "Run a scenario of the lab, or open a recording.",
+                          13,
+                          false,
+                          false,
+                          Align::centre,
+                          Token::mutedText,
+                          {}});
     return list;
 }
 

@@ -12,7 +12,8 @@ constexpr auto kBalancer = static_cast<std::size_t>(Tier::balancer);
 
 double podsWidth(const Plan &plan, const HostPlan &node) {
     double width = -kHostGap / 2;
-    for (const auto pod : node.pods) width += plan.hosts[pod].slot + kHostGap / 2;
+    for (const auto pod : node.pods)
+        width += plan.hosts[pod].slot + kHostGap / 2;
     return width;
 }
 
@@ -28,8 +29,10 @@ double gapWidth(const Plan &plan, std::size_t left, std::size_t right) {
     if (b.check && b.checkAtLeft) checks += kCheckWidth;
     double gap = std::max(kHostGap, checks + 12);
     for (const auto &pair : plan.pairs) {
-        if (pair.course == Course::beside && pair.upper == plan.columns[left]) gap = std::max(gap, pairLabelWidth(pair) + 44);
-        if (pair.course == Course::lane && plan.hosts[pair.upper].host->tier == Tier::node && pair.upper == plan.columns[left])
+        if (pair.course == Course::beside && pair.upper == plan.columns[left])
+            gap = std::max(gap, pairLabelWidth(pair) + 44);
+        if (pair.course == Course::lane && plan.hosts[pair.upper].host->tier == Tier::node &&
+            pair.upper == plan.columns[left])
             gap = std::max(gap, pairLabelWidth(pair) + 24); // its label stands below the first gap that it crosses
     }
     return gap;
@@ -58,7 +61,8 @@ void placeNodeColumns(Plan &plan) {
 
 void centreRow(Plan &plan, const std::vector<std::size_t> &row, double middle) {
     double width = -kHostGap;
-    for (const auto host : row) width += plan.hosts[host].slot + kHostGap;
+    for (const auto host : row)
+        width += plan.hosts[host].slot + kHostGap;
     double x = middle - width / 2;
     for (const auto host : row) {
         plan.hosts[host].centre = x + plan.hosts[host].slot / 2;
@@ -68,9 +72,11 @@ void centreRow(Plan &plan, const std::vector<std::size_t> &row, double middle) {
 
 void placeStubs(Plan &plan, double balancers) {
     for (auto &host : plan.hosts) {
-        std::ranges::stable_sort(host.groups, {}, [&](const StubGroup &group) { return plan.hosts[plan.pairs[group.any()].upper].centre; });
+        std::ranges::stable_sort(
+            host.groups, {}, [&](const StubGroup &group) { return plan.hosts[plan.pairs[group.any()].upper].centre; });
         double width = -20;
-        for (const auto &group : host.groups) width += group.width() + 20;
+        for (const auto &group : host.groups)
+            width += group.width() + 20;
         double x = host.centre - width / 2;
         for (const auto &group : host.groups) {
             const double middle = x + group.width() / 2;
@@ -132,7 +138,9 @@ void placePorts(Plan &plan) {
         const double lane = 10.0 * pair.lane;
         if (pair.course == Course::down) {
             const double request = pair.bypass ? pair.bypassX : pair.requestX;
-            const double reply = !pair.bypass ? pair.replyX : pair.pair->request ? pair.bypassX + kParallel : pair.bypassX;
+            const double reply = !pair.bypass         ? pair.replyX
+                                 : pair.pair->request ? pair.bypassX + kParallel
+                                                      : pair.bypassX;
             if (pair.pair->request) ports[pair.upper].push_back({request, &pair.upperRequestX});
             if (pair.pair->reply) ports[pair.upper].push_back({reply, &pair.upperReplyX});
         } else if (pair.course == Course::lane) { // nested: the request's level is above the reply's
@@ -185,7 +193,8 @@ void rankDiagonals(Plan &plan) {
             }
         };
         const double replyBypass = pair.pair->request ? pair.bypassX + kParallel : pair.bypassX;
-        if (pair.pair->request) add(pair.upperRequestX, pair.requestX, pair.bypassX, &pair.requestRank, &pair.requestBypassRank);
+        if (pair.pair->request)
+            add(pair.upperRequestX, pair.requestX, pair.bypassX, &pair.requestRank, &pair.requestBypassRank);
         if (pair.pair->reply) add(pair.upperReplyX, pair.replyX, replyBypass, &pair.replyRank, &pair.replyBypassRank);
     }
     for (std::size_t row = 0; row < kTiers; ++row) {
@@ -207,8 +216,10 @@ void placeColumns(Plan &plan) {
     const double middle = plan.columns.empty()
                               ? 0
                               : (plan.hosts[plan.columns.front()].centre + plan.hosts[plan.columns.back()].centre) / 2;
-    for (std::size_t row = 0; row < kNode; ++row) centreRow(plan, plan.rows[row], middle);
-    for (auto &host : plan.hosts) host.box.x = host.centre - host.box.width / 2;
+    for (std::size_t row = 0; row < kNode; ++row)
+        centreRow(plan, plan.rows[row], middle);
+    for (auto &host : plan.hosts)
+        host.box.x = host.centre - host.box.width / 2;
     placeStubs(plan, middle);
     placeBypasses(plan);
     placePorts(plan);

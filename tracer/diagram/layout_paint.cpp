@@ -25,14 +25,20 @@ std::vector<Point> straightened(const std::vector<Point> &points) {
 
 class Painter {
 public:
-    explicit Painter(const Plan &plan) : m_plan(plan), m_scene(*plan.scene) {}
+    explicit Painter(const Plan &plan)
+        : m_plan(plan)
+        , m_scene(*plan.scene) {}
 
     DisplayList paint() {
-        for (const auto &host : m_plan.hosts) paintHost(host);
+        for (const auto &host : m_plan.hosts)
+            paintHost(host);
         for (const auto &pair : m_plan.pairs) {
-            if (pair.course == Course::down) paintDown(pair);
-            else if (pair.course == Course::beside) paintBeside(pair);
-            else paintLane(pair);
+            if (pair.course == Course::down)
+                paintDown(pair);
+            else if (pair.course == Course::beside)
+                paintBeside(pair);
+            else
+                paintLane(pair);
         }
         for (const auto &host : m_plan.hosts)
             if (host.check) paintCheck(host);
@@ -48,22 +54,27 @@ private:
         const auto &what = *host.host;
         const ItemRef ref{{}, what.name, -1, -1};
         constexpr Token kFill[] = {Token::clientFill, Token::lbFill, Token::nodeFill, Token::podFill};
-        m_list.boxes.push_back({host.box, 8, kFill[static_cast<std::size_t>(what.tier)], Token::hostStroke, what.inferred, ref});
+        m_list.boxes.push_back(
+            {host.box, 8, kFill[static_cast<std::size_t>(what.tier)], Token::hostStroke, what.inferred, ref});
 
         const double content = 18 + (what.address.empty() ? 0 : 16) + (what.marks.empty() ? 0 : kBadgeHeight + 8);
         double y = host.box.y + (host.box.height - content) / 2;
         const auto colour = what.muted ? Token::mutedText : Token::text;
-        m_list.texts.push_back({{host.centre, y + 14}, what.title, kTitleSize, true, false, Align::centre, colour, ref});
+        m_list.texts.push_back(
+            {{host.centre, y + 14}, what.title, kTitleSize, true, false, Align::centre, colour, ref});
         y += 18;
         if (!what.address.empty()) {
-            m_list.texts.push_back({{host.centre, y + 12}, what.address, kAddressSize, false, true, Align::centre, Token::mutedText, ref});
+            m_list.texts.push_back(
+                {{host.centre, y + 12}, what.address, kAddressSize, false, true, Align::centre, Token::mutedText, ref});
             y += 16;
         }
         double width = -6;
-        for (const auto &mark : what.marks) width += badgeWidth(mark.text) + 6;
+        for (const auto &mark : what.marks)
+            width += badgeWidth(mark.text) + 6;
         double x = host.centre - width / 2;
         for (const auto &mark : what.marks) {
-            m_list.badges.push_back({{x, y + 6, badgeWidth(mark.text), kBadgeHeight}, mark.text, mark.fill, Token::badgeText, mark.ref});
+            m_list.badges.push_back(
+                {{x, y + 6, badgeWidth(mark.text), kBadgeHeight}, mark.text, mark.fill, Token::badgeText, mark.ref});
             x += badgeWidth(mark.text) + 6;
         }
     }
@@ -72,15 +83,17 @@ private:
 
     void addArrow(const Stream &stream, std::vector<Point> points) {
         points = straightened(points);
-        auto stroke = stream.healthCheck ? Token::healthCheck : stream.direction == tracer::Direction::request ? Token::request : Token::reply;
+        auto stroke = stream.healthCheck                               ? Token::healthCheck
+                      : stream.direction == tracer::Direction::request ? Token::request
+                                                                       : Token::reply;
         if (stream.lost) stroke = Token::drop;
         if (muted(stream)) stroke = Token::mutedText;
         const double width = stream.selected ? 3.2 : muted(stream) ? 1.4 : stream.healthCheck ? 1.6 : 2.2;
         const auto track = stream.from + ">" + stream.to + "/" +
                            (stream.direction == tracer::Direction::request ? "request" : "reply") +
                            (stream.healthCheck ? "/health-check" : "");
-        m_list.arrows.push_back({std::move(points), stroke, width, stream.weak, stream.lost ? ArrowHead::cross : ArrowHead::arrow,
-                                 track, stream.packets, stream.ref});
+        m_list.arrows.push_back({std::move(points), stroke, width, stream.weak,
+                                 stream.lost ? ArrowHead::cross : ArrowHead::arrow, track, stream.packets, stream.ref});
     }
 
     void addLabel(const Stream &stream, double x, double top, Align align) {
@@ -88,8 +101,14 @@ private:
             const bool count = i >= 2;
             auto colour = stream.direction == tracer::Direction::request ? Token::request : Token::reply;
             if (count || muted(stream)) colour = Token::mutedText;
-            m_list.texts.push_back({{x, top + kLineHeight * static_cast<double>(i + 1) - 3.5}, stream.label[i], kLabelSize, false,
-                                    !count, align, colour, stream.ref});
+            m_list.texts.push_back({{x, top + kLineHeight * static_cast<double>(i + 1) - 3.5},
+                                    stream.label[i],
+                                    kLabelSize,
+                                    false,
+                                    !count,
+                                    align,
+                                    colour,
+                                    stream.ref});
         }
     }
 
@@ -100,8 +119,10 @@ private:
         if (stream.lost) { // the cross stands clear of the box
             auto &head = points.back();
             const auto &before = points[points.size() - 2];
-            if (head.x == before.x) head.y += head.y > before.y ? -9 : 9;
-            else head.x += head.x > before.x ? -9 : 9;
+            if (head.x == before.x)
+                head.y += head.y > before.y ? -9 : 9;
+            else
+                head.x += head.x > before.x ? -9 : 9;
         }
         addArrow(stream, std::move(points));
     }
@@ -137,16 +158,20 @@ private:
         const auto label = [&](const Stream &stream, double x, bool atLeft) {
             if (!pair.labelled) return;
             const double gap = kLabelGap + (stream.lost ? kLostGap : 0);
-            const double top = m_plan.stubTop[row] + (room - static_cast<double>(stream.label.size()) * kLineHeight) / 2;
+            const double top =
+                m_plan.stubTop[row] + (room - static_cast<double>(stream.label.size()) * kLineHeight) / 2;
             addLabel(stream, atLeft ? x - gap : x + gap, top, atLeft ? Align::right : Align::left);
         };
         if (const auto &request = pair.pair->request) {
-            addStream(pair, *request, downPoints(pair, {pair.upperRequestX, pair.requestX, pair.bypassX, pair.requestRank, pair.requestBypassRank}));
+            addStream(pair, *request,
+                      downPoints(pair, {pair.upperRequestX, pair.requestX, pair.bypassX, pair.requestRank,
+                                        pair.requestBypassRank}));
             label(*request, pair.requestX, !pair.replyAtLeft);
         }
         if (const auto &reply = pair.pair->reply) {
             const double bypass = pair.pair->request ? pair.bypassX + kParallel : pair.bypassX;
-            addStream(pair, *reply, downPoints(pair, {pair.upperReplyX, pair.replyX, bypass, pair.replyRank, pair.replyBypassRank}));
+            addStream(pair, *reply,
+                      downPoints(pair, {pair.upperReplyX, pair.replyX, bypass, pair.replyRank, pair.replyBypassRank}));
             label(*reply, pair.replyX, pair.replyAtLeft);
         }
     }
@@ -169,7 +194,8 @@ private:
         const auto row = static_cast<std::size_t>(m_plan.hosts[pair.upper].host->tier);
         int levels = 1;
         for (const auto &other : m_plan.pairs)
-            if (other.course == Course::lane && m_plan.hosts[other.upper].host->tier == m_plan.hosts[pair.upper].host->tier)
+            if (other.course == Course::lane &&
+                m_plan.hosts[other.upper].host->tier == m_plan.hosts[pair.upper].host->tier)
                 levels = std::max(levels, other.lane + 1);
         const double level = (m_plan.laneBottom[row] - m_plan.laneTop[row]) / levels;
         const double above = pair.labelled ? labelHeight(pair.pair->request) : 0;
@@ -178,12 +204,20 @@ private:
         const auto &left = m_plan.hosts[pair.upper].box;
         const double labelX = left.x + left.width + 12;
         if (const auto &request = pair.pair->request) {
-            addStream(pair, *request, {{pair.upperRequestX, bottom}, {pair.upperRequestX, y}, {pair.lowerRequestX, y}, {pair.lowerRequestX, bottom}});
+            addStream(pair, *request,
+                      {{pair.upperRequestX, bottom},
+                       {pair.upperRequestX, y},
+                       {pair.lowerRequestX, y},
+                       {pair.lowerRequestX, bottom}});
             if (pair.labelled) addLabel(*request, labelX, y - 5 - labelHeight(request), Align::left);
         }
         if (const auto &reply = pair.pair->reply) {
             const double lower = y + kParallel;
-            addStream(pair, *reply, {{pair.upperReplyX, bottom}, {pair.upperReplyX, lower}, {pair.lowerReplyX, lower}, {pair.lowerReplyX, bottom}});
+            addStream(pair, *reply,
+                      {{pair.upperReplyX, bottom},
+                       {pair.upperReplyX, lower},
+                       {pair.lowerReplyX, lower},
+                       {pair.lowerReplyX, bottom}});
             if (pair.labelled) addLabel(*reply, labelX, lower + 4, Align::left);
         }
     }
@@ -198,8 +232,14 @@ private:
         if (const auto &request = check.streams.request) {
             addArrow(*request, {{outer, y}, {edge, y}});
             const ItemRef ref{request->ref.pathId, check.streams.near, request->ref.segment, -1};
-            m_list.texts.push_back({{outer + side * 7, y + 4}, "health check", 11.5, false, false, align,
-                                    muted(*request) ? Token::mutedText : Token::healthCheck, ref});
+            m_list.texts.push_back({{outer + side * 7, y + 4},
+                                    "health check",
+                                    11.5,
+                                    false,
+                                    false,
+                                    align,
+                                    muted(*request) ? Token::mutedText : Token::healthCheck,
+                                    ref});
         }
         if (const auto &reply = check.streams.reply) addArrow(*reply, {{edge, lower}, {outer, lower}});
         if (check.status != 0) {
@@ -207,8 +247,10 @@ private:
             const double width = badgeWidth(text), x = host.checkAtLeft ? outer - 7 - width : outer + 7;
             const bool passes = check.status >= 200 && check.status < 400;
             const auto &stream = check.streams.reply ? check.streams.reply : check.streams.request;
-            m_list.badges.push_back({{x, lower - kBadgeHeight / 2 + 2, width, kBadgeHeight}, text,
-                                     passes ? Token::healthCheck : Token::probeFail, Token::badgeText,
+            m_list.badges.push_back({{x, lower - kBadgeHeight / 2 + 2, width, kBadgeHeight},
+                                     text,
+                                     passes ? Token::healthCheck : Token::probeFail,
+                                     Token::badgeText,
                                      stream ? stream->ref : ItemRef{}});
         }
     }
@@ -226,28 +268,39 @@ private:
             extend(r.x, r.y);
             extend(r.x + r.width, r.y + r.height);
         };
-        for (const auto &box : m_list.boxes) extendRect(box.rect);
-        for (const auto &badge : m_list.badges) extendRect(badge.rect);
+        for (const auto &box : m_list.boxes)
+            extendRect(box.rect);
+        for (const auto &badge : m_list.badges)
+            extendRect(badge.rect);
         for (const auto &arrow : m_list.arrows)
-            for (const auto &point : arrow.points) extend(point.x, point.y);
+            for (const auto &point : arrow.points)
+                extend(point.x, point.y);
         for (const auto &text : m_list.texts) {
             const double width = textWidth(text.text, text.size, text.bold, text.monospace);
-            const double x = text.at.x - (text.align == Align::right ? width : text.align == Align::centre ? width / 2 : 0);
+            const double x = text.at.x - (text.align == Align::right    ? width
+                                          : text.align == Align::centre ? width / 2
+                                                                        : 0);
             extend(x, text.at.y - text.size);
             extend(x + width, text.at.y + text.size / 3);
         }
         const double dx = kMargin - left, dy = kMargin - top;
-        for (auto &box : m_list.boxes) box.rect.x += dx, box.rect.y += dy;
-        for (auto &badge : m_list.badges) badge.rect.x += dx, badge.rect.y += dy;
+        for (auto &box : m_list.boxes)
+            box.rect.x += dx, box.rect.y += dy;
+        for (auto &badge : m_list.badges)
+            badge.rect.x += dx, badge.rect.y += dy;
         for (auto &arrow : m_list.arrows)
-            for (auto &point : arrow.points) point.x += dx, point.y += dy;
-        for (auto &text : m_list.texts) text.at.x += dx, text.at.y += dy;
+            for (auto &point : arrow.points)
+                point.x += dx, point.y += dy;
+        for (auto &text : m_list.texts)
+            text.at.x += dx, text.at.y += dy;
         m_list.bounds = {0, 0, right - left + 2 * kMargin, bottom - top + 2 * kMargin};
     }
 
     /// One line below the picture says what the colours mean; only what is there.
     void legend() {
-        const auto any = [&](Token stroke) { return std::ranges::any_of(m_list.arrows, [&](const Arrow &a) { return a.stroke == stroke; }); };
+        const auto any = [&](Token stroke) {
+            return std::ranges::any_of(m_list.arrows, [&](const Arrow &a) { return a.stroke == stroke; });
+        };
         double x = kMargin;
         const double y = m_list.bounds.height;
         const auto entry = [&](const char *text, Token colour) {
@@ -260,7 +313,8 @@ private:
         entry("✕ dropped", Token::drop);
         entry("⇄ health check", Token::healthCheck);
         if (std::ranges::any_of(m_list.arrows, &Arrow::dashed)) {
-            m_list.texts.push_back({{x, y}, "dashed: less certain", 11, false, false, Align::left, Token::mutedText, {}});
+            m_list.texts.push_back(
+                {{x, y}, "dashed: less certain", 11, false, false, Align::left, Token::mutedText, {}});
             x += textWidth("dashed: less certain", 11, false, false);
         }
         if (x > kMargin) {

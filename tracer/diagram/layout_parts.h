@@ -13,7 +13,7 @@ namespace natlens::diagram {
 inline constexpr double kMargin = 28, kHostGap = 44, kParallel = 18, kLabelGap = 9, kLineHeight = 13.5;
 inline constexpr double kLabelSize = 10.5, kTitleSize = 13.5, kAddressSize = 11;
 inline constexpr double kCheckWidth = 142, kBadgeHeight = 18, kTouch = 2, ///< kTouch: space between arrow and box
-                        kRank = 13, kLostGap = 6; ///< kRank: between lines that run along each other; kLostGap: room for a cross
+    kRank = 13, kLostGap = 6; ///< kRank: between lines that run along each other; kLostGap: room for a cross
 
 /// Widths are estimated on the generous side, as the fonts are the painter's.
 [[nodiscard]] double textWidth(std::string_view text, double size, bool bold, bool monospace);
@@ -23,9 +23,9 @@ inline constexpr double kCheckWidth = 142, kBadgeHeight = 18, kTouch = 2, ///< k
 
 /// How a pair runs.
 enum class Course : std::uint8_t {
-    down,     ///< from a row to a lower one
-    beside,   ///< straight between two neighbouring nodes
-    lane,     ///< below the row, between hosts that are not neighbours
+    down,   ///< from a row to a lower one
+    beside, ///< straight between two neighbouring nodes
+    lane,   ///< below the row, between hosts that are not neighbours
 };
 
 struct PairPlan {
@@ -34,13 +34,13 @@ struct PairPlan {
     Course course = Course::down;
     bool labelled = true;
     int lane = 0;
-    double requestX = 0, replyX = 0;          ///< columns of the stubs at the lower host
-    double upperRequestX = 0, upperReplyX = 0;///< ports at the upper host's lower edge
-    double lowerRequestX = 0, lowerReplyX = 0;///< lanes: ports at the right host's lower edge
-    double bypassX = 0;                       ///< where it passes a row in between
+    double requestX = 0, replyX = 0;           ///< columns of the stubs at the lower host
+    double upperRequestX = 0, upperReplyX = 0; ///< ports at the upper host's lower edge
+    double lowerRequestX = 0, lowerReplyX = 0; ///< lanes: ports at the right host's lower edge
+    double bypassX = 0;                        ///< where it passes a row in between
     bool bypass = false;
-    bool replyAtLeft = false;                 ///< else the request is; labels stand at the outer sides
-    int requestRank = 0, replyRank = 0;       ///< how far down lines change columns in the channel above the lower host
+    bool replyAtLeft = false;           ///< else the request is; labels stand at the outer sides
+    int requestRank = 0, replyRank = 0; ///< how far down lines change columns in the channel above the lower host
     int requestBypassRank = 0, replyBypassRank = 0; ///< the same above a row that is passed by
 };
 
@@ -58,28 +58,28 @@ struct StubGroup {
 struct HostPlan {
     const SceneHost *host = nullptr;
     Rect box;
-    double slot = 0;               ///< width of everything that belongs in this host's column
+    double slot = 0; ///< width of everything that belongs in this host's column
     double centre = 0;
-    std::vector<std::size_t> stubs;///< pairs that arrive from above
-    std::vector<StubGroup> groups; ///< the same, side by side
-    std::vector<std::size_t> pods; ///< of a node: hosts below it
+    std::vector<std::size_t> stubs; ///< pairs that arrive from above
+    std::vector<StubGroup> groups;  ///< the same, side by side
+    std::vector<std::size_t> pods;  ///< of a node: hosts below it
     const SceneCheck *check = nullptr;
     bool checkAtLeft = true;
 };
 
 struct Plan {
     const Scene *scene = nullptr;
-    std::vector<HostPlan> hosts;   ///< as in the scene
+    std::vector<HostPlan> hosts; ///< as in the scene
     std::vector<PairPlan> pairs;
     std::array<std::vector<std::size_t>, kTiers> rows; ///< hosts of each row
     std::vector<std::size_t> columns; ///< from left to right: the nodes, then pods that have no node above them
-    std::array<double, kTiers> top{}, height{};        ///< of the rows' boxes
+    std::array<double, kTiers> top{}, height{};         ///< of the rows' boxes
     std::array<double, kTiers> laneTop{}, laneBottom{}; ///< below each row
-    std::array<double, kTiers> stubTop{};  ///< above each row
-    std::array<int, kTiers> ranks{};       ///< lines that change columns above each row, one below the other
-    double besideY = 0;            ///< offset in the node row of arrows between neighbours; the reply runs below
-    double besideExtra = 0;        ///< how far their lower labels hang out of the node row
-    bool innerChecks = false;      ///< some health check stands between two nodes
+    std::array<double, kTiers> stubTop{};               ///< above each row
+    std::array<int, kTiers> ranks{}; ///< lines that change columns above each row, one below the other
+    double besideY = 0;              ///< offset in the node row of arrows between neighbours; the reply runs below
+    double besideExtra = 0;          ///< how far their lower labels hang out of the node row
+    bool innerChecks = false;        ///< some health check stands between two nodes
 };
 
 [[nodiscard]] Plan planOf(const Scene &scene);

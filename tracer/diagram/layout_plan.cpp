@@ -15,20 +15,34 @@ bool selected(const StreamPair &pair) {
     return (pair.request && pair.request->selected) || (pair.reply && pair.reply->selected);
 }
 
+/// Whether packets go between a pod and a client or load balancer with no node captured in between. Such a pod stands
+/// beside its node, not below it, so that the line finds its way.
+bool reachedPastNodes(const Scene &scene, const std::string &pod) {
+    const auto above = [&](const std::string &name) {
+        const auto *host = scene.find(name);
+        return host && host->tier < Tier::node;
+    };
+    return std::ranges::any_of(scene.pairs, [&](const StreamPair &pair) {
+        return (pair.far == pod && above(pair.near)) || (pair.near == pod && above(pair.far));
+    });
+}
+
 /// Greedy: the first level on which nothing overlaps.
 void stackLanes(Plan &plan) {
     std::array<std::vector<std::vector<std::pair<double, double>>>, kTiers> levels;
     std::vector<std::size_t> place(plan.hosts.size());
     for (std::size_t row = 0; row < kTiers; ++row) {
         const auto &order = row == static_cast<std::size_t>(Tier::node) ? plan.columns : plan.rows[row];
-        for (std::size_t i = 0; i < order.size(); ++i) place[order[i]] = i;
+        for (std::size_t i = 0; i < order.size(); ++i)
+            place[order[i]] = i;
     }
     for (auto &pair : plan.pairs) {
         if (pair.course != Course::lane) continue;
         const auto from = static_cast<double>(place[pair.upper]), to = static_cast<double>(place[pair.lower]);
         auto &used = levels[static_cast<std::size_t>(plan.hosts[pair.upper].host->tier)];
         const auto free = std::ranges::find_if(used, [&](const auto &level) {
-            return std::ranges::none_of(level, [&](const auto &span) { return from < span.second + 0.5 && span.first < to + 0.5; });
+            return std::ranges::none_of(
+                level, [&](const auto &span) { return from < span.second + 0.5 && span.first < to + 0.5; });
         });
         pair.lane = static_cast<int>(free - used.begin());
         if (free == used.end()) used.emplace_back();
@@ -60,8 +74,10 @@ void groupStubs(Plan &plan) {
         for (const auto stub : host.stubs) {
             const auto &pair = *plan.pairs[stub].pair;
             auto open = host.groups.end();
-            if (!pair.request) open = std::ranges::find(host.groups, StubGroup::kNone, &StubGroup::reply);
-            else if (!pair.reply) open = std::ranges::find(host.groups, StubGroup::kNone, &StubGroup::request);
+            if (!pair.request)
+                open = std::ranges::find(host.groups, StubGroup::kNone, &StubGroup::reply);
+            else if (!pair.reply)
+                open = std::ranges::find(host.groups, StubGroup::kNone, &StubGroup::request);
             auto &group = open == host.groups.end() ? host.groups.emplace_back() : *open;
             if (pair.request) group.request = stub;
             if (pair.reply) group.reply = stub;
@@ -71,7 +87,8 @@ void groupStubs(Plan &plan) {
                 if (stub != StubGroup::kNone && plan.pairs[stub].labelled) {
                     const auto &pair = *plan.pairs[stub].pair;
                     const double cross = pair.request && pair.request->lost ? kLostGap : 0;
-                    group.labels = std::max({group.labels, labelWidth(pair.request) + kLabelGap + cross, labelWidth(pair.reply) + kLabelGap});
+                    group.labels = std::max({group.labels, labelWidth(pair.request) + kLabelGap + cross,
+                                             labelWidth(pair.reply) + kLabelGap});
                 }
     }
 }
@@ -100,12 +117,15 @@ void sizeBoxes(Plan &plan) {
         auto &host = plan.hosts[i];
         const auto &what = *host.host;
         double marks = -6;
-        for (const auto &mark : what.marks) marks += badgeWidth(mark.text) + 6;
+        for (const auto &mark : what.marks)
+            marks += badgeWidth(mark.text) + 6;
         double stubs = 0;
-        for (const auto &group : host.groups) stubs += group.width() + 20;
+        for (const auto &group : host.groups)
+            stubs += group.width() + 20;
         const double minimum = what.tier == Tier::node ? 150 : 120;
         double stubLines = 0; // from the first stub to the last one
-        if (!host.groups.empty()) stubLines = stubs - 20 - host.groups.front().width() / 2 - host.groups.back().width() / 2;
+        if (!host.groups.empty())
+            stubLines = stubs - 20 - host.groups.front().width() / 2 - host.groups.back().width() / 2;
         host.box.width = std::max({minimum, textWidth(what.title, kTitleSize, true, false) + 28,
                                    textWidth(what.address, kAddressSize, false, true) + 24, marks + 24,
                                    ports[i] * kParallel + 24, stubLines + kParallel + 44});
@@ -153,7 +173,8 @@ double badgeWidth(std::string_view text) {
 double labelWidth(const std::optional<Stream> &stream) {
     double width = 0;
     if (stream)
-        for (const auto &line : stream->label) width = std::max(width, textWidth(line, kLabelSize, false, true));
+        for (const auto &line : stream->label)
+            width = std::max(width, textWidth(line, kLabelSize, false, true));
     return width;
 }
 
@@ -173,9 +194,14 @@ Plan planOf(const Scene &scene) {
     }
     for (const auto pod : plan.rows[static_cast<std::size_t>(Tier::pod)]) {
         const auto node = index.find(plan.hosts[pod].host->node);
-        const bool below = node != index.end() && plan.hosts[node->second].host->tier == Tier::node;
-        if (below) plan.hosts[node->second].pods.push_back(pod);
-        else plan.columns.push_back(pod);
+        const bool known = node != index.end() && plan.hosts[node->second].host->tier == Tier::node;
+        const bool passed = reachedPastNodes(scene, plan.hosts[pod].host->name);
+        if (known && !passed)
+            plan.hosts[node->second].pods.push_back(pod);
+        else if (known)
+            plan.columns.insert(std::ranges::find(plan.columns, node->second) + 1, pod);
+        else
+            plan.columns.push_back(pod);
     }
     for (const auto &pair : scene.pairs) {
         PairPlan made;

@@ -12,7 +12,9 @@ double laneHeight(const Plan &plan, std::size_t row) {
     for (const auto &pair : plan.pairs) {
         if (pair.course != Course::lane || static_cast<std::size_t>(plan.hosts[pair.upper].host->tier) != row) continue;
         levels = std::max(levels, pair.lane + 1);
-        level = std::max(level, kParallel + 20 + (pair.labelled ? labelHeight(pair.pair->request) + labelHeight(pair.pair->reply) + 12 : 0));
+        level = std::max(
+            level, kParallel + 20 +
+                       (pair.labelled ? labelHeight(pair.pair->request) + labelHeight(pair.pair->reply) + 12 : 0));
     }
     return levels * level;
 }
@@ -23,7 +25,8 @@ double stubHeight(const Plan &plan, std::size_t row) {
     for (const auto host : plan.rows[row])
         for (const auto stub : plan.hosts[host].stubs) {
             const auto &pair = plan.pairs[stub];
-            const double label = pair.labelled ? std::max(labelHeight(pair.pair->request), labelHeight(pair.pair->reply)) : 0;
+            const double label =
+                pair.labelled ? std::max(labelHeight(pair.pair->request), labelHeight(pair.pair->reply)) : 0;
             height = std::max(height, std::max(36.0, label + 22));
         }
     return height;

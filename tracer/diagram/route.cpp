@@ -18,8 +18,10 @@ bool isDigit(char c) {
 
 std::string_view digitsAt(std::string_view text, std::size_t at) {
     std::size_t end = at;
-    while (end < text.size() && isDigit(text[end])) ++end;
-    while (at + 1 < end && text[at] == '0') ++at;
+    while (end < text.size() && isDigit(text[end]))
+        ++end;
+    while (at + 1 < end && text[at] == '0')
+        ++at;
     return text.substr(at, end - at);
 }
 
@@ -133,7 +135,8 @@ bool Route::droppedAt(std::string_view host) const {
 bool Route::reachedEndpoint() const {
     if (!path || !path->endpoint) return false;
     if (path->outcome != tracer::Outcome::dropped) return true;
-    return !nodes.empty() && !endpoint.empty() && saw(Direction::request, nodes.back(), endpoint) && !droppedAt(endpoint);
+    return !nodes.empty() && !endpoint.empty() && saw(Direction::request, nodes.back(), endpoint) &&
+           !droppedAt(endpoint);
 }
 
 bool Route::translated(std::string_view host, tracer::Nat nat) const {
@@ -152,8 +155,10 @@ Route routeOf(const Path &path, const Roles &roles) {
         hosts.pop_back();
     }
     for (auto &host : hosts) {
-        if (roles.of(host) == HostRole::loadBalancer && route.nodes.empty()) route.loadBalancer = host;
-        else if (!host.empty()) route.nodes.push_back(host);
+        if (roles.of(host) == HostRole::loadBalancer && route.nodes.empty())
+            route.loadBalancer = host;
+        else if (!host.empty())
+            route.nodes.push_back(host);
     }
     return route;
 }

@@ -26,13 +26,16 @@ using StreamKey = std::tuple<std::string, std::string>; // near, far
 class SceneBuilder {
 public:
     SceneBuilder(const Snapshot &snapshot, const SceneOptions &options)
-        : m_snapshot(snapshot), m_options(options), m_roles(snapshot) {}
+        : m_snapshot(snapshot)
+        , m_options(options)
+        , m_roles(snapshot) {}
 
     Scene build() {
         for (const auto &path : m_snapshot.paths)
             if (!m_options.selectedPath.empty() && path->id == m_options.selectedPath) m_selected = path.get();
         m_scene.selection = m_selected != nullptr;
-        for (const auto &host : m_snapshot.hosts) addHost(host.name);
+        for (const auto &host : m_snapshot.hosts)
+            addHost(host.name);
         for (const auto &path : m_snapshot.paths) {
             if (m_options.onlySelected && m_selected && path.get() != m_selected) continue;
             if (path->kind == PathKind::healthCheck) {
@@ -79,7 +82,8 @@ private:
     }
 
     void addPath(const Path &path) {
-        for (std::size_t i = 0; i < path.segments.size(); ++i) addSegment(path, i, m_pairs);
+        for (std::size_t i = 0; i < path.segments.size(); ++i)
+            addSegment(path, i, m_pairs);
         if (!path.segments.empty()) {
             note(endName(path.client.node, true), path.client.address);
             if (path.endpoint) note(endName(path.endpoint->host, false), path.endpoint->address);
@@ -90,8 +94,8 @@ private:
             auto &host = addHost(path.endpoint->host);
             if (host.tier == Tier::pod && host.node.empty() && !route.nodes.empty()) host.node = route.nodes.back();
         }
-        if (const auto unseen = m_hosts.find(kUnseenEndpoint); unseen != m_hosts.end() && path.endpoint &&
-            path.endpoint->host.empty() && !route.nodes.empty())
+        if (const auto unseen = m_hosts.find(kUnseenEndpoint);
+            unseen != m_hosts.end() && path.endpoint && path.endpoint->host.empty() && !route.nodes.empty())
             unseen->second.node = route.nodes.back();
         if (!path.client.node.empty()) {
             auto &host = addHost(path.client.node);
@@ -114,10 +118,12 @@ private:
                 mark(hop.host, nat == tracer::Nat::snat ? "SNAT" : "DNAT",
                      nat == tracer::Nat::snat ? Token::snat : Token::dnat, static_cast<int>(i));
         }
-        if (!path.droppedAt.empty()) mark(path.droppedAt, "X", Token::drop, -1);
+        if (!path.droppedAt.empty())
+            mark(path.droppedAt, "X", Token::drop, -1);
         else
             for (const auto &segment : path.segments)
-                if (segment.lost) mark(endName(segment.to, segment.direction == Direction::reply), "X", Token::drop, -1);
+                if (segment.lost)
+                    mark(endName(segment.to, segment.direction == Direction::reply), "X", Token::drop, -1);
     }
 
     void addSegment(const Path &path, std::size_t index, std::map<StreamKey, StreamPair> &pairs) {
@@ -150,15 +156,18 @@ private:
     }
 
     void addCheck(const Path &path) {
-        for (std::size_t i = 0; i < path.segments.size(); ++i) addSegment(path, i, m_checkPairs);
+        for (std::size_t i = 0; i < path.segments.size(); ++i)
+            addSegment(path, i, m_checkPairs);
         const auto hosts = requestHosts(path);
         if (hosts.empty()) return;
         const auto &node = hosts.back();
         auto &seen = m_checkStatus[node];
         // An answer stands until two checks in a row stay without one, as in the text picture.
         const int status = path.http ? path.http->status : 0;
-        if (status != 0) seen = {status, 0};
-        else if (++seen.unanswered >= 2) seen.status = 0;
+        if (status != 0)
+            seen = {status, 0};
+        else if (++seen.unanswered >= 2)
+            seen.status = 0;
     }
 
     void finish() {
@@ -170,7 +179,8 @@ private:
         }
         for (auto &[key, pair] : m_checkPairs) {
             const auto node = pair.far;
-            const bool known = std::ranges::any_of(m_scene.checks, [&](const SceneCheck &c) { return c.streams.far == node; });
+            const bool known =
+                std::ranges::any_of(m_scene.checks, [&](const SceneCheck &c) { return c.streams.far == node; });
             if (!known) m_scene.checks.push_back({std::move(pair), m_checkStatus[node].status});
         }
         std::ranges::sort(m_scene.checks, naturalLess, [](const SceneCheck &check) { return check.streams.far; });

@@ -24,9 +24,9 @@ struct Mark {
 struct SceneHost {
     std::string name, title, address;
     Tier tier = Tier::node;
-    std::string node;              ///< pods: where they run, "" when unknown
-    bool inferred = false;         ///< never captured
-    bool muted = false;            ///< another path is selected, and it does not come here
+    std::string node;      ///< pods: where they run, "" when unknown
+    bool inferred = false; ///< never captured
+    bool muted = false;    ///< another path is selected, and it does not come here
     std::vector<Mark> marks;
 };
 
@@ -34,30 +34,30 @@ struct SceneHost {
 struct Stream {
     std::string from, to;
     tracer::Direction direction = tracer::Direction::request;
-    std::vector<std::string> label;///< lines: "source", "> destination", "3 connections"
+    std::vector<std::string> label; ///< lines: "source", "> destination", "3 connections"
     std::uint64_t packets = 0;
     unsigned connections = 0;
     bool lost = false, weak = false, selected = false, healthCheck = false;
-    ItemRef ref;                   ///< the selected path's segment, otherwise the newest one's
+    ItemRef ref; ///< the selected path's segment, otherwise the newest one's
 };
 
 /// Request and reply between the same two hosts; they are drawn side by side.
 struct StreamPair {
-    std::string near, far;         ///< host at the client's side, host at the endpoint's side
+    std::string near, far; ///< host at the client's side, host at the endpoint's side
     std::optional<Stream> request, reply;
 };
 
 /// A node's health checks.
 struct SceneCheck {
-    StreamPair streams;            ///< near: who asks; far: the node
-    int status = 0;                ///< 0: no answer seen
+    StreamPair streams; ///< near: who asks; far: the node
+    int status = 0;     ///< 0: no answer seen
 };
 
 struct Scene {
-    std::vector<SceneHost> hosts;  ///< by row, then by name
-    std::vector<StreamPair> pairs; ///< ordered by their hosts' names
-    std::vector<SceneCheck> checks;///< at most one for each node, ordered by node
-    bool selection = false;        ///< some path is selected: everything else is muted
+    std::vector<SceneHost> hosts;   ///< by row, then by name
+    std::vector<StreamPair> pairs;  ///< ordered by their hosts' names
+    std::vector<SceneCheck> checks; ///< at most one for each node, ordered by node
+    bool selection = false;         ///< some path is selected: everything else is muted
 
     [[nodiscard]] const SceneHost *find(std::string_view host) const;
 };

@@ -19,7 +19,8 @@ std::size_t codePointLength(std::string_view text, std::size_t at) {
 
 int columns(std::string_view utf8) {
     int count = 0;
-    for (std::size_t at = 0; at < utf8.size(); at += codePointLength(utf8, at)) ++count;
+    for (std::size_t at = 0; at < utf8.size(); at += codePointLength(utf8, at))
+        ++count;
     return count;
 }
 
@@ -27,7 +28,8 @@ std::string elide(std::string_view utf8, int width) {
     if (width <= 0) return {};
     if (columns(utf8) <= width) return std::string(utf8);
     std::size_t at = 0;
-    for (int column = 0; column + 1 < width; ++column) at += codePointLength(utf8, at);
+    for (int column = 0; column + 1 < width; ++column)
+        at += codePointLength(utf8, at);
     return std::string(utf8.substr(0, at)) + "…";
 }
 
@@ -48,13 +50,15 @@ void TextGrid::put(int row, int column, std::string_view utf8, int rowStep, int 
 std::string TextGrid::text(int indent, Indent mode) const {
     if (m_rows.empty()) return {};
     int left = m_rows.begin()->second.begin()->first;
-    for (const auto &[row, cells] : m_rows) left = std::min(left, cells.begin()->first);
+    for (const auto &[row, cells] : m_rows)
+        left = std::min(left, cells.begin()->first);
     const int shift = mode == Indent::exactly ? indent - left : std::max(0, indent - left);
 
     std::string out;
     int line = m_rows.begin()->first;
     for (const auto &[row, cells] : m_rows) {
-        for (; line < row; ++line) out += '\n';
+        for (; line < row; ++line)
+            out += '\n';
         int column = 0;
         for (const auto &[at, glyph] : cells) {
             out.append(static_cast<std::size_t>(at + shift - column), ' ');

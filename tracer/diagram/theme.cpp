@@ -20,7 +20,8 @@ std::uint32_t colour(Token token, std::string_view theme) {
     const auto column = themeNamed(theme);
     switch (token) {
 #define THEME_ROW(name, ...)                                                                                           \
-    case Token::name: return std::array<std::uint32_t, 3>{__VA_ARGS__}[column];
+    case Token::name:                                                                                                  \
+        return std::array<std::uint32_t, 3>{__VA_ARGS__}[column];
 #include "tracer/diagram/theme_tokens.inc"
 #undef THEME_ROW
     }

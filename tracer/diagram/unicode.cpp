@@ -40,8 +40,9 @@ std::vector<Shape> shapesOf(const Snapshot &snapshot, const SceneOptions &option
         auto hosts = requestHosts(*path);
         const auto same = std::ranges::find_if(shapes, [&](const Shape &shape) {
             const auto &other = *shape.newest;
-            return !selected && !shape.selected && shape.hosts == hosts && other.kind == path->kind && other.outcome == path->outcome &&
-                   other.requested == path->requested && other.service == path->service && other.client.node == path->client.node &&
+            return !selected && !shape.selected && shape.hosts == hosts && other.kind == path->kind &&
+                   other.outcome == path->outcome && other.requested == path->requested &&
+                   other.service == path->service && other.client.node == path->client.node &&
                    other.sourcePreserved == path->sourcePreserved && other.segments.size() == path->segments.size() &&
                    (other.http ? other.http->status : 0) == (path->http ? path->http->status : 0);
         });
@@ -70,10 +71,12 @@ std::string titleOf(const Shape &shape) {
     const auto &path = *shape.newest;
     std::string ids;
     constexpr std::size_t kNamed = 4;
-    for (std::size_t i = 0; i < std::min(shape.ids.size(), kNamed); ++i) ids += (i > 0 ? ", " : "") + shape.ids[i];
+    for (std::size_t i = 0; i < std::min(shape.ids.size(), kNamed); ++i)
+        ids += (i > 0 ? ", " : "") + shape.ids[i];
     if (shape.ids.size() > kNamed) ids += fmt::format(", … ({} connections)", shape.ids.size());
     std::string text = fmt::format("{}{}  ", shape.selected ? "▶ " : "", ids);
-    if (path.service) text += fmt::format("{}/{} ({}) at ", path.service->nameSpace, path.service->name, path.service->type);
+    if (path.service)
+        text += fmt::format("{}/{} ({}) at ", path.service->nameSpace, path.service->name, path.service->type);
     text += path.requested.toString() + " · " + std::string(words(path.outcome));
     if (!path.droppedAt.empty()) text += " at " + path.droppedAt;
     if (path.http && path.http->status != 0) text += fmt::format(" · HTTP {}", path.http->status);
@@ -89,7 +92,9 @@ struct ReplySpan {
 
 class Column {
 public:
-    explicit Column(const Shape &shape) : m_path(*shape.newest), m_hosts(shape.hosts) {
+    explicit Column(const Shape &shape)
+        : m_path(*shape.newest)
+        , m_hosts(shape.hosts) {
         for (const auto &segment : m_path.segments) {
             if (segment.direction != Direction::reply) continue;
             const auto from = std::ranges::find(m_hosts, segment.from), to = std::ranges::find(m_hosts, segment.to);
@@ -97,7 +102,8 @@ public:
                 m_elsewhere.push_back(&segment);
                 continue;
             }
-            m_replies.push_back({&segment, static_cast<std::size_t>(to - m_hosts.begin()), static_cast<std::size_t>(from - m_hosts.begin())});
+            m_replies.push_back({&segment, static_cast<std::size_t>(to - m_hosts.begin()),
+                                 static_cast<std::size_t>(from - m_hosts.begin())});
         }
     }
 
@@ -108,25 +114,34 @@ public:
         }
         auto text = m_grid.text();
         for (const auto *segment : m_elsewhere)
-            text += elide(fmt::format("  reply also: {} → {}, {} → {}", segment->from, segment->to, segment->src.toString(), segment->dst.toString()), kWidth) + "\n";
+            text += elide(fmt::format("  reply also: {} → {}, {} → {}", segment->from, segment->to,
+                                      segment->src.toString(), segment->dst.toString()),
+                          kWidth) +
+                    "\n";
         return text;
     }
 
 private:
     void host(std::size_t index) {
-        const bool passed = std::ranges::any_of(m_replies, [&](const ReplySpan &r) { return r.top < index && index < r.bottom; });
+        const bool passed =
+            std::ranges::any_of(m_replies, [&](const ReplySpan &r) { return r.top < index && index < r.bottom; });
         const int right = passed ? kNarrowRight : kBoxRight;
         const int first = m_row;
-        const auto line = [&](std::string_view text, int column) { m_grid.put(m_row++, column, elide(text, right - column - 1)); };
+        const auto line = [&](std::string_view text, int column) {
+            m_grid.put(m_row++, column, elide(text, right - column - 1));
+        };
         std::string bar;
-        for (int i = kBoxLeft + 1; i < right; ++i) bar += "─";
+        for (int i = kBoxLeft + 1; i < right; ++i)
+            bar += "─";
         m_grid.put(m_row++, kBoxLeft, "┌" + bar + "┐");
         line(nameOf(index), kBoxLeft + 2);
         for (const auto &hop : m_path.hops) {
             if (hop.host != m_hosts[index] || hop.direction != Direction::request) continue;
             if (hop.in && hop.out) {
-                if (hop.in->src != hop.out->src) line(fmt::format("SNAT  {} ⇒ {}", hop.in->src.toString(), hop.out->src.toString()), kBoxLeft + 4);
-                if (hop.in->dst != hop.out->dst) line(fmt::format("DNAT  {} ⇒ {}", hop.in->dst.toString(), hop.out->dst.toString()), kBoxLeft + 4);
+                if (hop.in->src != hop.out->src)
+                    line(fmt::format("SNAT  {} ⇒ {}", hop.in->src.toString(), hop.out->src.toString()), kBoxLeft + 4);
+                if (hop.in->dst != hop.out->dst)
+                    line(fmt::format("DNAT  {} ⇒ {}", hop.in->dst.toString(), hop.out->dst.toString()), kBoxLeft + 4);
             }
             if (!hop.rule.empty()) line("rule  " + hop.rule, kBoxLeft + 4);
         }
@@ -137,16 +152,21 @@ private:
         }
         m_grid.put(m_row++, kBoxLeft, "└" + bar + "┘");
         if (passed)
-            for (int row = first; row < m_row; ++row) m_grid.put(row, kReply, "│");
+            for (int row = first; row < m_row; ++row)
+                m_grid.put(row, kReply, "│");
     }
 
     std::string nameOf(std::size_t index) const {
         const auto &name = m_hosts[index];
-        const auto address = index == 0 ? m_path.client.address.ip.toString()
-                             : m_path.endpoint && m_path.endpoint->host == name ? m_path.endpoint->address.ip.toString() : "";
-        auto text = !name.empty() ? name : index == 0 ? std::string("client (not captured)") : std::string("endpoint (not captured)");
+        const auto address = index == 0                                         ? m_path.client.address.ip.toString()
+                             : m_path.endpoint && m_path.endpoint->host == name ? m_path.endpoint->address.ip.toString()
+                                                                                : "";
+        auto text = !name.empty() ? name
+                    : index == 0  ? std::string("client (not captured)")
+                                  : std::string("endpoint (not captured)");
         if (!address.empty()) text += "  " + address;
-        if (index > 0 && m_path.endpoint && m_path.endpoint->host == name && !m_path.endpoint->pod.empty() && !m_path.endpoint->node.empty())
+        if (index > 0 && m_path.endpoint && m_path.endpoint->host == name && !m_path.endpoint->pod.empty() &&
+            !m_path.endpoint->node.empty())
             text += fmt::format("  pod {} on {}", m_path.endpoint->pod, m_path.endpoint->node);
         return text;
     }
@@ -188,9 +208,11 @@ std::string checksOf(const Scene &scene) {
         if (out.empty()) out = "Health checks\n";
         const auto &streams = check.streams;
         auto line = fmt::format("  {} ──▶ {}  {}", streams.near, streams.far,
-                                check.status != 0 ? fmt::format("◀── {}", check.status) : std::string(streams.reply ? "◀──" : "no answer"));
+                                check.status != 0 ? fmt::format("◀── {}", check.status)
+                                                  : std::string(streams.reply ? "◀──" : "no answer"));
         if (streams.request) {
-            if (streams.request->label.size() > 1) line += "  " + streams.request->label[0] + " → " + streams.request->label[1].substr(2);
+            if (streams.request->label.size() > 1)
+                line += "  " + streams.request->label[0] + " → " + streams.request->label[1].substr(2);
             if (streams.request->connections > 1) line += fmt::format("  ({} checks)", streams.request->connections);
         }
         out += elide(line, kWidth) + "\n";
@@ -205,12 +227,16 @@ std::string findingsOf(const Snapshot &snapshot, const SceneOptions &options) {
         for (const auto &finding : path->findings) {
             const auto text = finding.code + " " + finding.text;
             const auto same = std::ranges::find(found, text, &std::pair<std::string, std::string>::first);
-            if (same == found.end()) found.emplace_back(text, path->id);
-            else same->second += ", " + path->id;
+            if (same == found.end())
+                found.emplace_back(text, path->id);
+            else
+                same->second += ", " + path->id;
         }
     }
     std::string out;
-    for (const auto &[text, ids] : found) out += (out.empty() ? "Findings\n" : "") + elide(fmt::format("  {}  [{}]", text, elide(ids, 20)), kWidth) + "\n";
+    for (const auto &[text, ids] : found)
+        out +=
+            (out.empty() ? "Findings\n" : "") + elide(fmt::format("  {}  [{}]", text, elide(ids, 20)), kWidth) + "\n";
     return out;
 }
 
@@ -218,8 +244,13 @@ std::string findingsOf(const Snapshot &snapshot, const SceneOptions &options) {
 std::string othersOf(const Scene &scene, const std::vector<Shape> &shapes) {
     std::string out, line;
     for (const auto &host : scene.hosts) {
-        const bool drawn = std::ranges::any_of(shapes, [&](const Shape &shape) { return std::ranges::find(shape.hosts, host.name) != shape.hosts.end(); }) ||
-                           std::ranges::any_of(scene.checks, [&](const SceneCheck &check) { return check.streams.near == host.name || check.streams.far == host.name; });
+        const bool drawn =
+            std::ranges::any_of(
+                shapes,
+                [&](const Shape &shape) { return std::ranges::find(shape.hosts, host.name) != shape.hosts.end(); }) ||
+            std::ranges::any_of(scene.checks, [&](const SceneCheck &check) {
+                return check.streams.near == host.name || check.streams.far == host.name;
+            });
         if (drawn || host.inferred) continue;
         const auto entry = elide(host.name + (host.address.empty() ? "" : " (" + host.address + ")"), kWidth - 4);
         if (!line.empty() && columns(line) + columns(entry) + 3 > kWidth) {
@@ -260,7 +291,8 @@ std::string renderUnicode(const Snapshot &snapshot, const SceneOptions &options)
     const auto add = [&](const std::string &part) {
         if (!part.empty()) out += (out.empty() ? "" : "\n") + part;
     };
-    for (const auto &shape : shapes) add(printable(titleOf(shape)) + "\n" + Column(shape).draw());
+    for (const auto &shape : shapes)
+        add(printable(titleOf(shape)) + "\n" + Column(shape).draw());
     add(printableLines(checksOf(scene)));
     add(printableLines(othersOf(scene, shapes)));
     add(printableLines(findingsOf(snapshot, options)));

@@ -27,8 +27,8 @@ inline Hop hopOf(const std::string &host, HostRole role, Direction direction) {
 
 /// Addresses before and after one host of a request.
 struct Leg {
-    std::string host;          ///< who sends
-    SocketAddress src, dst;    ///< as they leave it
+    std::string host;       ///< who sends
+    SocketAddress src, dst; ///< as they leave it
 };
 
 inline constexpr std::string_view kClientIp = "104.132.1.79", kPodIp = "10.180.1.136", kVip = "104.198.149.140";
@@ -40,9 +40,11 @@ class SampleSnapshot {
 public:
     Snapshot snapshot;
 
-    SampleSnapshot &host(std::string name, HostRole role, std::vector<std::string> addresses, std::string podNode = {}) {
+    SampleSnapshot &host(std::string name, HostRole role, std::vector<std::string> addresses,
+                         std::string podNode = {}) {
         Host made{name, role, role == HostRole::unknown, {}, std::move(podNode), name};
-        for (const auto &address : addresses) made.addresses.push_back(*IpAddress::parse(address));
+        for (const auto &address : addresses)
+            made.addresses.push_back(*IpAddress::parse(address));
         snapshot.hosts.push_back(made);
         snapshot.points.push_back({.name = name + "/eth0", .host = name, .interface = "eth0"});
         return *this;
@@ -51,7 +53,8 @@ public:
     SampleSnapshot &cluster(bool balancer = false, const std::string &podNode = "node1") {
         host("client", HostRole::client, {std::string(kClientIp)});
         if (balancer) host("lb", HostRole::loadBalancer, {"10.240.0.254"});
-        for (const std::string node : {"node1", "node2", "node3"}) host(node, HostRole::node, {nodeIp(node)});
+        for (const std::string node : {"node1", "node2", "node3"})
+            host(node, HostRole::node, {nodeIp(node)});
         return host("source-ip-app", HostRole::pod, {std::string(kPodIp)}, podNode);
     }
 
@@ -62,10 +65,12 @@ public:
         p.id = "p" + std::to_string(snapshot.paths.size() + 1);
         p.protocol = Protocol::tcp;
         p.kind = PathKind::service;
-        p.firstSeen = p.lastSeen = Timestamp{1'700'000'000'000'000'000 + static_cast<std::int64_t>(snapshot.paths.size()) * 1'000'000};
+        p.firstSeen = p.lastSeen =
+            Timestamp{1'700'000'000'000'000'000 + static_cast<std::int64_t>(snapshot.paths.size()) * 1'000'000};
         p.client = {legs.front().host, legs.front().src};
         p.requested = legs.front().dst;
-        p.endpoint = EndpointEnd{"default/" + endpoint, legs.size() > 1 ? legs.back().host : endpoint, endpoint, legs.back().dst};
+        p.endpoint = EndpointEnd{"default/" + endpoint, legs.size() > 1 ? legs.back().host : endpoint, endpoint,
+                                 legs.back().dst};
         p.seenByEndpoint = legs.back().src;
         p.sourcePreserved = legs.back().src.ip == legs.front().src.ip;
         p.outcome = Outcome::delivered;
@@ -88,7 +93,8 @@ public:
             hop.out = end(legs[i], static_cast<std::uint8_t>(64 - i));
             p.hops.push_back(hop);
             const auto to = i + 1 < legs.size() ? legs[i + 1].host : endpoint;
-            p.segments.push_back({legs[i].host, to, Direction::request, legs[i].src, legs[i].dst, 5, p.firstSeen, p.firstSeen, false, 1});
+            p.segments.push_back({legs[i].host, to, Direction::request, legs[i].src, legs[i].dst, 5, p.firstSeen,
+                                  p.firstSeen, false, 1});
         }
         p.hops.push_back(hopOf(endpoint, HostRole::pod, Direction::request));
         p.hops.back().in = end(legs.back(), 62);
@@ -98,7 +104,8 @@ public:
         for (std::size_t i = legs.size(); i-- > 0;) {
             if (legs[i].host == replySkips) continue;
             const auto leg = reversed(legs[i]);
-            p.segments.push_back({from, leg.host, Direction::reply, leg.src, leg.dst, 5, p.firstSeen, p.firstSeen, false, 1});
+            p.segments.push_back(
+                {from, leg.host, Direction::reply, leg.src, leg.dst, 5, p.firstSeen, p.firstSeen, false, 1});
             Hop hop = hopOf(leg.host, HostRole::node, Direction::reply);
             hop.in = end(leg, 60);
             if (i > 0) hop.out = end(reversed(legs[i - 1]), 59);
@@ -111,7 +118,8 @@ public:
     /// client -> node's port -> the pod on `podNode`, masqueraded unless the policy is Local.
     Path &nodePort(const std::string &node, bool masquerade = true, const std::string &podNode = "node1",
                    const std::string &client = "client", const std::string &pod = "source-ip-app") {
-        const auto asked = at(nodeIp(node), 32080), from = at(kClientIp, static_cast<std::uint16_t>(53210 + snapshot.paths.size()));
+        const auto asked = at(nodeIp(node), 32080),
+                   from = at(kClientIp, static_cast<std::uint16_t>(53210 + snapshot.paths.size()));
         const auto podAt = at(kPodIp, 8080);
         const bool across = node != podNode;
         const auto seen = !masquerade ? from : across ? at(nodeIp(node), 4021) : at("10.180.1.1", 4021);
@@ -129,9 +137,13 @@ public:
 
     /// client -> node's port, dropped there.
     Path &dropped(const std::string &node, bool knownService = true, const std::string &client = "client") {
-        auto &p = path({{client, at(kClientIp, static_cast<std::uint16_t>(53210 + snapshot.paths.size())), at(nodeIp(node), 32080)}}, node);
-        if (knownService) p.service = ServiceRef{"default", "nodeport", "NodePort", 80, "", Via::nodePort};
-        else p.kind = PathKind::direct;
+        auto &p = path({{client, at(kClientIp, static_cast<std::uint16_t>(53210 + snapshot.paths.size())),
+                         at(nodeIp(node), 32080)}},
+                       node);
+        if (knownService)
+            p.service = ServiceRef{"default", "nodeport", "NodePort", 80, "", Via::nodePort};
+        else
+            p.kind = PathKind::direct;
         p.endpoint.reset();
         p.seenByEndpoint.reset();
         p.sourcePreserved.reset();
@@ -145,7 +157,8 @@ public:
 
     /// client -> lb -> node -> pod; the node answers the client directly.
     Path &balanced(const std::string &node, bool masquerade = false, const std::string &podNode = "node1") {
-        const auto from = at(kClientIp, static_cast<std::uint16_t>(53210 + snapshot.paths.size())), vip = at(kVip, 80), podAt = at(kPodIp, 8080);
+        const auto from = at(kClientIp, static_cast<std::uint16_t>(53210 + snapshot.paths.size())), vip = at(kVip, 80),
+                   podAt = at(kPodIp, 8080);
         const bool across = node != podNode;
         const auto seen = !masquerade ? from : across ? at(nodeIp(node), 4021) : at("10.180.1.1", 4021);
         std::vector<Leg> legs{{"client", from, vip}, {"lb", from, vip}, {node, seen, podAt}};
@@ -157,7 +170,9 @@ public:
 
     /// The load balancer asks a node; status 0: no answer.
     Path &check(const std::string &node, int status) {
-        auto &p = path({{"lb", at("10.240.0.254", static_cast<std::uint16_t>(40000 + snapshot.paths.size())), at(nodeIp(node), 32122)}}, node);
+        auto &p = path({{"lb", at("10.240.0.254", static_cast<std::uint16_t>(40000 + snapshot.paths.size())),
+                         at(nodeIp(node), 32122)}},
+                       node);
         p.kind = PathKind::healthCheck;
         p.endpoint->pod.clear();
         p.http = HttpExchange{"GET", "/healthz", status, ""};
@@ -185,7 +200,8 @@ public:
     }
     template<class Change>
     SampleSnapshot &changeAll(Change change) {
-        for (const auto &p : snapshot.paths) change(const_cast<Path &>(*p));
+        for (const auto &p : snapshot.paths)
+            change(const_cast<Path &>(*p));
         return *this;
     }
     /// As from a recording without cluster state: roles and services unknown.
@@ -219,15 +235,18 @@ private:
 inline SampleSnapshot nodePortScenario(const std::string &podNode = "node1") {
     SampleSnapshot s;
     s.cluster(false, podNode);
-    for (const std::string node : {"node1", "node2", "node3"}) s.nodePort(node, true, podNode);
+    for (const std::string node : {"node1", "node2", "node3"})
+        s.nodePort(node, true, podNode);
     return s;
 }
 inline SampleSnapshot nodePortLocalScenario(const std::string &podNode = "node1") {
     SampleSnapshot s;
     s.cluster(false, podNode);
     for (const std::string node : {"node1", "node2", "node3"})
-        if (node == podNode) s.nodePort(node, false, podNode);
-        else s.dropped(node);
+        if (node == podNode)
+            s.nodePort(node, false, podNode);
+        else
+            s.dropped(node);
     return s;
 }
 inline SampleSnapshot balancerLocalScenario(int failing = 500) {

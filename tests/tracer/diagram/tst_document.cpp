@@ -39,7 +39,10 @@ void TestDocument::picture_data() {
     const auto row = [](const char *name, SampleSnapshot sample, const char *file = nullptr) {
         QTest::newRow(name) << sample << QString(file ? file : name);
     };
-    const auto changed = [](SampleSnapshot s, auto change) { change(s); return s; };
+    const auto changed = [](SampleSnapshot s, auto change) {
+        change(s);
+        return s;
+    };
     row("nodeport", nodePortScenario());
     row("nodeport-local", nodePortLocalScenario());
     row("loadbalancer-local", balancerLocalScenario());
@@ -47,7 +50,8 @@ void TestDocument::picture_data() {
     row("nodeport, no cluster state", nodePortScenario().withoutClusterState(), "nodeport");
     row("nodeport-local, no cluster state", nodePortLocalScenario().withoutClusterState(), "nodeport-local");
     row("loadbalancer-local, no cluster state", balancerLocalScenario().withoutClusterState(), "loadbalancer-local");
-    row("nodeport, order of requests", changed(nodePortScenario(), [](auto &s) { std::ranges::reverse(s.snapshot.paths); }), "nodeport");
+    row("nodeport, order of requests",
+        changed(nodePortScenario(), [](auto &s) { std::ranges::reverse(s.snapshot.paths); }), "nodeport");
 
     row("nodeport-no-replies", changed(nodePortScenario(), noReplies));
     row("nodeport-local-no-replies", changed(nodePortLocalScenario(), noReplies));
@@ -58,7 +62,10 @@ void TestDocument::picture_data() {
     row("nodeport-no-snat", changed(SampleSnapshot().cluster(), [](auto &s) { s.nodePort("node2", false); }));
     row("nodeport-endpoint-on-node2", nodePortScenario("node2"));
     row("nodeport-local-endpoint-on-node2", nodePortLocalScenario("node2"));
-    row("nodeport-local-nobody", changed(SampleSnapshot().cluster(), [](auto &s) { s.dropped("node1"); s.dropped("node2"); }));
+    row("nodeport-local-nobody", changed(SampleSnapshot().cluster(), [](auto &s) {
+            s.dropped("node1");
+            s.dropped("node2");
+        }));
     row("one-node", changed(SampleSnapshot().cluster(), [](auto &s) { s.nodePort("node1"); }));
     row("one-node-drops", changed(SampleSnapshot().cluster(), [](auto &s) { s.dropped("node2"); }));
     row("long-names", changed(SampleSnapshot(), [](auto &s) {
@@ -75,12 +82,16 @@ void TestDocument::picture_data() {
             p.droppedAt = "node1";
             p.endpoint.reset();
         }));
-    row("policy flipped: only the newest counts", changed(nodePortScenario(), [](auto &s) {
-            s.nodePort("node1", false);
-            s.dropped("node2");
-            s.dropped("node3");
-        }), "nodeport-local");
-    row("endpoint moved: only the newest place counts", changed(nodePortScenario(), [](auto &s) { s.nodePort("node3", true, "node2"); }),
+    row("policy flipped: only the newest counts",
+        changed(nodePortScenario(),
+                [](auto &s) {
+                    s.nodePort("node1", false);
+                    s.dropped("node2");
+                    s.dropped("node3");
+                }),
+        "nodeport-local");
+    row("endpoint moved: only the newest place counts",
+        changed(nodePortScenario(), [](auto &s) { s.nodePort("node3", true, "node2"); }),
         "nodeport-moved-to-node2-asked-node3");
 
     row("loadbalancer-local-503", balancerLocalScenario(503));
@@ -88,7 +99,8 @@ void TestDocument::picture_data() {
     row("loadbalancer-local-no-checks", changed(SampleSnapshot().cluster(true), [](auto &s) { s.balanced("node1"); }));
     row("loadbalancer-both-pass", changed(balancerLocalScenario(200), [](auto &) {}));
     row("loadbalancer-across", changed(SampleSnapshot().cluster(true), [](auto &s) {
-            for (const std::string node : {"node1", "node2", "node3"}) s.check(node, 200);
+            for (const std::string node : {"node1", "node2", "node3"})
+                s.check(node, 200);
             s.balanced("node2", true);
         }));
     row("loadbalancer-long-names", changed(SampleSnapshot().cluster(true), [](auto &s) {
@@ -96,8 +108,12 @@ void TestDocument::picture_data() {
             s.check("worker-zwei", 503);
             s.balanced("worker-eins", false, "worker-eins");
         }));
-    row("checks-only", changed(SampleSnapshot().cluster(true), [](auto &s) { s.check("node1", 503); s.check("node2", 200); }));
-    row("check on its way when the capture ended", changed(balancerLocalScenario(), [](auto &s) { s.check("node2", 0); }), "loadbalancer-local");
+    row("checks-only", changed(SampleSnapshot().cluster(true), [](auto &s) {
+            s.check("node1", 503);
+            s.check("node2", 200);
+        }));
+    row("check on its way when the capture ended",
+        changed(balancerLocalScenario(), [](auto &s) { s.check("node2", 0); }), "loadbalancer-local");
     row("clusterip-across", changed(SampleSnapshot().cluster(), [](auto &s) {
             s.host("busybox", HostRole::pod, {"10.244.3.8"}, "node2");
             s.clusterIp("node2", "node1");
@@ -119,7 +135,8 @@ void TestDocument::picture() {
     if (qEnvironmentVariableIsSet("NATLENS_SHOW")) qInfo().noquote() << "\n" + drawn;
     const auto expected = golden(file);
     QVERIFY2(drawn == expected, qPrintable("drawn:\n" + drawn + "expected:\n" + expected));
-    for (const auto &line : drawn.split('\n')) QVERIFY(!line.endsWith(' '));
+    for (const auto &line : drawn.split('\n'))
+        QVERIFY(!line.endsWith(' '));
 }
 
 void TestDocument::nothingObserved() {
@@ -132,7 +149,8 @@ void TestDocument::controlCharactersStayOut() {
     s.nodePort("n\x1b[31m", true, "m\t");
     const auto text = diagram::renderDocument(s.snapshot);
     QVERIFY(!text.empty());
-    for (const char c : text) QVERIFY(c == '\n' || c >= ' ');
+    for (const char c : text)
+        QVERIFY(c == '\n' || c >= ' ');
 }
 
 QTEST_GUILESS_MAIN(TestDocument)

@@ -21,7 +21,10 @@ QRectF rectOf(const Rect &r) {
 
 /// A little less than what common fonts take, so that touching is not called overlapping.
 QRectF rectOf(const Text &text) {
-    const double width = static_cast<double>(QString::fromStdString(text.text).size()) * text.size * (text.monospace ? 0.6 : text.bold ? 0.62 : 0.54);
+    const double width = static_cast<double>(QString::fromStdString(text.text).size()) * text.size *
+                         (text.monospace ? 0.6
+                          : text.bold    ? 0.62
+                                         : 0.54);
     const double x = text.at.x - (text.align == Align::right ? width : text.align == Align::centre ? width / 2 : 0);
     return {x, text.at.y - text.size * 0.75, width, text.size * 0.8};
 }
@@ -55,7 +58,9 @@ double distance(const Arrow &a, const Arrow &b) {
     for (std::size_t i = 1; i < a.points.size(); ++i)
         for (std::size_t k = 1; k < b.points.size(); ++k) {
             const auto p = a.points[i - 1], q = a.points[i], r = b.points[k - 1], s = b.points[k];
-            const auto side = [](Point o, Point u, Point v) { return (u.x - o.x) * (v.y - o.y) - (u.y - o.y) * (v.x - o.x); };
+            const auto side = [](Point o, Point u, Point v) {
+                return (u.x - o.x) * (v.y - o.y) - (u.y - o.y) * (v.x - o.x);
+            };
             if (side(p, q, r) * side(p, q, s) < 0 && side(r, s, p) * side(r, s, q) < 0) return 0;
             least = std::min({least, distance(p, r, s), distance(q, r, s), distance(r, p, q), distance(s, p, q)});
         }
@@ -103,7 +108,8 @@ void TestLayout::properties_data() {
     for (const auto &[name, sample] : layoutSamples()) {
         QTest::newRow(name) << sample << QString();
         if (!sample.snapshot.paths.empty())
-            QTest::addRow("%s, first path selected", name) << sample << QString::fromStdString(sample.snapshot.paths.front()->id);
+            QTest::addRow("%s, first path selected", name)
+                << sample << QString::fromStdString(sample.snapshot.paths.front()->id);
     }
 }
 
@@ -118,37 +124,49 @@ void TestLayout::properties() {
     std::vector<QRectF> labels; // texts that are not inside a box
     for (const auto &text : list.texts) {
         QVERIFY2(bounds.contains(rectOf(text)), text.text.c_str());
-        if (!boxOf(list, text.ref.host) || text.text == "health check") labels.push_back(rectOf(text));
-        else QVERIFY2(rectOf(boxOf(list, text.ref.host)->rect).contains(rectOf(text)), text.text.c_str());
+        if (!boxOf(list, text.ref.host) || text.text == "health check")
+            labels.push_back(rectOf(text));
+        else
+            QVERIFY2(rectOf(boxOf(list, text.ref.host)->rect).contains(rectOf(text)), text.text.c_str());
     }
     for (std::size_t i = 0; i < list.boxes.size(); ++i) {
         const auto box = rectOf(list.boxes[i].rect);
         QVERIFY(bounds.contains(box));
-        for (std::size_t k = 0; k < i; ++k) QVERIFY(!box.intersects(rectOf(list.boxes[k].rect)));
-        for (const auto &label : labels) QVERIFY(!box.intersects(label));
+        for (std::size_t k = 0; k < i; ++k)
+            QVERIFY(!box.intersects(rectOf(list.boxes[k].rect)));
+        for (const auto &label : labels)
+            QVERIFY(!box.intersects(label));
     }
     for (std::size_t i = 0; i < labels.size(); ++i)
-        for (std::size_t k = 0; k < i; ++k) QVERIFY2(!labels[i].intersects(labels[k]), qPrintable(QString("%1 %2").arg(i).arg(k)));
+        for (std::size_t k = 0; k < i; ++k)
+            QVERIFY2(!labels[i].intersects(labels[k]), qPrintable(QString("%1 %2").arg(i).arg(k)));
     for (const auto &badge : list.badges) {
         QVERIFY(bounds.contains(rectOf(badge.rect)));
-        for (const auto &text : list.texts) QVERIFY2(!rectOf(badge.rect).intersects(rectOf(text)), text.text.c_str());
-        for (const auto &other : list.badges) QVERIFY(&other == &badge || !rectOf(badge.rect).intersects(rectOf(other.rect)));
+        for (const auto &text : list.texts)
+            QVERIFY2(!rectOf(badge.rect).intersects(rectOf(text)), text.text.c_str());
+        for (const auto &other : list.badges)
+            QVERIFY(&other == &badge || !rectOf(badge.rect).intersects(rectOf(other.rect)));
     }
     std::set<std::string> tracks;
     for (const auto &arrow : list.arrows) {
         QVERIFY(arrow.points.size() >= 2);
         QVERIFY2(tracks.insert(arrow.trackId).second, arrow.trackId.c_str());
-        for (const auto &point : arrow.points) QVERIFY(bounds.contains(QPointF(point.x, point.y)));
+        for (const auto &point : arrow.points)
+            QVERIFY(bounds.contains(QPointF(point.x, point.y)));
         for (std::size_t i = 1; i < arrow.points.size(); ++i) {
             const auto a = arrow.points[i - 1], b = arrow.points[i];
-            for (const auto &box : list.boxes) QVERIFY2(!crosses(a, b, rectOf(box.rect)), arrow.trackId.c_str());
-            for (const auto &label : labels) QVERIFY2(!crosses(a, b, label), arrow.trackId.c_str());
-            for (const auto &badge : list.badges) QVERIFY2(!crosses(a, b, rectOf(badge.rect)), arrow.trackId.c_str());
+            for (const auto &box : list.boxes)
+                QVERIFY2(!crosses(a, b, rectOf(box.rect)), arrow.trackId.c_str());
+            for (const auto &label : labels)
+                QVERIFY2(!crosses(a, b, label), arrow.trackId.c_str());
+            for (const auto &badge : list.badges)
+                QVERIFY2(!crosses(a, b, rectOf(badge.rect)), arrow.trackId.c_str());
         }
         // Request and reply between the same two hosts stay apart all the way.
         const auto sign = arrow.trackId.find('>'), slash = arrow.trackId.find("/request");
         if (slash == std::string::npos) continue;
-        const auto back = arrow.trackId.substr(sign + 1, slash - sign - 1) + ">" + arrow.trackId.substr(0, sign) + "/reply" + arrow.trackId.substr(slash + 8);
+        const auto back = arrow.trackId.substr(sign + 1, slash - sign - 1) + ">" + arrow.trackId.substr(0, sign) +
+                          "/reply" + arrow.trackId.substr(slash + 8);
         if (const auto *reply = arrowOf(list, back)) QVERIFY2(distance(arrow, *reply) >= 8, arrow.trackId.c_str());
     }
 }
@@ -172,7 +190,8 @@ void TestLayout::balancerPlaces() {
     QVERIFY(at("lb").bottom() < at("node1").top());
     QStringList codes;
     for (const auto &badge : list.badges)
-        if (badge.text != "DNAT") codes << QString::fromStdString(badge.text) + (badge.fill == Token::probeFail ? " fails" : " passes");
+        if (badge.text != "DNAT")
+            codes << QString::fromStdString(badge.text) + (badge.fill == Token::probeFail ? " fails" : " passes");
     QCOMPARE(codes, QStringList({"200 passes", "500 fails", "500 fails"}));
     QVERIFY(arrowOf(list, "lb>node2/request/health-check"));
     QVERIFY(arrowOf(list, "node1>client/reply")); // straight to the client, not through the load balancer
@@ -182,7 +201,8 @@ void TestLayout::balancerPlaces() {
 void TestLayout::countsAndMarks() {
     const auto list = layout(nodePortScenario().snapshot);
     for (const char *node : {"node1", "node2", "node3"})
-        for (const char *nat : {"SNAT", "DNAT"}) QVERIFY(hasBadge(list, nat, node));
+        for (const char *nat : {"SNAT", "DNAT"})
+            QVERIFY(hasBadge(list, nat, node));
     QVERIFY(!hasBadge(list, "X", "node2"));
     QCOMPARE(arrowOf(list, "node1>source-ip-app/request")->packets, std::uint64_t{15});
     QCOMPARE(arrowOf(list, "client>node2/request")->packets, std::uint64_t{5});
@@ -203,7 +223,8 @@ void TestLayout::selection() {
     QVERIFY(arrowOf(list, "client>node2/request")->width > arrowOf(list, "client>node3/request")->width);
     const auto *shared = arrowOf(list, "node1>source-ip-app/request"); // shows the selected path, not the newest
     QCOMPARE(shared->ref.pathId, std::string("p2"));
-    QCOMPARE(snapshot.paths[1]->segments[static_cast<std::size_t>(shared->ref.segment)].to, std::string("source-ip-app"));
+    QCOMPARE(snapshot.paths[1]->segments[static_cast<std::size_t>(shared->ref.segment)].to,
+             std::string("source-ip-app"));
     const auto only = layout(snapshot, {"p2", true, true});
     QVERIFY(!arrowOf(only, "client>node3/request"));
     QVERIFY(arrowOf(only, "client>node2/request"));
@@ -222,7 +243,8 @@ void TestLayout::uncertainty() {
 
 void TestLayout::healthChecksCanBeLeftOut() {
     const auto list = layout(balancerLocalScenario().snapshot, {"", false, false});
-    for (const auto &arrow : list.arrows) QVERIFY(!QByteArray::fromStdString(arrow.trackId).endsWith("health-check"));
+    for (const auto &arrow : list.arrows)
+        QVERIFY(!QByteArray::fromStdString(arrow.trackId).endsWith("health-check"));
     QVERIFY(arrowOf(list, "client>lb/request"));
 }
 

@@ -1,7 +1,7 @@
 // SVG: well-formed whatever the names, readable in every theme.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
-#include "sample_snapshots.h"
 #include "layout_samples.h"
+#include "sample_snapshots.h"
 #include "tracer/diagram/diagram.h"
 #endif
 
@@ -47,7 +47,8 @@ private slots:
 
 void TestSvg::wellFormed_data() {
     QTest::addColumn<SampleSnapshot>("sample");
-    for (const auto &[name, sample] : layoutSamples()) QTest::newRow(name) << sample;
+    for (const auto &[name, sample] : layoutSamples())
+        QTest::newRow(name) << sample;
 }
 
 void TestSvg::wellFormed() {
@@ -70,7 +71,8 @@ void TestSvg::wellFormed() {
         QCOMPARE(texts, static_cast<int>(list.texts.size() + list.badges.size()));
         QCOMPARE(arrows, static_cast<int>(list.arrows.size()));
         if (qEnvironmentVariableIsSet("NATLENS_SVG_DIR")) {
-            QFile file(QDir(qEnvironmentVariable("NATLENS_SVG_DIR")).filePath(QString("%1-%2.svg").arg(QTest::currentDataTag(), theme)));
+            QFile file(QDir(qEnvironmentVariable("NATLENS_SVG_DIR"))
+                           .filePath(QString("%1-%2.svg").arg(QTest::currentDataTag(), theme)));
             QVERIFY(file.open(QIODevice::WriteOnly));
             file.write(svg);
         }
@@ -85,7 +87,8 @@ void TestSvg::namesAreEscaped() {
     QVERIFY(!svg.contains("<script>"));
     QVERIFY(svg.contains("&lt;script&gt;&amp;&quot;&#39;"));
     QXmlStreamReader reader(svg);
-    while (!reader.atEnd()) reader.readNext();
+    while (!reader.atEnd())
+        reader.readNext();
     QVERIFY2(!reader.hasError(), qPrintable(reader.errorString()));
 }
 
@@ -99,10 +102,13 @@ void TestSvg::contrastOfTexts_data() {
             << QString(theme) << static_cast<int>(front) << static_cast<int>(back);
     };
     for (const auto *theme : kThemes) {
-        for (const auto front : {text, mutedText, request, reply, drop, healthCheck, probeFail, snat, dnat}) row(theme, front, background);
+        for (const auto front : {text, mutedText, request, reply, drop, healthCheck, probeFail, snat, dnat})
+            row(theme, front, background);
         for (const auto front : {text, mutedText})
-            for (const auto back : {hostFill, nodeFill, podFill, clientFill, lbFill}) row(theme, front, back);
-        for (const auto back : {badgeFill, snat, dnat, drop, healthCheck, probeFail}) row(theme, badgeText, back);
+            for (const auto back : {hostFill, nodeFill, podFill, clientFill, lbFill})
+                row(theme, front, back);
+        for (const auto back : {badgeFill, snat, dnat, drop, healthCheck, probeFail})
+            row(theme, badgeText, back);
     }
 }
 

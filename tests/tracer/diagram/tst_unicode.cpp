@@ -34,7 +34,8 @@ private slots:
 
 void TestUnicode::shape_data() {
     QTest::addColumn<SampleSnapshot>("sample");
-    for (const auto &[name, sample] : layoutSamples()) QTest::newRow(name) << sample;
+    for (const auto &[name, sample] : layoutSamples())
+        QTest::newRow(name) << sample;
 }
 
 void TestUnicode::shape() {
@@ -45,9 +46,11 @@ void TestUnicode::shape() {
         QVERIFY2(line.size() <= 100, qPrintable(line));
         QVERIFY2(!line.endsWith(' '), qPrintable(line));
     }
-    for (const auto &host : sample.snapshot.hosts) QVERIFY2(text.contains(QString::fromStdString(host.name)), host.name.c_str());
+    for (const auto &host : sample.snapshot.hosts)
+        QVERIFY2(text.contains(QString::fromStdString(host.name)), host.name.c_str());
     for (const auto &path : sample.snapshot.paths)
-        if (path->kind == PathKind::service) QVERIFY2(text.contains(QString::fromStdString(path->id)), path->id.c_str());
+        if (path->kind == PathKind::service)
+            QVERIFY2(text.contains(QString::fromStdString(path->id)), path->id.c_str());
     QCOMPARE(text, render(sample));
 }
 
@@ -74,7 +77,8 @@ void TestUnicode::golden() {
 void TestUnicode::grouping() {
     SampleSnapshot s;
     s.cluster();
-    for (int i = 0; i < 6; ++i) s.nodePort("node2");
+    for (int i = 0; i < 6; ++i)
+        s.nodePort("node2");
     s.nodePort("node3");
     const auto text = render(s);
     QVERIFY2(text.contains("p1, p2, p3, p4, … (6 connections)"), qPrintable(text));
@@ -94,7 +98,8 @@ void TestUnicode::findings() {
     const auto text = render(sample);
     QCOMPARE(text.count("D01"), 1); // the same finding on three paths is one line
     QVERIFY(text.contains("Findings\n  D01 xxx"));
-    for (const auto &line : text.split('\n')) QVERIFY(line.size() <= 100);
+    for (const auto &line : text.split('\n'))
+        QVERIFY(line.size() <= 100);
 }
 
 void TestUnicode::nothingYet() {
