@@ -21,9 +21,17 @@ PathStore::PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &poin
     : m_legs(&legs)
     , m_points(&points)
     , m_sources{legs, flows, points, translations, rules, m_roles}
-    , m_finder(legs, flows, points, translations) {}
+    , m_finder(legs, flows, points, translations)
+    , m_annotator(points, m_cluster) {}
 
-void PathStore::addClusterState(Timestamp, std::string_view) {}
+bool PathStore::addClusterState(Timestamp time, std::string_view json) {
+    const bool first = m_cluster.latest() == nullptr;
+    if (!m_cluster.apply(time, json)) return false;
+    // Paths that began before keep the state they were judged by, unless there was none.
+    for (const auto &[id, entry] : m_entries)
+        if (first || (entry.path && entry.path->firstSeen >= time)) m_stale.insert(id);
+    return true;
+}
 
 /// Finds the connections of all touched legs and gives each the id it had, or a new one.
 void PathStore::reconnect(const std::vector<LegIndex> &touched) {
@@ -51,10 +59,10 @@ void PathStore::reconnect(const std::vector<LegIndex> &touched) {
     }
 }
 
-void PathStore::classify(Path &path) const {
-    const bool translated = std::ranges::any_of(path.hops, [](const Hop &hop) { return !hop.nat.empty(); });
-    if (!translated && path.http && path.http->target.ends_with("healthz")) path.kind = PathKind::healthCheck;
-    else if (translated || !path.droppedAt.empty()) path.kind = PathKind::service;
+std::set<std::uint32_t> PathStore::allIds() const {
+    std::set<std::uint32_t> ids;
+    for (const auto &[id, entry] : m_entries) ids.insert(id);
+    return ids;
 }
 
 std::set<std::uint32_t> PathStore::waiting(const Moment &moment) const {
@@ -74,16 +82,18 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
         for (const Host &host : m_points->hosts()) addresses += host.addresses.size();
         for (const std::uint32_t id : todo) {
             Entry &entry = m_entries[id];
-            Path path = PathBuilder(m_sources, moment).build(entry.connection);
+            const PathBuilder builder(m_sources, moment);
+            Path path = builder.build(entry.connection);
             path.id = fmt::format("p{}", id);
-            classify(path);
+            m_annotator.annotate(path, builder);
             news = m_roles.learn(path) || news;
             if (!entry.path || !(*entry.path == path)) entry.path = std::make_shared<const Path>(std::move(path));
         }
+        Annotator::nameHosts(*m_points, m_roles, m_cluster);
         std::size_t known = 0;
         for (const Host &host : m_points->hosts()) known += host.addresses.size();
         if (!news && known == addresses) return;
-        for (const auto &[id, entry] : m_entries) todo.insert(id);
+        todo = allIds();
     }
 }
 
@@ -91,7 +101,9 @@ std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &
     reconnect(m_legs->takeDirty());
     std::set<std::uint32_t> todo;
     todo.swap(m_stale);
+    if (std::exchange(m_judgeAgain, false)) todo = allIds();
     todo.merge(waiting(moment));
+    Annotator::nameHosts(*m_points, m_roles, m_cluster);
     rebuild(todo, moment);
     next.version = m_published ? m_published->version + 1 : 1;
     next.hosts = m_points->hosts();

@@ -1,7 +1,7 @@
 // All paths, made anew only where something changed, and published as snapshots.
 #pragma once
 
-#include "tracer/stitch/path_builder.h"
+#include "tracer/annotator.h"
 
 #include <map>
 #include <memory>
@@ -18,7 +18,8 @@ public:
     PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &points, const TranslationLog &translations,
               const RuleTraceLog &rules);
 
-    void addClusterState(Timestamp time, std::string_view json);
+    /// True if it could be read.
+    bool addClusterState(Timestamp time, std::string_view json);
     /// Capture loss makes drops doubtful: everything undecided or dropped is judged again.
     void dropsChanged() { m_judgeAgain = true; }
 
@@ -36,13 +37,15 @@ private:
     void reconnect(const std::vector<LegIndex> &touched);
     void rebuild(const std::set<std::uint32_t> &ids, const Moment &moment);
     [[nodiscard]] std::set<std::uint32_t> waiting(const Moment &moment) const;
-    void classify(Path &path) const;
+    [[nodiscard]] std::set<std::uint32_t> allIds() const;
 
     LegTable *m_legs;
     CapturePoints *m_points;
     HostRoles m_roles;
     PathSources m_sources;
     LinkFinder m_finder;
+    ClusterContext m_cluster;
+    Annotator m_annotator;
     std::map<std::uint32_t, Entry> m_entries; ///< by path id
     std::set<std::uint32_t> m_stale;
     std::uint32_t m_lastId = 0;

@@ -111,6 +111,9 @@ void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
                                        hosts[i + 1].sights.front().ttl == front.ttl;
             if (begins || leavesForNext) single = Facing::out;
         }
+        // A bridge port may not know what the bridge itself knows.
+        for (const auto &sight : sights)
+            if (!crosses && sight.facing != Facing::unknown) single = sight.facing;
         const auto entry = std::pair(front.step, front.ttl);
         for (auto &sight : sights) {
             if (sight.facing != Facing::unknown) continue;

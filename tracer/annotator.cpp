@@ -1,0 +1,210 @@
+#include "tracer/annotator.h"
+
+#include "tracer/stitch/rule_words.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+namespace {
+
+/// --service-node-port-range, the API server's default.
+constexpr bool isNodePort(packet::Port port) {
+    return port >= 30000 && port <= 32767;
+}
+
+bool translates(const Path &path) {
+    return std::ranges::any_of(path.hops, [](const Hop &hop) { return !hop.nat.empty(); });
+}
+
+bool has(const std::vector<Nat> &nat, Nat kind) {
+    return std::ranges::find(nat, kind) != nat.end();
+}
+
+/// "/healthz", "/some/healthz?full=1": what health checks ask for by convention.
+bool isHealthTarget(std::string_view target) {
+    const std::string_view path = target.substr(0, target.find_first_of("?#"));
+    const auto slash = path.rfind('/');
+    const std::string_view last = slash == std::string_view::npos ? path : path.substr(slash + 1);
+    return last == "healthz" || last == "livez" || last == "readyz";
+}
+
+/// The host that decided about a request: who translated it, or where it ended.
+bool decided(const Path &path, const Hop &hop) {
+    return hop.direction == Direction::request &&
+           (!hop.nat.empty() || hop.host == path.droppedAt ||
+            (path.outcome == Outcome::rejected && hop.in && !hop.out));
+}
+
+/// The words for a decision that only cluster state explains.
+RuleDecision predict(const FrontEndMatch &match, const Hop &hop, const Path &path) {
+    RuleDecision decision;
+    decision.rule = match.servicePort() + " " + std::string(inWords(match.via));
+    const bool external = match.via != Via::clusterIP;
+    if (hop.host == path.droppedAt) {
+        if (!match.localOnly()) return {};
+        decision.rule += ", no local endpoint, drop";
+    } else if (path.outcome == Outcome::rejected && hop.nat.empty()) {
+        decision.rule += ", no endpoint, reject";
+        decision.field = "EndpointSlice: no ready endpoint";
+        return decision;
+    } else if (has(hop.nat, Nat::snat)) {
+        decision.rule += ", masquerade";
+    } else if (match.localOnly()) {
+        decision.rule += ", local endpoints only";
+    } else {
+        return decision;
+    }
+    decision.field = external ? policyField(match, match.localOnly())
+                              : match.localOnly() ? "spec.internalTrafficPolicy: Local" : "";
+    return decision;
+}
+
+} // namespace
+
+void Annotator::nameHosts(CapturePoints &points, HostRoles &roles, const ClusterContext &cluster) {
+    const ClusterView *view = cluster.latest();
+    if (!view) return;
+    for (HostIndex i = 0; i < points.hosts().size(); ++i) {
+        Host &host = points.host(i);
+        std::shared_ptr<const proxycore::Pod> pod;
+        std::string node;
+        if (view->hasNode(host.name)) node = host.name;
+        else pod = view->podNamed(host.name);
+        for (const auto &address : host.addresses) {
+            if (pod || !node.empty()) break;
+            pod = view->podWith(address);
+            node = view->nodeWith(address);
+        }
+        if (!node.empty()) {
+            roles.name(host.name, HostRole::node);
+            host.label = node;
+        } else if (pod) {
+            roles.name(host.name, HostRole::pod);
+            host.label = pod->name.toString();
+            host.podNode = pod->nodeName;
+        }
+    }
+}
+
+void Annotator::nameEnds(Path &path, const ClusterView *cluster) const {
+    if (!path.endpoint || !cluster) return;
+    EndpointEnd &end = *path.endpoint;
+    if (const auto pod = cluster->podWith(end.address.ip)) {
+        end.pod = pod->name.toString();
+        if (!pod->nodeName.empty()) end.node = pod->nodeName;
+    } else if (const auto node = cluster->nodeWith(end.address.ip); !node.empty()) {
+        end.node = node;
+    }
+}
+
+bool Annotator::looksLikeCheck(const Path &path) const {
+    if (translates(path)) return false;
+    if (path.http && !path.http->method.empty()) return isHealthTarget(path.http->target);
+    return m_checks.contains({path.client.address.ip, path.requested.port});
+}
+
+void Annotator::inferService(Path &path) const {
+    if (!path.service) path.service.emplace();
+    if (path.service->via != Via::none) return;
+    const auto hop = std::ranges::find_if(path.hops, [&](const Hop &h) { return decided(path, h); });
+    const Host *owner = m_points->ownerOf(path.requested.ip);
+    const bool throughBalancer = std::ranges::any_of(
+        path.hops, [](const Hop &h) { return h.role == HostRole::loadBalancer && h.in && h.out; });
+    if (isNodePort(path.requested.port)) {
+        path.service->via = Via::nodePort;
+    } else if (throughBalancer) {
+        path.service->via = Via::loadBalancerIP;
+    } else if (!owner && hop != path.hops.end() && has(hop->nat, Nat::dnat) && !has(hop->nat, Nat::snat)) {
+        // An address nobody owns, translated at once and without a new source: so are cluster IPs, for pods.
+        path.service->via = Via::clusterIP;
+    }
+    if (path.service->via != Via::none) path.notes.push_back("how the Service was reached is inferred from addresses");
+}
+
+void Annotator::classify(Path &path, const ClusterView *cluster, const std::optional<FrontEndMatch> &match) {
+    std::shared_ptr<const proxycore::Service> checked;
+    if (!match && cluster && cluster->isHealthCheck(path.requested, &checked) && !translates(path)) {
+        path.kind = PathKind::healthCheck;
+        if (checked) {
+            path.service.emplace();
+            path.service->nameSpace = checked->name.nameSpace;
+            path.service->name = checked->name.name;
+            path.service->type = proxycore::toString(checked->type);
+        }
+        return;
+    }
+    if (match) {
+        path.kind = PathKind::service;
+        path.service = match->reference();
+        return;
+    }
+    if (looksLikeCheck(path)) {
+        path.kind = PathKind::healthCheck;
+        m_checks.insert({path.client.address.ip, path.requested.port});
+        return;
+    }
+    if (translates(path)) m_servicePorts.insert({path.protocol, path.requested.port});
+    const bool known = m_servicePorts.contains({path.protocol, path.requested.port});
+    const bool unexplained = path.outcome != Outcome::delivered && path.outcome != Outcome::reset;
+    if (translates(path) || (unexplained && (known || isNodePort(path.requested.port)))) {
+        path.kind = PathKind::service;
+        // With cluster state it would have been found there; what is translated otherwise is none of its Services.
+        if (!cluster) inferService(path);
+    }
+}
+
+void Annotator::nameRules(Path &path, const PathBuilder &builder, FindingInput &input) const {
+    for (Hop &hop : path.hops) {
+        if (!decided(path, hop)) continue;
+        RuleDecision decision;
+        if (const RuleTrace *trace = builder.traceAt(path, hop)) {
+            const Via via = path.service ? path.service->via : Via::none;
+            decision = explain(*trace, via, has(hop.nat, Nat::snat));
+            input.traced[hop.host] = RuleFacts{.external = decision.external,
+                                               .localOnly = decision.localOnly,
+                                               .dropped = decision.dropped,
+                                               .rejected = decision.rejected};
+            if (decision.service && !input.service) {
+                if (!path.service) path.service.emplace();
+                path.service->nameSpace = decision.service->nameSpace;
+                path.service->name = decision.service->service;
+                path.service->portName = decision.service->portName;
+                path.kind = PathKind::service;
+            }
+            if (!decision.rule.empty() && std::ranges::find(hop.evidence, EvidenceKind::ruleTrace) == hop.evidence.end()) {
+                hop.evidence.push_back(EvidenceKind::ruleTrace);
+                std::ranges::sort(hop.evidence);
+            }
+        }
+        if (decision.rule.empty() && input.service) decision = predict(*input.service, hop, path);
+        hop.rule = decision.rule;
+        hop.ruleField = decision.field;
+        // The annotation of old, where the Service carries it, is what a person has to change.
+        if (input.service && hop.ruleField.starts_with("spec.externalTrafficPolicy"))
+            hop.ruleField = policyField(input.service, hop.ruleField.ends_with("Local"));
+    }
+}
+
+void Annotator::annotate(Path &path, const PathBuilder &builder) {
+    const ClusterView *cluster = m_cluster->at(path.firstSeen);
+    FindingInput input{.path = path, .cluster = cluster};
+    if (cluster) input.service = cluster->service(path.protocol, path.requested);
+    nameEnds(path, cluster);
+    classify(path, cluster, input.service);
+    nameRules(path, builder, input);
+    if (path.kind != PathKind::healthCheck && cluster && path.outcome == Outcome::dropped && input.service) {
+        // Absence that cluster state predicts weighs more.
+        const auto count = cluster->endpoints(*input.service, path.droppedAt);
+        for (Hop &hop : path.hops)
+            if (hop.host == path.droppedAt && !hop.out && input.service->localOnly() && count.readyOnNode == 0)
+                hop.confidence = std::max(hop.confidence, 0.95);
+    }
+    for (Segment &segment : path.segments)
+        if (segment.lost)
+            for (const Hop &hop : path.hops)
+                if (hop.host == path.droppedAt && hop.direction == Direction::request) segment.confidence = hop.confidence;
+    path.findings = findAll(input);
+}
+
+} // namespace natlens::tracer

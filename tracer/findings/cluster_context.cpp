@@ -1,0 +1,153 @@
+#include "tracer/findings/cluster_context.h"
+
+#include "proxycore/model/kubernetes_json.h"
+
+#include <algorithm>
+#include <set>
+
+namespace natlens::tracer {
+
+using proxycore::TrafficPolicy;
+
+namespace {
+
+constexpr packet::Port kProxyHealthPort = 10256; // kube-proxy --healthz-bind-address
+
+} // namespace
+
+ServiceRef FrontEndMatch::reference() const {
+    return ServiceRef{.nameSpace = service->name.nameSpace,
+                      .name = service->name.name,
+                      .type = std::string(proxycore::toString(service->type)),
+                      .port = port.port,
+                      .portName = port.name,
+                      .via = via};
+}
+
+std::string FrontEndMatch::servicePort() const {
+    return port.name.empty() ? service->name.toString() : service->name.toString() + ":" + port.name;
+}
+
+bool FrontEndMatch::localOnly() const {
+    return (via == Via::clusterIP ? service->internalTrafficPolicy : service->externalTrafficPolicy) ==
+           TrafficPolicy::local;
+}
+
+ClusterView::ClusterView(proxycore::ClusterState state)
+    : m_state(std::move(state)) {
+    for (const auto &[name, node] : m_state.nodes)
+        for (const auto &address : node->ipAddresses()) m_nodes.emplace(address, node->name);
+    for (const auto &[name, pod] : m_state.pods)
+        if (!pod->hostNetwork)
+            for (const auto &address : pod->ips) m_pods.emplace(address, pod);
+    for (const auto &[name, service] : m_state.services) addFrontEnds(service);
+}
+
+void ClusterView::addFrontEnds(const std::shared_ptr<const proxycore::Service> &service) {
+    for (const auto &port : service->ports) {
+        const auto add = [&](const IpAddress &ip, Via via) {
+            if (!ip.isNone())
+                m_frontEnds.try_emplace({port.protocol, SocketAddress{ip, port.port}},
+                                        FrontEndMatch{service, port, via});
+        };
+        if (!service->headless)
+            for (const auto &ip : service->clusterIPs) add(ip, Via::clusterIP);
+        for (const auto &ip : service->externalIPs) add(ip, Via::externalIP);
+        for (const auto &ingress : service->ingress)
+            if (ingress.mode == proxycore::IpMode::vip) add(ingress.ip, Via::loadBalancerIP);
+        if (port.nodePort != 0)
+            m_nodePorts.try_emplace({port.protocol, port.nodePort}, FrontEndMatch{service, port, Via::nodePort});
+    }
+    if (service->healthCheckNodePort != 0) m_healthChecks.try_emplace(service->healthCheckNodePort, service);
+}
+
+std::optional<FrontEndMatch> ClusterView::service(Protocol protocol, const SocketAddress &address) const {
+    if (const auto found = m_frontEnds.find({protocol, address}); found != m_frontEnds.end()) return found->second;
+    if (const auto found = m_nodePorts.find({protocol, address.port});
+        found != m_nodePorts.end() && !m_pods.contains(address.ip)) {
+        // Any address of a node may accept node ports (iptables mode), also ones that its Node object does not list.
+        const bool isVip = std::ranges::any_of(m_frontEnds, [&](const auto &f) { return f.first.second.ip == address.ip; });
+        if (!isVip || m_nodes.contains(address.ip)) return found->second;
+    }
+    return std::nullopt;
+}
+
+bool ClusterView::isHealthCheck(const SocketAddress &address, std::shared_ptr<const proxycore::Service> *service) const {
+    if (m_pods.contains(address.ip)) return false;
+    const auto found = m_healthChecks.find(address.port);
+    if (service) *service = found == m_healthChecks.end() ? nullptr : found->second;
+    return found != m_healthChecks.end() || (address.port == kProxyHealthPort && m_nodes.contains(address.ip));
+}
+
+std::string ClusterView::nodeWith(const IpAddress &address) const {
+    const auto found = m_nodes.find(address);
+    return found == m_nodes.end() ? std::string() : found->second;
+}
+
+std::shared_ptr<const proxycore::Pod> ClusterView::podWith(const IpAddress &address) const {
+    const auto found = m_pods.find(address);
+    return found == m_pods.end() ? nullptr : found->second;
+}
+
+bool ClusterView::hasNode(std::string_view name) const {
+    return m_state.node(name) != nullptr;
+}
+
+std::shared_ptr<const proxycore::Pod> ClusterView::podNamed(std::string_view name) const {
+    for (const auto &[key, pod] : m_state.pods)
+        if (key.name == name && !pod->hostNetwork) return pod;
+    return nullptr;
+}
+
+EndpointCount ClusterView::endpoints(const FrontEndMatch &match, std::string_view node) const {
+    EndpointCount count;
+    std::set<std::string> nodes;
+    for (const auto &[key, slice] : m_state.endpointSlices) {
+        if (key.nameSpace != match.service->name.nameSpace || slice->serviceName != match.service->name.name) continue;
+        const bool hasPort = std::ranges::any_of(slice->ports, [&](const auto &port) {
+            return port.protocol == match.port.protocol && port.name.value_or("") == match.port.name;
+        });
+        if (!hasPort) continue;
+        for (const auto &endpoint : slice->endpoints) {
+            if (!endpoint.ready) continue;
+            ++count.ready;
+            if (!endpoint.nodeName.empty()) nodes.insert(endpoint.nodeName);
+            if (endpoint.nodeName == node) ++count.readyOnNode;
+        }
+    }
+    count.nodes.assign(nodes.begin(), nodes.end());
+    return count;
+}
+
+bool ClusterContext::apply(Timestamp time, std::string_view json) {
+    proxycore::ClusterState state = m_versions.empty() ? proxycore::ClusterState() : m_versions.back().state;
+    if (!proxycore::applyWatchEvent(state, json)) {
+        ++m_unreadable;
+        return false;
+    }
+    state.problems.clear(); // a long-lived watch must not collect them without end
+    if (!m_versions.empty() && m_versions.back().time >= time) {
+        m_versions.back().state = std::move(state);
+        m_versions.back().view.reset();
+        return true;
+    }
+    m_versions.push_back(Version{time, std::move(state), nullptr});
+    return true;
+}
+
+const ClusterView *ClusterContext::viewOf(const Version &version) {
+    if (!version.view) version.view = std::make_unique<const ClusterView>(version.state);
+    return version.view.get();
+}
+
+const ClusterView *ClusterContext::at(Timestamp time) const {
+    if (m_versions.empty()) return nullptr;
+    const auto after = std::ranges::upper_bound(m_versions, time, {}, &Version::time);
+    return viewOf(after == m_versions.begin() ? *after : *std::prev(after));
+}
+
+const ClusterView *ClusterContext::latest() const {
+    return m_versions.empty() ? nullptr : viewOf(m_versions.back());
+}
+
+} // namespace natlens::tracer

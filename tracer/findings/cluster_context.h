@@ -1,0 +1,85 @@
+// Cluster state as the tracer asks it: who has this address, which Service is reached under it, and when.
+#pragma once
+
+#include "proxycore/model/cluster_state.h"
+#include "tracer/path/path.h"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace natlens::tracer {
+
+/// Where a Service was reached.
+struct FrontEndMatch {
+    std::shared_ptr<const proxycore::Service> service;
+    proxycore::ServicePort port;
+    Via via = Via::none;
+
+    [[nodiscard]] ServiceRef reference() const;
+    /// "default/nodeport:http"
+    [[nodiscard]] std::string servicePort() const;
+    /// Only endpoints on the node that the packet reached are used (the policy that belongs to `via`).
+    [[nodiscard]] bool localOnly() const;
+};
+
+/// How many ready endpoints a service port has.
+struct EndpointCount {
+    unsigned ready = 0, readyOnNode = 0;
+    std::vector<std::string> nodes; ///< that have one, sorted
+};
+
+/// The cluster at one moment, indexed by address.
+class ClusterView final {
+public:
+    explicit ClusterView(proxycore::ClusterState state);
+
+    /// The Service that packets to this address are for.
+    [[nodiscard]] std::optional<FrontEndMatch> service(Protocol protocol, const SocketAddress &address) const;
+    /// A healthCheckNodePort, or kube-proxy's own /healthz port (10256) on a node. The Service is null for the latter.
+    [[nodiscard]] bool isHealthCheck(const SocketAddress &address,
+                                     std::shared_ptr<const proxycore::Service> *service = nullptr) const;
+    [[nodiscard]] std::string nodeWith(const IpAddress &address) const; ///< "" if none
+    [[nodiscard]] std::shared_ptr<const proxycore::Pod> podWith(const IpAddress &address) const;
+    [[nodiscard]] bool hasNode(std::string_view name) const;
+    [[nodiscard]] std::shared_ptr<const proxycore::Pod> podNamed(std::string_view name) const;
+    [[nodiscard]] EndpointCount endpoints(const FrontEndMatch &match, std::string_view node) const;
+
+private:
+    using FrontEnds = std::map<std::pair<Protocol, SocketAddress>, FrontEndMatch>;
+    void addFrontEnds(const std::shared_ptr<const proxycore::Service> &service);
+
+    proxycore::ClusterState m_state;
+    FrontEnds m_frontEnds;
+    std::map<std::pair<Protocol, packet::Port>, FrontEndMatch> m_nodePorts;
+    std::map<packet::Port, std::shared_ptr<const proxycore::Service>> m_healthChecks;
+    std::map<IpAddress, std::string> m_nodes;
+    std::map<IpAddress, std::shared_ptr<const proxycore::Pod>> m_pods;
+};
+
+/// The cluster's history. A connection is judged by the state at its first packet.
+class ClusterContext final {
+public:
+    /// Takes one watch event, object or List. False if nothing could be made of it (counted).
+    bool apply(Timestamp time, std::string_view json);
+
+    /// The state at a moment; before the first one, the first. Null without any cluster state.
+    [[nodiscard]] const ClusterView *at(Timestamp time) const;
+    [[nodiscard]] const ClusterView *latest() const;
+    [[nodiscard]] std::size_t unreadable() const { return m_unreadable; }
+
+private:
+    struct Version {
+        Timestamp time;
+        proxycore::ClusterState state;
+        mutable std::unique_ptr<const ClusterView> view; ///< made when first asked for
+    };
+    [[nodiscard]] static const ClusterView *viewOf(const Version &version);
+
+    std::vector<Version> m_versions;
+    std::size_t m_unreadable = 0;
+};
+
+} // namespace natlens::tracer
