@@ -35,8 +35,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
         REQUIRE(after.tuple.dst.ip == *translation.dstIp);
         REQUIRE(after.ttl == 9);
         REQUIRE(after.issue == packet.issue);
-        // A protocol without ports of which the whole payload is hashed keeps its bytes; translated headers never
-        // count.
+        // What was translated must not count.
         REQUIRE(natInvariantFingerprint(after, changed) == fingerprint);
     }
     if (packet.hasQuoted) {
