@@ -121,7 +121,9 @@ void printReport(Output &output, const session::View &view) {
     const tracer::Snapshot &snapshot = *view.traced;
     if (!view.lab.scenario.empty())
         output.write(output.styled(Style::bold, view.lab.scenario) + ": " + view.lab.summary + "\n\n");
-    const std::string picture = unicodeLocale() ? diagram::renderUnicode(snapshot) : diagram::renderDocument(snapshot);
+    // The document's picture where it can be drawn: small, and with the lines below it nothing is missing.
+    std::string picture = diagram::renderDocument(snapshot);
+    if (picture.empty() && unicodeLocale()) picture = diagram::renderUnicode(snapshot);
     if (!picture.empty()) output.write(picture + "\n");
     printLosses(output, snapshot);
     if (snapshot.paths.empty())
