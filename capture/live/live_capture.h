@@ -28,7 +28,8 @@ struct CapturedPacket {
     std::span<const std::byte> data;
 };
 
-/// Since the capture was opened.
+/// Since the capture was opened. On loopback the kernel counts each packet going out and coming in; only the second is
+/// handed over.
 struct CaptureStatistics {
     std::uint64_t received = 0;              ///< passed the filter, lost ones included
     std::uint64_t dropped = 0;               ///< lost because the ring was full

@@ -148,13 +148,14 @@ base::Result<std::size_t> EventSocket::receive(const Callback &callback, std::si
 }
 
 base::Status enableConntrackEvents() {
-    // Below /proc/sys/net everybody sees the settings of the network namespace that the looking thread is in.
-    base::UniqueFd file(::open("/proc/sys/net/netfilter/nf_conntrack_events", O_WRONLY | O_CLOEXEC));
-    if (!file) {
-        if (errno == ENOENT) return {};
-        return base::failErrno("open", "net.netfilter.nf_conntrack_events");
+    for (const char *setting : {"nf_conntrack_events", "nf_conntrack_timestamp"}) {
+        // Below /proc/sys/net everybody sees the settings of the network namespace that the looking thread is in.
+        const std::string path = std::string("/proc/sys/net/netfilter/") + setting;
+        base::UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+        if (!file && errno == ENOENT) continue;
+        if (!file) return base::failErrno("open", path);
+        if (write(file.get(), "1", 1) != 1) return base::failErrno("write", path);
     }
-    if (write(file.get(), "1", 1) != 1) return base::failErrno("write", "net.netfilter.nf_conntrack_events");
     return {};
 }
 

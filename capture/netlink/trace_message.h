@@ -24,7 +24,9 @@ using InterfaceNames = std::map<std::uint32_t, std::string>;
 struct TraceMessage {
     enum class Type : std::uint8_t { unknown = 0, policy = 1, returned = 2, rule = 3 }; ///< enum nft_trace_types
 
-    std::uint32_t traceId = 0;     ///< all steps of one packet share it, within one host and for some seconds
+    /// All steps of one packet through one hook's chains share it. Not unique: it is a hash of the kernel's packet buffer, and
+    /// later packets in a reused buffer have it, too; on the way in and out of a host the same packet has two.
+    std::uint32_t traceId = 0;
     Type type = Type::unknown;
     std::uint8_t family = 0;       ///< of the table: NFPROTO_INET 1, NFPROTO_IPV4 2, NFPROTO_BRIDGE 7, NFPROTO_IPV6 10 ...
     std::string table, chain;
