@@ -43,9 +43,11 @@ DetailsPanel::DetailsPanel(QWidget *parent)
     m_table->horizontalHeader()->setHighlightSections(false);
     m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::Interactive);
     m_table->horizontalHeader()->setStretchLastSection(true);
+    m_table->horizontalHeader()->setResizeContentsPrecision(-1); // all hops, also those scrolled out of sight
 
     m_remarks->setFrameShape(QFrame::NoFrame);
     m_remarks->setOpenLinks(false);
+    m_remarks->document()->setDocumentMargin(10);
     m_remarks->setAccessibleName(tr("Findings and comparison"));
     m_remarks->setPlaceholderText(tr("Findings, the HTTP exchange, and what the document expects appear here."));
 
@@ -54,7 +56,7 @@ DetailsPanel::DetailsPanel(QWidget *parent)
     splitter->addWidget(m_remarks);
     splitter->setStretchFactor(0, 3);
     splitter->setStretchFactor(1, 1);
-    splitter->setSizes({860, 400});
+    splitter->setSizes({720, 320});
     splitter->setChildrenCollapsible(false);
 
     auto *layout = new QVBoxLayout(this);

@@ -17,7 +17,7 @@ namespace natlens::gui {
 using diagram::Token;
 
 namespace {
-constexpr double kMargin = 20;
+constexpr double kMargin = 14;
 constexpr double kLargestFit = 1.5; // a small picture is not blown up beyond this
 constexpr int kFrameMilliseconds = 16;
 } // namespace
@@ -110,6 +110,13 @@ void DiagramWidget::runUntilIdle()
     m_stoodStill += m_now() - m_frozenAt;
     m_runOut = true;
     updateClock();
+}
+
+void DiagramWidget::settleMotion()
+{
+    m_motion.settle();
+    updateClock();
+    update();
 }
 
 void DiagramWidget::updateClock()

@@ -37,6 +37,9 @@ public:
     /// While frozen: time runs until everything on its way has arrived.
     void runUntilIdle();
 
+    /// All packets arrive now: for a still picture.
+    void settleMotion();
+
     void zoomIn() { zoomBy(1.25, QRectF(rect()).center()); }
     void zoomOut() { zoomBy(1 / 1.25, QRectF(rect()).center()); }
     void fit();

@@ -8,6 +8,7 @@
 #include <QGroupBox>
 #include <QHBoxLayout>
 #include <QLabel>
+#include <QLineEdit>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QSignalBlocker>
@@ -33,6 +34,7 @@ void setChoices(QComboBox *box, const std::vector<std::string> &choices)
     box->addItems(wanted);
     if (const int at = box->findText(chosen); at >= 0) box->setCurrentIndex(at);
     else if (typed) box->setEditText(chosen);
+    if (box->lineEdit() != nullptr) box->lineEdit()->setCursorPosition(0); // the address matters, not its end
 }
 
 QString answerText(const session::ClientAnswer &answer)

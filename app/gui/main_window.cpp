@@ -58,17 +58,23 @@ void MainWindow::buildWorkspace()
     auto *upper = new QSplitter(Qt::Horizontal, this);
     upper->addWidget(m_paths);
     upper->addWidget(m_diagram);
-    upper->addWidget(m_labArea);
     upper->setStretchFactor(1, 1);
-    upper->setSizes({310, 730, 240});
+    upper->setSizes({300, 740});
     upper->setChildrenCollapsible(false);
 
-    auto *whole = new QSplitter(Qt::Vertical, this);
-    whole->addWidget(upper);
-    whole->addWidget(m_details);
-    whole->setStretchFactor(0, 3);
-    whole->setStretchFactor(1, 1);
-    whole->setSizes({450, 270});
+    auto *left = new QSplitter(Qt::Vertical, this);
+    left->addWidget(upper);
+    left->addWidget(m_details);
+    left->setStretchFactor(0, 3);
+    left->setStretchFactor(1, 1);
+    left->setSizes({440, 280});
+    left->setChildrenCollapsible(false);
+
+    auto *whole = new QSplitter(Qt::Horizontal, this); // the lab has the whole height: its log is long
+    whole->addWidget(left);
+    whole->addWidget(m_labArea);
+    whole->setStretchFactor(0, 1);
+    whole->setSizes({1040, 240});
     whole->setChildrenCollapsible(false);
 
     auto *work = new QWidget(this);

@@ -84,6 +84,12 @@ void PacketMotion::prune(Time now)
         while (!track.starts.empty() && track.starts.front() + duration(track) <= now) track.starts.pop_front();
 }
 
+void PacketMotion::settle()
+{
+    for (auto &[id, track] : m_tracks) track.starts.clear();
+    m_end = Time(0);
+}
+
 void PacketMotion::reset()
 {
     m_tracks.clear();

@@ -49,6 +49,8 @@ public:
     [[nodiscard]] Time end() const { return m_end; }
     /// Forgets packets that have arrived before `now`.
     void prune(Time now);
+    /// Everything has arrived at once.
+    void settle();
     /// Forgets everything: another source.
     void reset();
 

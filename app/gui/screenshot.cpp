@@ -1,6 +1,6 @@
 #include "app/gui/screenshot.h"
 
-#include "app/gui/words.h"
+#include "app/gui/diagram_widget.h"
 
 #include <QElapsedTimer>
 #include <QEventLoop>
@@ -48,9 +48,9 @@ int takeScreenshot(MainWindow &window, const QString &file, const SettleRule &ru
     if (window.feed()->polling() && !window.failed()) loop.exec();
 
     window.selectMostTelling();
-    // Layouts that are still due, and packets on their way: the picture is taken when nothing moves any more.
-    QTimer::singleShot(0, &loop, &QEventLoop::quit);
+    QTimer::singleShot(0, &loop, &QEventLoop::quit); // layouts that are still due
     loop.exec();
+    window.picture()->settleMotion(); // the same source gives the same picture, whatever was on its way
 
     if (late) fmt::print(stderr, "natlens-gui: {}: the source has not settled; the picture shows what there is\n", file.toStdString());
     if (!window.grab().save(file, "PNG")) {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <vector>
 #include <utility>
 
 namespace natlens::gui {
@@ -64,6 +65,7 @@ void work(const std::shared_ptr<Shared> &shared, const SourceRequest &request)
     session.reset(); // ends the lab; may take a moment, therefore here
 }
 
+// Workers of destroyed sources, until main() joins them.
 std::mutex endedMutex;
 std::vector<std::jthread> ended;
 

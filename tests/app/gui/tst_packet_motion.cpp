@@ -111,6 +111,17 @@ private slots:
         QVERIFY(motion.idle(Time(5000)));
     }
 
+    void settledMeansArrived()
+    {
+        PacketMotion motion;
+        motion.observe(twoHosts(1), Time(0));
+        motion.settle();
+        QVERIFY(motion.idle(Time(1)));
+        QVERIFY(motion.at(Time(1)).empty());
+        motion.observe(twoHosts(1), Time(2)); // what has arrived does not start again
+        QVERIFY(motion.idle(Time(2)));
+    }
+
     void resetForgets()
     {
         PacketMotion motion;
