@@ -1,4 +1,6 @@
 // The document, live: its five scenarios in the real lab, against conntrack, against its own pictures, from recordings.
+#include <QtTest>
+
 #include "capture/netlink/conntrack_message.h"
 #include "capture/netlink/message.h"
 #include "capture/packet/decode.h"
