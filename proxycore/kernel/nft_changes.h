@@ -37,6 +37,11 @@ struct Changes {
 /// service ports (mode, marks, detector, node port addresses) give a full replacement.
 [[nodiscard]] Changes difference(const ProxyPlan &before, const ProxyPlan &after, References &references);
 
+/// The same in several transactions of bounded size, each valid after the one before. Needed without privileges in the
+/// initial user namespace: there a netlink message may not exceed net.core.wmem_max, and the kernel says EMSGSIZE.
+/// Between them the table is incomplete, so this is for when one transaction was refused.
+[[nodiscard]] std::vector<Changes> inParts(const Changes &changes);
+
 /// As nft text. A full replacement reads like the output of `nft list table`.
 [[nodiscard]] std::string toText(const Changes &changes);
 /// As one libnftables JSON document.

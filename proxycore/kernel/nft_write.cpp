@@ -83,7 +83,8 @@ std::string incrementText(const Changes &changes) {
         text += fmt::format("add {} {} {} {{ {}}}\n", set.verdictMap ? "map" : "set", table, set.name,
                             setBodyText(set, changes.family));
     for (const auto &chain : changes.chains) {
-        text += fmt::format("add chain {} {}\n", table, chain.name);
+        const auto body = chainBodyText(chain);
+        text += fmt::format("add chain {} {}{}\n", table, chain.name, body.empty() ? "" : " { " + body + "}");
         text += fmt::format("flush chain {} {}\n", table, chain.name);
     }
     for (const auto &[set, list] : bySet(changes.removed))

@@ -88,6 +88,17 @@ public:
     }
 
     base::Status commit(const nft::Changes &changes) {
+        auto status = transact(changes);
+        // EMSGSIZE: the transaction is larger than an unprivileged netlink socket may send.
+        if (status || status.error().message.find("Message too long") == std::string::npos) return status;
+        --m_statistics.failed;
+        ++m_statistics.split;
+        for (const auto &part : nft::inParts(changes))
+            if (status = transact(part); !status) return status;
+        return status;
+    }
+
+    base::Status transact(const nft::Changes &changes) {
         const auto family = std::string("table ") + std::string(nft::familyName(changes.family)) + " kube-proxy";
         if (m_encoding == Encoding::text) return run(nft::toText(changes), family);
         return run(nft::toJson(changes), family, NFT_CTX_OUTPUT_JSON);

@@ -32,7 +32,8 @@ public:
 
     /// The first plan of a family replaces the table; later ones change only what differs from the plan before, in one
     /// atomic transaction. When that fails (someone else changed the table) the table is replaced. On failure the
-    /// kernel's rules are as they were, and the next apply() is full.
+    /// kernel's rules are as they were, and the next apply() is full. One exception: without privileges in the initial
+    /// user namespace a change of more than about 200 kB (some hundred Services) is sent in several transactions.
     [[nodiscard]] base::Status apply(const ProxyPlan &plan);
 
     /// A table `natlens` (inet) that marks the first packet of every connection for tracing (meta nftrace), at
@@ -50,6 +51,7 @@ public:
         std::uint64_t incremental = 0; ///< applied as a change
         std::uint64_t unchanged = 0;   ///< nothing to do
         std::uint64_t failed = 0;      ///< transactions that the kernel refused
+        std::uint64_t split = 0;       ///< sent in several transactions because one was too large
     };
     [[nodiscard]] const Statistics &statistics() const;
 

@@ -270,6 +270,39 @@ private slots:
         QCOMPARE(QString::fromStdString(result.text), QString("fine"));
     }
 
+    /// More than an unprivileged netlink socket takes at once.
+    void manyServicesWithoutPrivileges() {
+        const auto result = natlens::test::inNamespace([]() -> std::string {
+            ClusterState state = documentNodes();
+            for (int i = 0; i < 600; ++i) {
+                auto one = service("s" + std::to_string(i), "10.0." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1));
+                one.clientIpAffinity = i % 10 == 0;
+                one.externalIPs = {IpAddress::v4(192, 0, static_cast<std::uint8_t>(i / 200), static_cast<std::uint8_t>(i % 200))};
+                state.put(one);
+                state.put(slice(one, {{"10.180.1." + std::to_string(i % 200 + 1), "node1"}, {"10.180.2.1", "node2"}}));
+            }
+            const PlanTarget target{.nodeName = "node1", .localAddresses = {}};
+            NftablesApplier applier;
+            const auto plan = makePlan(state, {}, target);
+            if (auto text = failure(applier.apply(plan)); !text.empty()) return text;
+            const auto blocks = normalForm(applier.listRuleset().value_or(""), "ip kube-proxy");
+            const auto expected = normalForm(toNftText(plan), "ip kube-proxy");
+            if (auto found = difference(blocks, expected); !found.empty()) return found;
+            for (auto &[name, one] : state.services) {
+                auto changed = *one;
+                changed.externalIPs.clear();
+                one = std::make_shared<const Service>(changed);
+            }
+            const auto less = makePlan(state, {}, target, &plan);
+            if (auto text = failure(applier.apply(less)); !text.empty()) return text;
+            if (applier.statistics().incremental != 1) return "not a change";
+            const auto after = normalForm(applier.listRuleset().value_or(""), "ip kube-proxy");
+            return difference(after, normalForm(toNftText(less), "ip kube-proxy"));
+        });
+        if (unavailable(result)) return;
+        QCOMPARE(QString::fromStdString(result.text), QString());
+    }
+
     void bothFamiliesAndTraceSideBySide() {
         const auto result = natlens::test::inNamespace([]() -> std::string {
             NftablesApplier applier;
