@@ -51,7 +51,8 @@ void CaptureLoop::run(const std::stop_token &stop) {
     base::Status status = serve(stop);
     if (status) status = finish();
     m_writer.reset(); // the reader gets its end of file before the capture points are closed
-    for (Point &point : m_points) closeInBackground(std::move(point.source));
+    for (Point &point : m_points)
+        closeInBackground(std::move(point.source));
     m_closing.clear(); // waits; the kernel's grace periods pass side by side
     {
         const std::lock_guard lock(m_mutex);
@@ -117,11 +118,13 @@ base::Timestamp CaptureLoop::collectReady(int timeoutMilliseconds) {
 
 bool CaptureLoop::collect(Point &point, base::Timestamp &last) {
     std::size_t count = 0;
-    const auto status = point.source->collect([&](const Arrival &arrival) {
-        ++count;
-        last = arrival.time;
-        m_order.add(point.id, arrival);
-    }, kPerRound);
+    const auto status = point.source->collect(
+        [&](const Arrival &arrival) {
+            ++count;
+            last = arrival.time;
+            m_order.add(point.id, arrival);
+        },
+        kPerRound);
     if (count != 0) m_arrived = m_statisticsDue = true;
     if (!status) close(static_cast<std::size_t>(&point - m_points.data()));
     return count < kPerRound;
@@ -144,7 +147,8 @@ void CaptureLoop::close(std::size_t index) {
 }
 
 void CaptureLoop::closeInBackground(std::unique_ptr<CaptureSource> source) {
-    std::erase_if(m_closing, [](const std::future<void> &closing) { return closing.wait_for(0s) == std::future_status::ready; });
+    std::erase_if(m_closing,
+                  [](const std::future<void> &closing) { return closing.wait_for(0s) == std::future_status::ready; });
     if (!source) return;
     m_closing.push_back(std::async(std::launch::async, [owned = std::move(source)]() mutable { owned.reset(); }));
 }
@@ -246,7 +250,8 @@ base::Status CaptureLoop::finish() {
         if (!m_arrived) break;
     }
     // A point without any packet gets its statistics, too: "nothing was seen here" is a result.
-    for (Point &point : m_points) point.written = SourceCounters{~std::uint64_t{0}, 0};
+    for (Point &point : m_points)
+        point.written = SourceCounters{~std::uint64_t{0}, 0};
     constexpr base::Timestamp kEverything{INT64_MAX};
     if (auto status = writeUntil(kEverything); !status) return status;
     if (auto status = writeStatistics(); !status) return status;

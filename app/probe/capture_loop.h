@@ -24,8 +24,8 @@ struct OpenedPoint {
 };
 
 /// What CaptureService promises, without knowing how capture points are opened.
-/// Everything below "the loop's thread only" belongs to that thread; the rest is guarded by m_mutex. Callers put commands
-/// into a queue and wake the thread through an eventfd; the thread never waits for a caller.
+/// Everything below "the loop's thread only" belongs to that thread; the rest is guarded by m_mutex. Callers put
+/// commands into a queue and wake the thread through an eventfd; the thread never waits for a caller.
 class CaptureLoop final {
 public:
     CaptureLoop(base::UniqueFd stream, std::string application);
@@ -63,8 +63,8 @@ private:
         base::CapturePointId id;
         std::string name;
         std::unique_ptr<CaptureSource> source;
-        std::uint64_t injected = 0;     ///< packets that came by write()
-        SourceCounters written;         ///< as the last statistics block said
+        std::uint64_t injected = 0; ///< packets that came by write()
+        SourceCounters written;     ///< as the last statistics block said
         [[nodiscard]] SourceCounters counters() const;
     };
 
@@ -90,19 +90,19 @@ private:
     [[nodiscard]] base::Status knownPoint(const std::string &name) const; ///< m_mutex is held
     [[nodiscard]] std::uint64_t enqueue(Command command);                 ///< m_mutex is held
 
-    base::UniqueFd m_stream;            ///< until the thread takes it
+    base::UniqueFd m_stream; ///< until the thread takes it
     std::string m_application;
     base::UniqueFd m_epoll, m_wake;
 
-    std::mutex m_stopping;              ///< only one caller joins the thread
+    std::mutex m_stopping; ///< only one caller joins the thread
     mutable std::mutex m_mutex;
     std::condition_variable m_changed;
     std::vector<Command> m_commands;
-    std::vector<std::string> m_names;   ///< of the points that callers may name
+    std::vector<std::string> m_names; ///< of the points that callers may name
     std::uint64_t m_commandsGiven = 0, m_commandsDone = 0;
     std::uint64_t m_roundsAsked = 0, m_roundsDone = 0;
     Clock::time_point m_lastArrival;
-    bool m_allWritten = true;           ///< nothing was kept back at the end of the last round
+    bool m_allWritten = true; ///< nothing was kept back at the end of the last round
     bool m_started = false, m_ended = false;
     std::optional<base::Error> m_error;
     CaptureTotals m_totals;
@@ -112,15 +112,15 @@ private:
     std::vector<Point> m_points;
     StreamOrder m_order;
     std::vector<file::PointStatistics> m_lastWords; ///< of points that were closed, behind their last packets
-    std::vector<std::future<void>> m_closing; ///< closing takes the kernel some milliseconds each
+    std::vector<std::future<void>> m_closing;       ///< closing takes the kernel some milliseconds each
     std::uint64_t m_written = 0;
-    SourceCounters m_closed;            ///< sums of the points that are gone
-    bool m_arrived = false;             ///< something came in this round
-    bool m_statisticsDue = false;       ///< something came since the last statistics
+    SourceCounters m_closed;      ///< sums of the points that are gone
+    bool m_arrived = false;       ///< something came in this round
+    bool m_statisticsDue = false; ///< something came since the last statistics
     bool m_readerGone = false;
     Clock::time_point m_nextStatistics;
 
-    std::jthread m_thread;              ///< last: it ends before the rest is destroyed
+    std::jthread m_thread; ///< last: it ends before the rest is destroyed
 };
 
 } // namespace natlens::probe

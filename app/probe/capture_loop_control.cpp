@@ -69,7 +69,8 @@ base::Status CaptureLoop::start() {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u64 = ~std::uint64_t{0};
-    if (epoll_ctl(m_epoll.get(), EPOLL_CTL_ADD, m_wake.get(), &event) != 0) return base::failErrno("epoll_ctl", "eventfd");
+    if (epoll_ctl(m_epoll.get(), EPOLL_CTL_ADD, m_wake.get(), &event) != 0)
+        return base::failErrno("epoll_ctl", "eventfd");
     m_started = true;
     m_lastArrival = Clock::now();
     m_thread = std::jthread([this](const std::stop_token &stop) { run(stop); });
@@ -89,8 +90,7 @@ bool CaptureLoop::drain(std::chrono::milliseconds quietTime, std::chrono::millis
         if (m_allWritten && now >= quietAt) return true;
         if (now >= deadline) return false;
         constexpr std::chrono::milliseconds kAgain{1}; // what is kept back is written within this time
-        m_changed.wait_until(lock, std::min(deadline, std::max(quietAt, now + kAgain)),
-                             [&] { return m_ended; });
+        m_changed.wait_until(lock, std::min(deadline, std::max(quietAt, now + kAgain)), [&] { return m_ended; });
     }
     return false;
 }

@@ -13,7 +13,8 @@ namespace natlens::probe {
 /// Opens capture points in the caller's namespace and hands them to the loop.
 class CaptureService::Impl {
 public:
-    Impl(base::UniqueFd stream, std::string application) : loop(std::move(stream), std::move(application)) {}
+    Impl(base::UniqueFd stream, std::string application)
+        : loop(std::move(stream), std::move(application)) {}
     CaptureLoop loop;
 };
 
@@ -73,7 +74,8 @@ base::Status CaptureService::addInterfaces(std::span<const InterfaceRequest> req
                                            const live::CaptureOptions &options) {
     std::vector<std::future<base::Result<OpenedPoint>>> opening;
     for (const InterfaceRequest &request : requests) {
-        opening.push_back(std::async(std::launch::async, [&request, &options] { return openInterface(request, options); }));
+        opening.push_back(
+            std::async(std::launch::async, [&request, &options] { return openInterface(request, options); }));
     }
     std::vector<OpenedPoint> opened;
     for (auto &future : opening) {
@@ -96,7 +98,8 @@ base::Status CaptureService::addConntrack(const std::string &node) {
 base::Status CaptureService::addRuleTrace(const std::string &node, const netlink::InterfaceNames &names) {
     auto socket = netlink::EventSocket::openRuleTrace();
     if (!socket) return std::unexpected(socket.error());
-    return m_impl->loop.add(netlinkPoint(node + "/nftrace", netlink::describeInterfaceNames(names), std::move(*socket)));
+    return m_impl->loop.add(
+        netlinkPoint(node + "/nftrace", netlink::describeInterfaceNames(names), std::move(*socket)));
 }
 
 base::Status CaptureService::addClusterState() {

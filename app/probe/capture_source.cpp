@@ -16,10 +16,12 @@ public:
     int fd() const override { return m_capture.fd(); }
 
     base::Status collect(const Deliver &deliver, std::size_t limit) override {
-        const auto count = m_capture.dispatch([&](const live::CapturedPacket &packet) {
-            const auto direction = m_mac ? directionOf(packet.data, *m_mac) : file::PacketDirection::unknown;
-            deliver(Arrival{packet.time, packet.originalLength, packet.data, direction});
-        }, limit);
+        const auto count = m_capture.dispatch(
+            [&](const live::CapturedPacket &packet) {
+                const auto direction = m_mac ? directionOf(packet.data, *m_mac) : file::PacketDirection::unknown;
+                deliver(Arrival{packet.time, packet.originalLength, packet.data, direction});
+            },
+            limit);
         if (!count) return std::unexpected(count.error());
         return {};
     }
@@ -36,17 +38,20 @@ private:
 
 class EventSource final : public CaptureSource {
 public:
-    explicit EventSource(netlink::EventSocket socket) : m_socket(std::move(socket)) {}
+    explicit EventSource(netlink::EventSocket socket)
+        : m_socket(std::move(socket)) {}
 
     int fd() const override { return m_socket.fd(); }
 
     base::Status collect(const Deliver &deliver, std::size_t limit) override {
-        const auto count = m_socket.receive([&](std::span<const std::byte> message) {
-            ++m_received;
-            const std::vector<std::byte> packet = netlink::wrap(netlink::Family::netfilter, message);
-            deliver(Arrival{base::Timestamp::now(), static_cast<std::uint32_t>(packet.size()), packet,
-                            file::PacketDirection::unknown});
-        }, limit);
+        const auto count = m_socket.receive(
+            [&](std::span<const std::byte> message) {
+                ++m_received;
+                const std::vector<std::byte> packet = netlink::wrap(netlink::Family::netfilter, message);
+                deliver(Arrival{base::Timestamp::now(), static_cast<std::uint32_t>(packet.size()), packet,
+                                file::PacketDirection::unknown});
+            },
+            limit);
         if (!count) return std::unexpected(count.error());
         return {};
     }

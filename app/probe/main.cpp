@@ -1,5 +1,5 @@
-// natlens-probe: captures interfaces and writes one pcapng stream. The only program of natlens that may hold capabilities
-// on a live host, so it does nothing else, and gives them away before it reads the first packet.
+// natlens-probe: captures interfaces and writes one pcapng stream. The only program of natlens that may hold
+// capabilities on a live host, so it does nothing else, and gives them away before it reads the first packet.
 #include "app/probe/capture_service.h"
 #include "capture/live/filter.h"
 #include "capture/live/interfaces.h"
@@ -7,8 +7,8 @@
 
 #include <charconv>
 #include <csignal>
-#include <cstring>
 #include <cstdio>
+#include <cstring>
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
@@ -155,11 +155,13 @@ int listInterfaces() {
 
 int run(const Arguments &arguments) {
     if (isatty(arguments.streamFd) == 1) {
-        return complain({ErrorCode::invalidInput, "the stream is binary: send it to a file or a pipe", "write", "terminal"});
+        return complain(
+            {ErrorCode::invalidInput, "the stream is binary: send it to a file or a pipe", "write", "terminal"});
     }
     sigset_t set;
     sigemptyset(&set);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+        sigaddset(&set, signal);
     sigprocmask(SIG_BLOCK, &set, nullptr);
     const base::UniqueFd signals(signalfd(-1, &set, SFD_CLOEXEC));
     probe::CaptureService service(base::UniqueFd(arguments.streamFd), "natlens-probe " NATLENS_VERSION);

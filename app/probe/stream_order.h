@@ -18,7 +18,8 @@ public:
     template<class Each>
     void release(base::Timestamp until, Each each) {
         const std::size_t ready = sortReady(until);
-        for (std::size_t i = 0; i < ready; ++i) each(view(m_entries[i]));
+        for (std::size_t i = 0; i < ready; ++i)
+            each(view(m_entries[i]));
         forget(ready);
     }
 

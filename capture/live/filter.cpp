@@ -12,7 +12,8 @@ struct OfflineFilter::Program {
     ~Program() { pcap_freecode(&code); }
 };
 
-OfflineFilter::OfflineFilter(std::unique_ptr<Program> program) : m_program(std::move(program)) {}
+OfflineFilter::OfflineFilter(std::unique_ptr<Program> program)
+    : m_program(std::move(program)) {}
 OfflineFilter::OfflineFilter(OfflineFilter &&) noexcept = default;
 OfflineFilter &OfflineFilter::operator=(OfflineFilter &&) noexcept = default;
 OfflineFilter::~OfflineFilter() = default;
@@ -24,7 +25,8 @@ base::Result<OfflineFilter> OfflineFilter::compile(const std::string &text, pack
     if (!dead) return base::fail(base::ErrorCode::internal, "out of memory", "compile filter", text);
     auto program = std::make_unique<Program>();
     if (pcap_compile(dead.get(), &program->code, text.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) {
-        return base::fail(base::ErrorCode::invalidInput, detail::filterMessage(pcap_geterr(dead.get())), "filter", text);
+        return base::fail(base::ErrorCode::invalidInput, detail::filterMessage(pcap_geterr(dead.get())), "filter",
+                          text);
     }
     return OfflineFilter(std::move(program));
 }

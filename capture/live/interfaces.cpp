@@ -13,8 +13,8 @@ namespace natlens::live {
 namespace {
 
 packet::LinkType linkTypeOf(unsigned hardware) {
-    constexpr unsigned kArphrdNone = 0xfffe;   // tun and WireGuard: bare IP packets
-    constexpr unsigned kArphrdNetlink = 824;   // nlmon
+    constexpr unsigned kArphrdNone = 0xfffe; // tun and WireGuard: bare IP packets
+    constexpr unsigned kArphrdNetlink = 824; // nlmon
     switch (hardware) {
     case ARPHRD_ETHER:
     case ARPHRD_LOOPBACK: return packet::LinkType::ethernet;

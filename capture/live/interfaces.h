@@ -14,7 +14,7 @@ namespace natlens::live {
 struct InterfaceInfo {
     std::string name;
     std::uint32_t index = 0;
-    std::optional<packet::MacAddress> mac;  ///< absent on loopback, tunnels and the like
+    std::optional<packet::MacAddress> mac; ///< absent on loopback, tunnels and the like
     /// What a capture on it will have; linuxSll for hardware that natlens does not know.
     packet::LinkType linkType = packet::LinkType::ethernet;
     bool up = false;

@@ -16,7 +16,8 @@ struct LiveCapture::State {
     unsigned lastReceived = 0, lastDropped = 0;
     CaptureStatistics totals;
 
-    explicit State(std::string name) : interface(std::move(name)) {}
+    explicit State(std::string name)
+        : interface(std::move(name)) {}
     State(const State &) = delete;
     State &operator=(const State &) = delete;
     ~State() {
@@ -45,20 +46,21 @@ std::unexpected<base::Error> openError(int status, pcap_t *handle, const std::st
     const std::string reason = pcap_geterr(handle);
     switch (status) {
     case PCAP_ERROR_NO_SUCH_DEVICE:
-        return base::fail(ErrorCode::notFound, "there is no such interface in this network namespace", "capture", interface);
+        return base::fail(ErrorCode::notFound, "there is no such interface in this network namespace", "capture",
+                          interface);
     case PCAP_ERROR_PERM_DENIED:
     case PCAP_ERROR_PROMISC_PERM_DENIED:
         return base::fail(ErrorCode::notPermitted,
                           "capturing needs CAP_NET_RAW here: use sudo, or setcap cap_net_raw+ep on natlens-probe",
                           "capture", interface);
-    default:
-        return base::fail(ErrorCode::io, reason.empty() ? pcap_statustostr(status) : reason, "capture", interface);
+    default: return base::fail(ErrorCode::io, reason.empty() ? pcap_statustostr(status) : reason, "capture", interface);
     }
 }
 
 } // namespace
 
-LiveCapture::LiveCapture(std::unique_ptr<State> state) : m_state(std::move(state)) {}
+LiveCapture::LiveCapture(std::unique_ptr<State> state)
+    : m_state(std::move(state)) {}
 LiveCapture::LiveCapture(LiveCapture &&) noexcept = default;
 LiveCapture &LiveCapture::operator=(LiveCapture &&) noexcept = default;
 LiveCapture::~LiveCapture() = default;
@@ -92,8 +94,9 @@ base::Result<LiveCapture> LiveCapture::open(const std::string &interface, const 
         const bool compiled = pcap_compile(handle, &program, options.filter.c_str(), 1, PCAP_NETMASK_UNKNOWN) == 0;
         const bool set = compiled && pcap_setfilter(handle, &program) == 0;
         pcap_freecode(&program);
-        if (!set) return base::fail(ErrorCode::invalidInput, detail::filterMessage(pcap_geterr(handle)), "filter",
-                                    options.filter);
+        if (!set)
+            return base::fail(ErrorCode::invalidInput, detail::filterMessage(pcap_geterr(handle)), "filter",
+                              options.filter);
     }
     return LiveCapture(std::move(state));
 }

@@ -15,29 +15,30 @@
 namespace natlens::live {
 
 struct CaptureOptions {
-    std::uint32_t snapLength = 256;          ///< bytes kept of each packet, 64 to 262144
+    std::uint32_t snapLength = 256; ///< bytes kept of each packet, 64 to 262144
     /// Kernel memory for packets that wait to be read, taken at once. 16 MiB holds about 40,000 packets of 256 bytes.
     std::uint32_t ringBytes = 16U << 20;
-    std::string filter = {};                 ///< pcap-filter(7); "" for everything
+    std::string filter = {}; ///< pcap-filter(7); "" for everything
 };
 
 /// One packet; `data` is valid only during the call.
 struct CapturedPacket {
-    base::Timestamp time;                    ///< of the kernel, nanoseconds
-    std::uint32_t originalLength = 0;        ///< bytes on the wire
+    base::Timestamp time;             ///< of the kernel, nanoseconds
+    std::uint32_t originalLength = 0; ///< bytes on the wire
     std::span<const std::byte> data;
 };
 
 /// Since the capture was opened. On loopback the kernel counts each packet going out and coming in; only the second is
 /// handed over.
 struct CaptureStatistics {
-    std::uint64_t received = 0;              ///< passed the filter, lost ones included
-    std::uint64_t dropped = 0;               ///< lost because the ring was full
+    std::uint64_t received = 0; ///< passed the filter, lost ones included
+    std::uint64_t dropped = 0;  ///< lost because the ring was full
 };
 
 /// One libpcap handle: immediate mode, nanoseconds, not promiscuous, so it sees what the host itself sees.
 /// Opened in the calling thread's network namespace, it keeps that namespace; any one thread may serve it afterwards.
-/// Closing is slow: the kernel waits for a grace period (some milliseconds each), but handles may be closed in parallel.
+/// Closing is slow: the kernel waits for a grace period (some milliseconds each), but handles may be closed in
+/// parallel.
 class LiveCapture final {
 public:
     /// notFound: no such interface here; notPermitted: needs CAP_NET_RAW in the namespace's user namespace;
@@ -48,7 +49,7 @@ public:
     LiveCapture &operator=(LiveCapture &&) noexcept;
     ~LiveCapture();
 
-    [[nodiscard]] int fd() const;            ///< readable when packets wait, or the interface has gone
+    [[nodiscard]] int fd() const; ///< readable when packets wait, or the interface has gone
     [[nodiscard]] packet::LinkType linkType() const;
 
     using Callback = std::function<void(const CapturedPacket &)>;

@@ -5,10 +5,10 @@
 namespace natlens::netlink::detail {
 namespace {
 
-constexpr std::size_t kAttributeHeader = 4;  // struct nlattr
-constexpr std::size_t kMessageHeader = 16;   // struct nlmsghdr
-constexpr std::size_t kNetfilterHeader = 4;  // struct nfgenmsg
-constexpr std::uint16_t kTypeMask = 0x3fff;  // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
+constexpr std::size_t kAttributeHeader = 4; // struct nlattr
+constexpr std::size_t kMessageHeader = 16;  // struct nlmsghdr
+constexpr std::size_t kNetfilterHeader = 4; // struct nfgenmsg
+constexpr std::uint16_t kTypeMask = 0x3fff; // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 template<class T>
 T loadHost(const std::byte *from, HostOrder order) {

@@ -33,7 +33,9 @@ struct Attribute {
 /// Walks attributes one after the other and ends at the first one that does not fit (netlink(7), linux/netlink.h).
 class AttributeReader final {
 public:
-    AttributeReader(Bytes bytes, HostOrder order) : m_bytes(bytes), m_order(order) {}
+    AttributeReader(Bytes bytes, HostOrder order)
+        : m_bytes(bytes)
+        , m_order(order) {}
     [[nodiscard]] std::optional<Attribute> next();
     [[nodiscard]] AttributeReader nested(const Attribute &attribute) const { return {attribute.payload, m_order}; }
 
@@ -47,8 +49,8 @@ struct NetfilterMessage {
     std::uint8_t subsystem = 0;
     std::uint8_t type = 0;
     std::uint16_t flags = 0;
-    std::uint8_t family = 0;      ///< AF_INET, AF_INET6, NFPROTO_*
-    std::uint16_t resource = 0;   ///< res_id
+    std::uint8_t family = 0;    ///< AF_INET, AF_INET6, NFPROTO_*
+    std::uint16_t resource = 0; ///< res_id
     HostOrder order = HostOrder::same;
     Bytes attributes;
 

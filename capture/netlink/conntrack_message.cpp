@@ -91,8 +91,8 @@ std::optional<ConntrackMessage> decodeConntrack(std::span<const std::byte> messa
     if (!header || header->subsystem != NFNL_SUBSYS_CTNETLINK) return std::nullopt;
     ConntrackMessage result;
     if (header->type == IPCTNL_MSG_CT_NEW) {
-        result.kind = (header->flags & NLM_F_CREATE) != 0 ? ConntrackMessage::Kind::created
-                                                          : ConntrackMessage::Kind::updated;
+        result.kind =
+            (header->flags & NLM_F_CREATE) != 0 ? ConntrackMessage::Kind::created : ConntrackMessage::Kind::updated;
     } else if (header->type == IPCTNL_MSG_CT_DELETE) {
         result.kind = ConntrackMessage::Kind::destroyed;
     } else {

@@ -26,11 +26,11 @@ struct ConntrackMessage {
     Kind kind = Kind::updated;
     /// Ports of ICMP as packet::decode() gives them: both are the echo identifier.
     packet::Tuple original, reply;
-    std::uint32_t status = 0;      ///< 0 when the message does not carry it
+    std::uint32_t status = 0; ///< 0 when the message does not carry it
     std::uint32_t mark = 0;
-    std::uint32_t id = 0;          ///< CTA_ID: the same for all messages of one entry
+    std::uint32_t id = 0; ///< CTA_ID: the same for all messages of one entry
     std::uint16_t zone = 0;
-    std::uint8_t tcpState = 0;     ///< enum tcp_conntrack, 0 none
+    std::uint8_t tcpState = 0; ///< enum tcp_conntrack, 0 none
     /// With net.netfilter.nf_conntrack_timestamp: when the entry began and ended.
     std::optional<base::Timestamp> started, stopped;
     /// When this event happened (CTA_TIMESTAMP_EVENT, Linux 6.14 and later, with nf_conntrack_timestamp).

@@ -83,7 +83,8 @@ struct EventSocket::State {
     std::array<std::byte, 64 << 10> buffer;
 };
 
-EventSocket::EventSocket(std::unique_ptr<State> state) : m_state(std::move(state)) {}
+EventSocket::EventSocket(std::unique_ptr<State> state)
+    : m_state(std::move(state)) {}
 EventSocket::EventSocket(EventSocket &&) noexcept = default;
 EventSocket &EventSocket::operator=(EventSocket &&) noexcept = default;
 EventSocket::~EventSocket() = default;
@@ -178,13 +179,13 @@ base::Result<std::vector<ConntrackMessage>> dumpConntrack() {
         if (size < 0) return base::failErrno("dump", "conntrack table");
         splitMessages(std::span<const std::byte>(buffer).first(static_cast<std::size_t>(size)),
                       [&](const nlmsghdr &header, std::span<const std::byte> message) {
-            if (header.nlmsg_type == NLMSG_DONE) finished = 1;
-            if (header.nlmsg_type == NLMSG_ERROR && message.size() >= NLMSG_LENGTH(sizeof(int))) {
-                std::memcpy(&finished, message.data() + NLMSG_HDRLEN, sizeof finished);
-                if (finished == 0) finished = 1;
-            }
-            if (auto entry = decodeConntrack(message)) entries.push_back(std::move(*entry));
-        });
+                          if (header.nlmsg_type == NLMSG_DONE) finished = 1;
+                          if (header.nlmsg_type == NLMSG_ERROR && message.size() >= NLMSG_LENGTH(sizeof(int))) {
+                              std::memcpy(&finished, message.data() + NLMSG_HDRLEN, sizeof finished);
+                              if (finished == 0) finished = 1;
+                          }
+                          if (auto entry = decodeConntrack(message)) entries.push_back(std::move(*entry));
+                      });
     }
     if (finished < 0) {
         errno = -finished;
@@ -197,11 +198,13 @@ base::Result<bool> deleteConntrack(const packet::Tuple &original, std::uint16_t 
     const std::string subject = original.toString();
     const bool v4 = original.src.ip.isV4();
     if (original.src.ip.isNone() || original.src.ip.family != original.dst.ip.family) {
-        return base::fail(ErrorCode::invalidInput, "needs two addresses of one family", "delete conntrack entry", subject);
+        return base::fail(ErrorCode::invalidInput, "needs two addresses of one family", "delete conntrack entry",
+                          subject);
     }
     auto socket = connectNetfilter("conntrack table");
     if (!socket) return std::unexpected(socket.error());
-    const Message message = netfilterRequest(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, static_cast<std::uint8_t>(v4 ? AF_INET : AF_INET6));
+    const Message message =
+        netfilterRequest(IPCTNL_MSG_CT_DELETE, NLM_F_ACK, static_cast<std::uint8_t>(v4 ? AF_INET : AF_INET6));
     if (!message) return base::fail(ErrorCode::internal, "out of memory", "delete conntrack entry", subject);
     nl_msg *raw = message.get();
     const int size = static_cast<int>(original.src.ip.size());

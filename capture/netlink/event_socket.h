@@ -44,8 +44,8 @@ private:
 };
 
 /// Makes the calling thread's namespace report conntrack events with their times (net.netfilter.nf_conntrack_events and
-/// nf_conntrack_timestamp = 1). Kernels without such a setting need none, so its absence is no error. For namespaces of our
-/// own only: natlens does not change the settings of a host it watches.
+/// nf_conntrack_timestamp = 1). Kernels without such a setting need none, so its absence is no error. For namespaces of
+/// our own only: natlens does not change the settings of a host it watches.
 [[nodiscard]] base::Status enableConntrackEvents();
 
 /// The whole table of the calling thread's namespace, as `kind` updated. Needs CAP_NET_ADMIN.

@@ -12,7 +12,8 @@ namespace natlens::netlink {
 /// Netlink families (linux/netlink.h) that natlens records.
 enum class Family : std::uint16_t { route = 0, netfilter = 12 };
 
-/// Size of the header that LINKTYPE_NETLINK puts before a message: packet type, ARPHRD_NETLINK, 10 unused bytes, family.
+/// Size of the header that LINKTYPE_NETLINK puts before a message: packet type, ARPHRD_NETLINK, 10 unused bytes,
+/// family.
 inline constexpr std::size_t kPseudoHeaderSize = 16;
 
 /// One netlink message as a packet of link type NETLINK, marked as sent from the kernel to user space (as nlmon marks

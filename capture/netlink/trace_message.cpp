@@ -55,7 +55,8 @@ std::optional<packet::Tuple> readTuple(Bytes network, Bytes transport) {
     if (network.empty() || network.size() + transport.size() > bytes.size()) return std::nullopt;
     std::ranges::copy(transport, std::ranges::copy(network, bytes.begin()).out);
     const Bytes headers(bytes.data(), network.size() + transport.size());
-    // The captured bytes end behind the headers by nature: that is no fault of the packet, so `issue` says nothing here.
+    // The captured bytes end behind the headers by nature: that is no fault of the packet, so `issue` says nothing
+    // here.
     const packet::Tuple tuple = packet::decode(packet::LinkType::rawIp, headers).tuple;
     if (tuple.src.ip.isNone()) return std::nullopt;
     return tuple;
@@ -107,7 +108,8 @@ std::optional<TraceMessage> decodeTrace(std::span<const std::byte> message, cons
         case NFTA_TRACE_RULE_HANDLE: result.ruleHandle = attribute->big64().value_or(0); break;
         case NFTA_TRACE_TYPE: {
             const std::uint32_t type = attribute->big32().value_or(0);
-            result.type = type <= NFT_TRACETYPE_RULE ? static_cast<TraceMessage::Type>(type) : TraceMessage::Type::unknown;
+            result.type =
+                type <= NFT_TRACETYPE_RULE ? static_cast<TraceMessage::Type>(type) : TraceMessage::Type::unknown;
             break;
         }
         case NFTA_TRACE_VERDICT: readVerdict(result, reader.nested(*attribute)); break;

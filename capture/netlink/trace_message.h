@@ -24,21 +24,23 @@ using InterfaceNames = std::map<std::uint32_t, std::string>;
 struct TraceMessage {
     enum class Type : std::uint8_t { unknown = 0, policy = 1, returned = 2, rule = 3 }; ///< enum nft_trace_types
 
-    /// All steps of one packet through one hook's chains share it. Not unique: it is a hash of the kernel's packet buffer, and
-    /// later packets in a reused buffer have it, too; on the way in and out of a host the same packet has two.
+    /// All steps of one packet through one hook's chains share it. Not unique: it is a hash of the kernel's packet
+    /// buffer, and later packets in a reused buffer have it, too; on the way in and out of a host the same packet has
+    /// two.
     std::uint32_t traceId = 0;
     Type type = Type::unknown;
-    std::uint8_t family = 0;       ///< of the table: NFPROTO_INET 1, NFPROTO_IPV4 2, NFPROTO_BRIDGE 7, NFPROTO_IPV6 10 ...
+    std::uint8_t family = 0; ///< of the table: NFPROTO_INET 1, NFPROTO_IPV4 2, NFPROTO_BRIDGE 7, NFPROTO_IPV6 10 ...
     std::string table, chain;
     std::uint64_t ruleHandle = 0;
-    std::string verdict;           ///< "accept", "drop", "continue", "jump", "goto", "return", ...; "" when absent
-    std::string jumpTarget;        ///< chain of a jump or goto
-    std::string policy;            ///< of a policy step: "accept" or "drop"
+    std::string verdict;    ///< "accept", "drop", "continue", "jump", "goto", "return", ...; "" when absent
+    std::string jumpTarget; ///< chain of a jump or goto
+    std::string policy;     ///< of a policy step: "accept" or "drop"
     std::uint32_t inIndex = 0, outIndex = 0; ///< interface indexes, 0 none
     std::string inInterface, outInterface;   ///< "" when the index is 0 or not in the caller's map
     std::uint32_t mark = 0;
-    std::uint8_t protocolFamily = 0;         ///< NFTA_TRACE_NFPROTO: NFPROTO_IPV4 2, NFPROTO_IPV6 10
-    std::optional<std::uint32_t> conntrackId; ///< ConntrackMessage::id of the packet's connection (Linux 6.16 and later)
+    std::uint8_t protocolFamily = 0; ///< NFTA_TRACE_NFPROTO: NFPROTO_IPV4 2, NFPROTO_IPV6 10
+    std::optional<std::uint32_t>
+        conntrackId; ///< ConntrackMessage::id of the packet's connection (Linux 6.16 and later)
     /// Of the step that carries the headers: the first one of each base chain.
     std::optional<packet::Tuple> tuple;
 };

@@ -34,7 +34,8 @@ struct Recorded final : file::StreamSink {
 
     void onCapturePoint(base::CapturePointId, const file::CapturePoint &point) override { points.push_back(point); }
     void onPacket(const file::PacketView &packet) override {
-        packets.push_back({packet.point.value, packet.time, {packet.data.begin(), packet.data.end()}, packet.direction});
+        packets.push_back(
+            {packet.point.value, packet.time, {packet.data.begin(), packet.data.end()}, packet.direction});
     }
     void onStatistics(const file::PointStatistics &one) override { statistics.push_back(one); }
 
@@ -52,7 +53,8 @@ struct Recorded final : file::StreamSink {
     }
 };
 
-int runTool(const QString &program, const QStringList &arguments, const QByteArray &input = {}, QByteArray *output = nullptr) {
+int runTool(const QString &program, const QStringList &arguments, const QByteArray &input = {},
+            QByteArray *output = nullptr) {
     QProcess process;
     process.start(program, arguments);
     process.write(input);
@@ -75,7 +77,9 @@ private:
     base::UniqueFd create() const {
         return base::UniqueFd(::open(file().toLocal8Bit().constData(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     }
-    static live::CaptureOptions options(const char *filter = "udp") { return {.ringBytes = 1U << 20, .filter = filter}; }
+    static live::CaptureOptions options(const char *filter = "udp") {
+        return {.ringBytes = 1U << 20, .filter = filter};
+    }
 
     static void sendUdp(std::uint16_t port, const char *address = "127.0.0.1", int count = 1) {
         const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
@@ -84,7 +88,8 @@ private:
         to.sin_port = htons(port);
         inet_pton(AF_INET, address, &to.sin_addr);
         for (int i = 0; i < count; ++i) {
-            while (::sendto(fd, "hello", 5, 0, reinterpret_cast<sockaddr *>(&to), sizeof to) < 0 && errno == ECONNREFUSED) {
+            while (::sendto(fd, "hello", 5, 0, reinterpret_cast<sockaddr *>(&to), sizeof to) < 0 &&
+                   errno == ECONNREFUSED) {
             }
         }
         ::close(fd);
@@ -103,7 +108,8 @@ private slots:
         QCOMPARE(runTool("nft", {"-f", "-"}, R"(table ip natlens-test {
             chain tracing { type filter hook output priority -300; udp dport 53 meta nftrace set 1; }
             chain output { type nat hook output priority -100; ip daddr 10.0.0.9 udp dport 53 dnat to 127.0.0.1:5353; }
-        })"), 0);
+        })"),
+                 0);
         QCOMPARE(runTool("ip", {"address", "add", "10.0.0.1/24", "dev", "lo"}), 0);
         QVERIFY(netlink::enableConntrackEvents());
     }
@@ -128,7 +134,8 @@ private slots:
 
         const Recorded recorded = read();
         QStringList names;
-        for (const auto &point : recorded.points) names << QString::fromStdString(point.name);
+        for (const auto &point : recorded.points)
+            names << QString::fromStdString(point.name);
         QCOMPARE(names, QStringList({"node1/lo", "node1/conntrack", "node1/nftrace", "cluster-state"}));
         QCOMPARE(recorded.points[1].linkType, packet::LinkType::netlink);
         QCOMPARE(recorded.points[3].linkType, packet::LinkType::user0);
@@ -149,7 +156,8 @@ private slots:
         // The kernel's table is the referee: it holds the entry that the event told of.
         QVERIFY(entry);
         QCOMPARE(entry->size(), entriesBefore->size() + 1);
-        QVERIFY(std::ranges::any_of(*entry, [&](const auto &one) { return one.original == event->original && one.id == event->id; }));
+        QVERIFY(std::ranges::any_of(
+            *entry, [&](const auto &one) { return one.original == event->original && one.id == event->id; }));
 
         const auto steps = recorded.of("node1/nftrace");
         QVERIFY(!steps.empty());
@@ -171,7 +179,9 @@ private slots:
 
     void wiresharkReadsIt() {
         QByteArray fields;
-        const int status = runTool("tshark", {"-r", file(), "-T", "fields", "-e", "frame.interface_name", "-e", "frame.protocols"}, {}, &fields);
+        const int status =
+            runTool("tshark", {"-r", file(), "-T", "fields", "-e", "frame.interface_name", "-e", "frame.protocols"}, {},
+                    &fields);
         if (status == -1) QSKIP("tshark is not installed");
         QCOMPARE(status, 0);
         QVERIFY2(fields.contains("node1/lo\teth:ethertype:ip:udp"), fields.constData());
@@ -226,7 +236,8 @@ private slots:
         constexpr int kThreads = 3, kEach = 5000;
         {
             std::vector<std::jthread> senders;
-            for (int i = 0; i < kThreads; ++i) senders.emplace_back([] { sendUdp(4000, "127.0.0.1", kEach); });
+            for (int i = 0; i < kThreads; ++i)
+                senders.emplace_back([] { sendUdp(4000, "127.0.0.1", kEach); });
         }
         QVERIFY(service.drain(20ms, 20s));
         QVERIFY(service.stop());

@@ -43,10 +43,12 @@ private slots:
         QTest::newRow("unknown option") << QStringList{"--no"} << 2 << QByteArray("--help");
         QTest::newRow("stray word") << QStringList{"eth0"} << 2 << QByteArray("'eth0'");
         QTest::newRow("snap length") << QStringList{"-i", "lo", "-s", "5x"} << 2 << QByteArray("64 to 262144");
-        QTest::newRow("closed descriptor") << QStringList{"-i", "lo", "--stream-fd", "99"} << 2 << QByteArray("descriptor");
+        QTest::newRow("closed descriptor")
+            << QStringList{"-i", "lo", "--stream-fd", "99"} << 2 << QByteArray("descriptor");
         QTest::newRow("no such interface") << QStringList{"-i", "nosuch0"} << 2 << QByteArray("no such interface");
         QTest::newRow("filter") << QStringList{"-f", "tcp prt", "-i", "lo"} << 2 << QByteArray("tcp prt");
-        QTest::newRow("no such namespace") << QStringList{"-N", "nosuch", "-i", "lo"} << 2 << QByteArray("/run/netns/nosuch");
+        QTest::newRow("no such namespace")
+            << QStringList{"-N", "nosuch", "-i", "lo"} << 2 << QByteArray("/run/netns/nosuch");
     }
     void arguments() {
         QFETCH(QStringList, arguments);
@@ -79,12 +81,14 @@ private slots:
     void streams() {
         QFETCH(bool, bySignal);
         QProcess process;
-        process.start(m_program, {"--node", "here", "--interface", "lo", "--filter", "udp port 4001", "--stream-fd", "1"});
+        process.start(m_program,
+                      {"--node", "here", "--interface", "lo", "--filter", "udp port 4001", "--stream-fd", "1"});
         QVERIFY(process.waitForReadyRead()); // the capture point's description: it captures from here on
         QFile status(QStringLiteral("/proc/%1/status").arg(process.processId()));
         QVERIFY(status.open(QIODevice::ReadOnly));
         const QByteArray text = status.readAll();
-        QVERIFY2(text.contains("CapEff:\t0000000000000000") && text.contains("CapPrm:\t0000000000000000"), text.constData());
+        QVERIFY2(text.contains("CapEff:\t0000000000000000") && text.contains("CapPrm:\t0000000000000000"),
+                 text.constData());
         const int fd = ::socket(AF_INET, SOCK_DGRAM, 0);
         sockaddr_in to{};
         to.sin_family = AF_INET;

@@ -50,7 +50,7 @@ inline std::string enterOwnNamespace() {
 #define NATLENS_NEED_NAMESPACE(reason)                                                                                 \
     do {                                                                                                               \
         if (!(reason).empty()) {                                                                                       \
-            if (qEnvironmentVariableIntValue("NATLENS_REQUIRE_LAB") == 1) QFAIL((reason).c_str());                      \
+            if (qEnvironmentVariableIntValue("NATLENS_REQUIRE_LAB") == 1) QFAIL((reason).c_str());                     \
             QSKIP((reason).c_str());                                                                                   \
         }                                                                                                              \
     } while (false)

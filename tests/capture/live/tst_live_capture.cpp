@@ -35,7 +35,8 @@ private:
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         const std::string text(static_cast<std::size_t>(size), 'x');
         // Nobody listens, so every second call may report the ICMP error of the one before.
-        for (int i = 0; i < count; ++i) (void)::sendto(fd, text.data(), text.size(), 0, reinterpret_cast<sockaddr *>(&to), sizeof to);
+        for (int i = 0; i < count; ++i)
+            (void)::sendto(fd, text.data(), text.size(), 0, reinterpret_cast<sockaddr *>(&to), sizeof to);
         ::close(fd);
     }
 
@@ -109,10 +110,14 @@ private slots:
         QTest::addColumn<QString>("filter");
         QTest::addColumn<int>("code");
         QTest::addColumn<QString>("words");
-        QTest::newRow("no such interface") << "nosuch0" << "" << int(base::ErrorCode::notFound) << "no such interface";
-        QTest::newRow("any") << "any" << "" << int(base::ErrorCode::invalidInput) << "one interface";
-        QTest::newRow("empty") << "" << "" << int(base::ErrorCode::invalidInput) << "one interface";
-        QTest::newRow("filter") << "lo" << "tcp prt 80" << int(base::ErrorCode::invalidInput) << "tcp prt 80";
+        QTest::newRow("no such interface") << "nosuch0"
+                                           << "" << int(base::ErrorCode::notFound) << "no such interface";
+        QTest::newRow("any") << "any"
+                             << "" << int(base::ErrorCode::invalidInput) << "one interface";
+        QTest::newRow("empty") << ""
+                               << "" << int(base::ErrorCode::invalidInput) << "one interface";
+        QTest::newRow("filter") << "lo"
+                                << "tcp prt 80" << int(base::ErrorCode::invalidInput) << "tcp prt 80";
     }
     void errors() {
         QFETCH(QString, interface);

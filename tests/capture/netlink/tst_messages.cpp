@@ -93,12 +93,16 @@ private slots:
     void trace_data() {
         QTest::addColumn<int>("line");
         QTest::addColumn<QString>("expected");
-        QTest::newRow("first rule") << 0 << "rule tracing #10 continue/ policy= in= out=lo nf=2 TCP 10.0.0.1:40000 > 10.0.0.9:80";
+        QTest::newRow("first rule")
+            << 0 << "rule tracing #10 continue/ policy= in= out=lo nf=2 TCP 10.0.0.1:40000 > 10.0.0.9:80";
         QTest::newRow("policy accept") << 1 << "policy tracing #0 / policy=accept in= out= nf=2 ";
-        QTest::newRow("jump") << 2 << "rule output #6 jump/service policy= in= out=lo nf=2 TCP 10.0.0.1:40000 > 10.0.0.9:80";
+        QTest::newRow("jump") << 2
+                              << "rule output #6 jump/service policy= in= out=lo nf=2 TCP 10.0.0.1:40000 > 10.0.0.9:80";
         QTest::newRow("DNAT") << 3 << "rule service #8 accept/ policy= in= out= nf=2 ";
-        QTest::newRow("input") << 4 << "rule filtering #12 accept/ policy= in=lo out= nf=2 TCP 10.0.0.1:40000 > 10.0.0.2:8080";
-        QTest::newRow("IPv6") << 5 << "rule output #7 accept/ policy= in= out=lo nf=10 UDP [fd00::1]:40001 > [fd00::9]:53";
+        QTest::newRow("input")
+            << 4 << "rule filtering #12 accept/ policy= in=lo out= nf=2 TCP 10.0.0.1:40000 > 10.0.0.2:8080";
+        QTest::newRow("IPv6") << 5
+                              << "rule output #7 accept/ policy= in= out=lo nf=10 UDP [fd00::1]:40001 > [fd00::9]:53";
         QTest::newRow("policy drop") << 6 << "policy filtering #0 / policy=drop in= out= nf=2 ";
     }
     void trace() {
@@ -110,11 +114,10 @@ private slots:
         const auto step = netlink::decodeTrace(bytes, {{1, "lo"}});
         QVERIFY(step);
         const char *types[] = {"unknown", "policy", "returned", "rule"};
-        const std::string text = fmt::format("{} {} #{} {}/{} policy={} in={} out={} nf={} {}",
-                                             types[static_cast<int>(step->type)], step->chain, step->ruleHandle,
-                                             step->verdict, step->jumpTarget, step->policy, step->inInterface,
-                                             step->outInterface, step->protocolFamily,
-                                             step->tuple ? step->tuple->toString() : "");
+        const std::string text =
+            fmt::format("{} {} #{} {}/{} policy={} in={} out={} nf={} {}", types[static_cast<int>(step->type)],
+                        step->chain, step->ruleHandle, step->verdict, step->jumpTarget, step->policy, step->inInterface,
+                        step->outInterface, step->protocolFamily, step->tuple ? step->tuple->toString() : "");
         QCOMPARE(QString::fromStdString(text), expected);
         QCOMPARE(step->table, std::string("natlens-test"));
         QVERIFY(step->traceId != 0);
@@ -133,8 +136,11 @@ private slots:
     void otherByteOrder() {
         Bytes bytes = load("conntrack.hex")[3];
         const auto expected = netlink::decodeConntrack(bytes);
-        const auto swap = [&](std::size_t at, std::size_t size) { std::reverse(bytes.begin() + std::ptrdiff_t(at), bytes.begin() + std::ptrdiff_t(at + size)); };
-        const std::function<void(std::size_t, std::size_t, int)> swapAttributes = [&](std::size_t at, std::size_t end, int depth) {
+        const auto swap = [&](std::size_t at, std::size_t size) {
+            std::reverse(bytes.begin() + std::ptrdiff_t(at), bytes.begin() + std::ptrdiff_t(at + size));
+        };
+        const std::function<void(std::size_t, std::size_t, int)> swapAttributes = [&](std::size_t at, std::size_t end,
+                                                                                      int depth) {
             while (at + 4 <= end) {
                 std::uint16_t length = 0, type = 0;
                 std::memcpy(&length, &bytes[at], 2);
@@ -159,7 +165,8 @@ private slots:
         for (const char *name : {"conntrack.hex", "nftrace.hex"}) {
             for (const Bytes &message : load(name)) {
                 for (std::size_t length = 0; length < message.size(); ++length) {
-                    const Bytes cut(message.begin(), message.begin() + std::ptrdiff_t(length)); // own allocation: ASan sees
+                    const Bytes cut(message.begin(),
+                                    message.begin() + std::ptrdiff_t(length)); // own allocation: ASan sees
                     decodeAll(cut);
                     if (length < 20) QVERIFY(!netlink::decodeConntrack(cut) && !netlink::decodeTrace(cut));
                 }
@@ -173,7 +180,8 @@ private slots:
             for (const Bytes &message : load(name)) {
                 for (int round = 0; round < 2000; ++round) {
                     Bytes broken = message;
-                    for (int i = 0; i < 4; ++i) broken[random() % broken.size()] = static_cast<std::byte>(random());
+                    for (int i = 0; i < 4; ++i)
+                        broken[random() % broken.size()] = static_cast<std::byte>(random());
                     decodeAll(broken);
                 }
             }
@@ -185,12 +193,16 @@ private slots:
         const Bytes packet = netlink::wrap(netlink::Family::netfilter, message);
         QCOMPARE(packet.size(), message.size() + 16);
         QCOMPARE(QByteArray(reinterpret_cast<const char *>(packet.data()), 16).toHex(),
-                 QByteArray("0006" "0338" "00000000000000000000" "000c"));
+                 QByteArray("0006"
+                            "0338"
+                            "00000000000000000000"
+                            "000c"));
         const auto unwrapped = netlink::unwrap(packet);
         QVERIFY(unwrapped);
         QCOMPARE(unwrapped->family, std::uint16_t{12});
         QVERIFY(std::ranges::equal(unwrapped->message, message));
-        for (std::size_t length = 0; length < 16; ++length) QVERIFY(!netlink::unwrap(std::span(packet).first(length)));
+        for (std::size_t length = 0; length < 16; ++length)
+            QVERIFY(!netlink::unwrap(std::span(packet).first(length)));
         QVERIFY(!netlink::unwrap(message));
     }
 
