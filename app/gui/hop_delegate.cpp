@@ -8,6 +8,7 @@
 #include <QTextLayout>
 
 #include <algorithm>
+#include <cmath>
 
 namespace natlens::gui {
 
@@ -34,14 +35,15 @@ QSize HopDelegate::sizeHint(const QStyleOptionViewItem &option, const QModelInde
 {
     QFont font = fontFor(option, index);
     if (index.column() == HopModel::InColumn || index.column() == HopModel::OutColumn) font.setBold(true);
-    const QFontMetrics metrics(font);
-    int width = 0;
+    const QFontMetricsF metrics(font);
+    double width = 0;
     int count = 2; // every row has room for two lines, so rows line up
     const QStringList all = index.data().toString().split('\n');
     for (const QString &line : all) width = std::max(width, metrics.horizontalAdvance(line));
     count = std::max(count, static_cast<int>(all.size()));
     const int extra = index.column() == HopModel::NatColumn ? 16 : 0;
-    return {width + 2 * kPadX + extra, metrics.lineSpacing() * count + 2 * kPadY};
+    // One more pixel: widths are fractions, and a text as wide as its cell must not be elided.
+    return {static_cast<int>(std::ceil(width)) + 1 + 2 * kPadX + extra, static_cast<int>(std::ceil(metrics.lineSpacing() * count)) + 2 * kPadY};
 }
 
 void HopDelegate::paintPills(QPainter &painter, const QStyleOptionViewItem &option, const QStringList &words) const

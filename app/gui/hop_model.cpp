@@ -85,8 +85,10 @@ std::vector<ChangedPart> changedParts(const Hop &hop, bool after)
     const HopEnd &other = after ? *hop.in : *hop.out;
     const int firstLine = static_cast<int>(kFrom.size());
     const int secondLine = static_cast<int>(kFrom.size() + addressText(mine.src).size() + 1 + kTo.size());
-    markLine(parts, mine.src, other.src, firstLine, Nat::snat);
-    markLine(parts, mine.dst, other.dst, secondLine, Nat::dnat);
+    // On the way back a translation is undone at the other end: what DNAT made of the destination is now the source.
+    const bool reply = hop.direction == tracer::Direction::reply;
+    markLine(parts, mine.src, other.src, firstLine, reply ? Nat::dnat : Nat::snat);
+    markLine(parts, mine.dst, other.dst, secondLine, reply ? Nat::snat : Nat::dnat);
     return parts;
 }
 

@@ -13,7 +13,7 @@ namespace natlens::gui {
 /// A part of a cell's text that differs from the packet on the other side of the host.
 struct ChangedPart {
     int start = 0, length = 0;
-    tracer::Nat nat = tracer::Nat::snat; ///< snat: the source changed; dnat: the destination
+    tracer::Nat nat = tracer::Nat::snat; ///< the translation that did or, in a reply, undid it
     bool operator==(const ChangedPart &) const = default;
 };
 

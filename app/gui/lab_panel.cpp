@@ -195,6 +195,8 @@ void LabPanel::showServices(const std::vector<session::ServiceControl> &services
         const bool known = !services[i].externalTrafficPolicy.empty();
         m_services[i].cluster->setChecked(known && !local);
         m_services[i].local->setChecked(local);
+        m_services[i].cluster->setText(known && !local ? "✓ Cluster" : "Cluster"); // seen in every theme
+        m_services[i].local->setText(local ? "✓ Local" : "Local");
         m_services[i].cluster->setEnabled(known);
         m_services[i].local->setEnabled(known);
         m_services[i].label->setText(m_services[i].name + (known ? "" : tr(" (cluster IP: no external traffic)")));

@@ -87,13 +87,13 @@ QPalette Theme::palette() const
     const bool strong = m_name == "high-contrast";
 
     QPalette p;
-    p.setColor(QPalette::Window, strong ? base : mix(text, base, 0.035));
+    p.setColor(QPalette::Window, strong ? base : mix(text, base, m_name == "dark" ? 0.09 : 0.035));
     p.setColor(QPalette::WindowText, text);
     p.setColor(QPalette::Base, base);
     p.setColor(QPalette::AlternateBase, mix(text, base, 0.03));
     p.setColor(QPalette::Text, text);
     p.setColor(QPalette::PlaceholderText, muted);
-    p.setColor(QPalette::Button, strong ? base : mix(text, base, 0.06));
+    p.setColor(QPalette::Button, mix(text, base, strong ? 0.22 : m_name == "dark" ? 0.15 : 0.06));
     p.setColor(QPalette::ButtonText, text);
     p.setColor(QPalette::BrightText, colour(Token::drop));
     p.setColor(QPalette::Highlight, selection);
@@ -119,6 +119,13 @@ void applyTheme(QApplication &application, const Theme &theme)
     // One style everywhere: spacing and focus marks are then what was looked at and tested.
     if (application.style()->name() != "fusion") QApplication::setStyle(QStyleFactory::create("Fusion"));
     application.setPalette(theme.palette());
+    // Fusion draws outlines darker than the window: nothing is darker than black.
+    application.setStyleSheet(theme.name() == "high-contrast"
+                                  ? QString("QLineEdit, QPlainTextEdit, QGroupBox, QPushButton { border: 1px solid %1; padding: 3px; } "
+                                            "QGroupBox { margin-top: 18px; } QGroupBox::title { subcontrol-origin: margin; } "
+                                            "QPushButton:checked, QPushButton:focus, QLineEdit:focus { border: 2px solid %2; }")
+                                        .arg(theme.colour(Token::text).name(), theme.colour(Token::selection).name())
+                                  : QString());
 }
 
 } // namespace natlens::gui

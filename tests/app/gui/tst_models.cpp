@@ -162,7 +162,7 @@ private slots:
         QTest::newRow("snat and dnat, before") << 1 << in << QStringList{"SNAT 104.132.1.79:53210", "DNAT 10.240.0.5:32080"};
         QTest::newRow("forwarded only") << 2 << out << QStringList{};
         QTest::newRow("no other side") << 0 << out << QStringList{};
-        QTest::newRow("reply") << 4 << out << QStringList{"SNAT 10.240.0.5:32080", "DNAT 104.132.1.79:53210"};
+        QTest::newRow("reply") << 4 << out << QStringList{"DNAT 10.240.0.5:32080", "SNAT 104.132.1.79:53210"};
     }
     void changedPartsAreMarked()
     {
