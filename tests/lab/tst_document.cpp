@@ -10,6 +10,7 @@
 #include <QRegularExpression>
 #include <QStandardPaths>
 #include <QTemporaryDir>
+#include <set>
 
 using namespace natlens;
 using namespace natlens::test;
