@@ -7,25 +7,27 @@ namespace natlens::gui {
 
 namespace {
 
-std::unexpected<base::Error> bad(const QString &message, const QString &subject)
-{
+std::unexpected<base::Error> bad(const QString &message, const QString &subject) {
     return base::fail(base::ErrorCode::invalidInput, message.toStdString(), "natlens-gui", subject.toStdString());
 }
 
 } // namespace
 
-base::Result<Arguments> parseArguments(const QStringList &words)
-{
+base::Result<Arguments> parseArguments(const QStringList &words) {
     QCommandLineParser parser;
-    parser.setApplicationDescription("Shows what happens to a packet's addresses on its way through a Kubernetes Service.");
+    parser.setApplicationDescription(
+        "Shows what happens to a packet's addresses on its way through a Kubernetes Service.");
     const QCommandLineOption help({"h", "help"}, "Show this help.");
     const QCommandLineOption version({"v", "version"}, "Show the version.");
-    const QCommandLineOption screenshot("screenshot", "Write the window as PNG after the source has ended or settled, and end.", "FILE.png");
+    const QCommandLineOption screenshot(
+        "screenshot", "Write the window as PNG after the source has ended or settled, and end.", "FILE.png");
     const QCommandLineOption size("size", "Size of the window, 400x300 to 10000x10000 (default 1280x800).", "WxH");
     const QCommandLineOption theme("theme", "light, dark, high-contrast or system (default).", "NAME");
-    const QCommandLineOption profile("profile", "Lab: picture, document or today (default: the scenario's own).", "NAME");
+    const QCommandLineOption profile("profile", "Lab: picture, document or today (default: the scenario's own).",
+                                     "NAME");
     parser.addOptions({help, version, screenshot, size, theme, profile});
-    parser.addPositionalArgument("SOURCE", "lab:SCENARIO, or recorded captures (pcapng, pcap). Without it, a start page.", "[SOURCE...]");
+    parser.addPositionalArgument(
+        "SOURCE", "lab:SCENARIO, or recorded captures (pcapng, pcap). Without it, a start page.", "[SOURCE...]");
     if (!parser.parse(words)) return bad(parser.errorText() + "; see natlens-gui --help", "arguments");
 
     Arguments arguments;
@@ -44,7 +46,8 @@ base::Result<Arguments> parseArguments(const QStringList &words)
         arguments.size = {match.captured(1).toInt(), match.captured(2).toInt()};
         const QSize s = arguments.size;
         if (!match.hasMatch() || s.width() < 400 || s.height() < 300 || s.width() > 10000 || s.height() > 10000)
-            return bad("give width and height as in 1280x800, from 400x300 to 10000x10000", "--size " + parser.value(size));
+            return bad("give width and height as in 1280x800, from 400x300 to 10000x10000",
+                       "--size " + parser.value(size));
     }
     if (parser.isSet(theme)) {
         const auto choice = parseThemeChoice(parser.value(theme));

@@ -20,9 +20,12 @@ const char *const kNothingSelected = QT_TR_NOOP("Select a path in the list or in
 }
 
 DetailsPanel::DetailsPanel(QWidget *parent)
-    : QWidget(parent), m_hops(new HopModel(this)), m_delegate(new HopDelegate(this)), m_headline(new QLabel(this)),
-      m_table(new QTableView(this)), m_remarks(new QTextBrowser(this))
-{
+    : QWidget(parent)
+    , m_hops(new HopModel(this))
+    , m_delegate(new HopDelegate(this))
+    , m_headline(new QLabel(this))
+    , m_table(new QTableView(this))
+    , m_remarks(new QTextBrowser(this)) {
     m_headline->setText(tr(kNothingSelected));
     m_headline->setTextInteractionFlags(Qt::TextSelectableByMouse);
     m_headline->setAccessibleName(tr("Selected path"));
@@ -70,8 +73,7 @@ DetailsPanel::DetailsPanel(QWidget *parent)
     layout->addWidget(splitter, 1);
 }
 
-void DetailsPanel::setPath(std::shared_ptr<const tracer::Path> path)
-{
+void DetailsPanel::setPath(std::shared_ptr<const tracer::Path> path) {
     const bool other = (m_hops->path() == nullptr) != (path == nullptr) || (path && m_hops->path()->id != path->id);
     m_headline->setText(path ? headlineText(*path) : tr(kNothingSelected));
     m_hops->setPath(std::move(path));
@@ -83,14 +85,12 @@ void DetailsPanel::setPath(std::shared_ptr<const tracer::Path> path)
     showRemarks();
 }
 
-void DetailsPanel::setLab(const session::LabStatus &lab)
-{
+void DetailsPanel::setLab(const session::LabStatus &lab) {
     m_comparisons = comparisonsHtml(lab, m_theme);
     showRemarks();
 }
 
-void DetailsPanel::showRemarks()
-{
+void DetailsPanel::showRemarks() {
     const QString html = m_pathHtml + m_comparisons;
     if (m_remarks->property("shown").toString() == html) return;
     const int at = m_remarks->verticalScrollBar()->value();
@@ -99,13 +99,11 @@ void DetailsPanel::showRemarks()
     m_remarks->verticalScrollBar()->setValue(at);
 }
 
-QString DetailsPanel::remarks() const
-{
+QString DetailsPanel::remarks() const {
     return m_remarks->toPlainText();
 }
 
-void DetailsPanel::setTheme(const Theme &theme)
-{
+void DetailsPanel::setTheme(const Theme &theme) {
     m_theme = theme;
     m_delegate->setTheme(theme);
     m_pathHtml = pathHtml(m_hops->path(), m_theme);
@@ -113,13 +111,11 @@ void DetailsPanel::setTheme(const Theme &theme)
     m_table->viewport()->update();
 }
 
-void DetailsPanel::selectHop(int hop)
-{
+void DetailsPanel::selectHop(int hop) {
     if (hop >= 0 && hop < m_hops->rowCount()) m_table->selectRow(hop);
 }
 
-void DetailsPanel::selectHost(const std::string &host)
-{
+void DetailsPanel::selectHost(const std::string &host) {
     selectHop(m_hops->rowOfHost(host));
 }
 

@@ -3,7 +3,8 @@
 
 namespace natlens::gui {
 
-/// Lets Qt make the accessible object of every DiagramWidget. Call once, before the first window; more calls do nothing.
+/// Lets Qt make the accessible object of every DiagramWidget. Call once, before the first window; more calls do
+/// nothing.
 void installDiagramAccessibility();
 
 } // namespace natlens::gui

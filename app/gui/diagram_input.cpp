@@ -12,8 +12,7 @@
 
 namespace natlens::gui {
 
-void DiagramWidget::mouseMoveEvent(QMouseEvent *event)
-{
+void DiagramWidget::mouseMoveEvent(QMouseEvent *event) {
     if (m_dragFrom) {
         const QPointF moved = event->position() - *m_dragFrom;
         if (m_dragged || moved.manhattanLength() > 4) {
@@ -32,15 +31,13 @@ void DiagramWidget::mouseMoveEvent(QMouseEvent *event)
     update();
 }
 
-void DiagramWidget::mousePressEvent(QMouseEvent *event)
-{
+void DiagramWidget::mousePressEvent(QMouseEvent *event) {
     if (event->button() != Qt::LeftButton && event->button() != Qt::MiddleButton) return;
     m_dragFrom = event->position();
     m_dragged = false;
 }
 
-void DiagramWidget::mouseReleaseEvent(QMouseEvent *event)
-{
+void DiagramWidget::mouseReleaseEvent(QMouseEvent *event) {
     const bool clicked = m_dragFrom && !m_dragged && event->button() == Qt::LeftButton;
     m_dragFrom.reset();
     setCursor(m_hover ? Qt::PointingHandCursor : Qt::ArrowCursor);
@@ -59,14 +56,12 @@ void DiagramWidget::mouseReleaseEvent(QMouseEvent *event)
     update();
 }
 
-void DiagramWidget::leaveEvent(QEvent *)
-{
+void DiagramWidget::leaveEvent(QEvent *) {
     m_hover.reset();
     update();
 }
 
-void DiagramWidget::wheelEvent(QWheelEvent *event)
-{
+void DiagramWidget::wheelEvent(QWheelEvent *event) {
     if (event->modifiers() & Qt::ControlModifier) {
         zoomBy(std::pow(1.25, event->angleDelta().y() / 120.0), event->position());
     } else {
@@ -76,8 +71,7 @@ void DiagramWidget::wheelEvent(QWheelEvent *event)
     event->accept();
 }
 
-void DiagramWidget::focusItem(int index)
-{
+void DiagramWidget::focusItem(int index) {
     m_focused = index >= 0 && index < static_cast<int>(m_items.size()) ? index : -1;
     update();
     if (m_focused >= 0 && hasFocus()) {
@@ -87,16 +81,14 @@ void DiagramWidget::focusItem(int index)
     }
 }
 
-void DiagramWidget::moveFocus(int step)
-{
+void DiagramWidget::moveFocus(int step) {
     const int count = static_cast<int>(m_items.size());
     if (count == 0) return;
     const int next = m_focused < 0 ? (step > 0 ? 0 : count - 1) : (m_focused + step + count) % count;
     focusItem(next);
 }
 
-void DiagramWidget::keyPressEvent(QKeyEvent *event)
-{
+void DiagramWidget::keyPressEvent(QKeyEvent *event) {
     switch (event->key()) {
     case Qt::Key_Right:
     case Qt::Key_Down: moveFocus(1); return;
@@ -118,28 +110,28 @@ void DiagramWidget::keyPressEvent(QKeyEvent *event)
     }
 }
 
-void DiagramWidget::focusInEvent(QFocusEvent *event)
-{
+void DiagramWidget::focusInEvent(QFocusEvent *event) {
     QWidget::focusInEvent(event);
     if (m_focused < 0 && event->reason() != Qt::MouseFocusReason && !m_items.empty()) focusItem(0);
     update();
 }
 
-void DiagramWidget::focusOutEvent(QFocusEvent *event)
-{
+void DiagramWidget::focusOutEvent(QFocusEvent *event) {
     QWidget::focusOutEvent(event);
     update();
 }
 
-bool DiagramWidget::event(QEvent *event)
-{
+bool DiagramWidget::event(QEvent *event) {
     if (event->type() == QEvent::ToolTip && m_snapshot) {
         const auto *help = static_cast<QHelpEvent *>(event);
         const std::optional<diagram::ItemRef> ref = itemAt(help->pos());
         const QString words = ref ? describeItem(*m_snapshot, *ref) : QString();
         // Plain text wraps only as rich text does; the words themselves may hold no markup.
-        if (words.isEmpty()) QToolTip::hideText();
-        else QToolTip::showText(help->globalPos(), "<p style='white-space:pre-wrap'>" + words.toHtmlEscaped() + "</p>", this);
+        if (words.isEmpty())
+            QToolTip::hideText();
+        else
+            QToolTip::showText(help->globalPos(), "<p style='white-space:pre-wrap'>" + words.toHtmlEscaped() + "</p>",
+                               this);
         return true;
     }
     return QWidget::event(event);

@@ -17,8 +17,8 @@ namespace natlens::gui {
 struct DiagramItem {
     enum class Kind { host, path };
     Kind kind = Kind::host;
-    std::string id;                ///< Host::name or Path::id
-    diagram::Rect rect;            ///< what it covers, in coordinates of the list
+    std::string id;     ///< Host::name or Path::id
+    diagram::Rect rect; ///< what it covers, in coordinates of the list
 
     bool operator==(const DiagramItem &) const = default;
 };
@@ -29,7 +29,8 @@ struct DiagramItem {
                                                     std::size_t maxPaths = 200);
 
 /// What is at `point`: the nearest arrow within `tolerance`, else the smallest badge, text or box around it.
-[[nodiscard]] std::optional<diagram::ItemRef> hitTest(const diagram::DisplayList &list, diagram::Point point, double tolerance);
+[[nodiscard]] std::optional<diagram::ItemRef> hitTest(const diagram::DisplayList &list, diagram::Point point,
+                                                      double tolerance);
 
 /// Indexes of the arrows that path `id` runs over (an arrow may stand for several paths).
 [[nodiscard]] std::vector<std::size_t> arrowsOf(const diagram::DisplayList &list, const tracer::Snapshot &snapshot,

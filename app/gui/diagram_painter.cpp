@@ -19,8 +19,7 @@ constexpr double kHeadLength = 10;
 constexpr double kHeadHalfWidth = 4.5;
 constexpr double kCross = 6;
 
-QPen linePen(const QColor &colour, double width, bool dashed)
-{
+QPen linePen(const QColor &colour, double width, bool dashed) {
     QPen pen(colour, width, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin);
     if (dashed) {
         pen.setCapStyle(Qt::FlatCap);
@@ -29,16 +28,14 @@ QPen linePen(const QColor &colour, double width, bool dashed)
     return pen;
 }
 
-QFont fontFor(const diagram::Text &item)
-{
+QFont fontFor(const diagram::Text &item) {
     QFont font = item.monospace ? addressFont() : QFont();
     font.setPixelSize(std::max(1, static_cast<int>(std::lround(item.size))));
     font.setBold(item.bold);
     return font;
 }
 
-void paintBox(QPainter &painter, const diagram::Box &box, const Theme &theme)
-{
+void paintBox(QPainter &painter, const diagram::Box &box, const Theme &theme) {
     QPen pen(theme.colour(box.stroke), 1.25);
     if (box.dashed) pen.setDashPattern({4, 3});
     painter.setPen(pen);
@@ -46,8 +43,7 @@ void paintBox(QPainter &painter, const diagram::Box &box, const Theme &theme)
     painter.drawRoundedRect(toQt(box.rect), box.radius, box.radius);
 }
 
-void paintBadge(QPainter &painter, const diagram::Badge &badge, const Theme &theme)
-{
+void paintBadge(QPainter &painter, const diagram::Badge &badge, const Theme &theme) {
     const QRectF rect = toQt(badge.rect);
     painter.setPen(QPen(theme.colour(Token::background), 1.5)); // a gap between the pill and the line it sits on
     painter.setBrush(theme.colour(badge.fill));
@@ -60,29 +56,29 @@ void paintBadge(QPainter &painter, const diagram::Badge &badge, const Theme &the
     painter.drawText(rect, Qt::AlignCenter | Qt::TextDontClip, text(badge.text));
 }
 
-void paintText(QPainter &painter, const diagram::Text &item, const Theme &theme)
-{
+void paintText(QPainter &painter, const diagram::Text &item, const Theme &theme) {
     painter.setFont(fontFor(item));
     painter.setPen(theme.colour(item.colour));
     const QString words = text(item.text);
     const double width = QFontMetricsF(painter.font()).horizontalAdvance(words);
-    const double shift = item.align == diagram::Align::left ? 0 : item.align == diagram::Align::centre ? width / 2 : width;
+    const double shift = item.align == diagram::Align::left     ? 0
+                         : item.align == diagram::Align::centre ? width / 2
+                                                                : width;
     painter.drawText(QPointF(item.at.x - shift, item.at.y), words);
 }
 
 } // namespace
 
-QPainterPath toQt(const std::vector<diagram::Point> &points)
-{
+QPainterPath toQt(const std::vector<diagram::Point> &points) {
     QPainterPath path;
     if (points.empty()) return path;
     path.moveTo(toQt(points.front()));
-    for (std::size_t i = 1; i < points.size(); ++i) path.lineTo(toQt(points[i]));
+    for (std::size_t i = 1; i < points.size(); ++i)
+        path.lineTo(toQt(points[i]));
     return path;
 }
 
-void paintArrow(QPainter &painter, const diagram::Arrow &arrow, const Theme &theme)
-{
+void paintArrow(QPainter &painter, const diagram::Arrow &arrow, const Theme &theme) {
     if (arrow.points.size() < 2) return;
     const QColor colour = theme.colour(arrow.stroke);
     const auto [tip, angle] = alongPolyline(arrow.points, 1);
@@ -105,7 +101,8 @@ void paintArrow(QPainter &painter, const diagram::Arrow &arrow, const Theme &the
         const double half = kHeadHalfWidth + (arrow.width - 2) * 0.7;
         painter.setPen(Qt::NoPen);
         painter.setBrush(colour);
-        painter.drawPolygon(QPolygonF{head, head - along * kHeadLength + across * half, head - along * kHeadLength - across * half});
+        painter.drawPolygon(
+            QPolygonF{head, head - along * kHeadLength + across * half, head - along * kHeadLength - across * half});
     } else if (arrow.head == diagram::ArrowHead::cross) {
         painter.setPen(linePen(theme.colour(Token::drop), std::max(3.0, arrow.width), false));
         painter.drawLine(head + QPointF(-kCross, -kCross), head + QPointF(kCross, kCross));
@@ -113,17 +110,19 @@ void paintArrow(QPainter &painter, const diagram::Arrow &arrow, const Theme &the
     }
 }
 
-void paintList(QPainter &painter, const diagram::DisplayList &list, const Theme &theme)
-{
+void paintList(QPainter &painter, const diagram::DisplayList &list, const Theme &theme) {
     painter.setRenderHint(QPainter::Antialiasing);
-    for (const diagram::Box &box : list.boxes) paintBox(painter, box, theme);
-    for (const diagram::Arrow &arrow : list.arrows) paintArrow(painter, arrow, theme);
-    for (const diagram::Badge &badge : list.badges) paintBadge(painter, badge, theme);
-    for (const diagram::Text &item : list.texts) paintText(painter, item, theme);
+    for (const diagram::Box &box : list.boxes)
+        paintBox(painter, box, theme);
+    for (const diagram::Arrow &arrow : list.arrows)
+        paintArrow(painter, arrow, theme);
+    for (const diagram::Badge &badge : list.badges)
+        paintBadge(painter, badge, theme);
+    for (const diagram::Text &item : list.texts)
+        paintText(painter, item, theme);
 }
 
-QImage renderImage(const diagram::DisplayList &list, const Theme &theme, double scale)
-{
+QImage renderImage(const diagram::DisplayList &list, const Theme &theme, double scale) {
     const int width = std::max(1, static_cast<int>(std::ceil(list.bounds.width * scale)));
     const int height = std::max(1, static_cast<int>(std::ceil(list.bounds.height * scale)));
     QImage image(width, height, QImage::Format_ARGB32_Premultiplied);
@@ -135,16 +134,14 @@ QImage renderImage(const diagram::DisplayList &list, const Theme &theme, double 
     return image;
 }
 
-void SpriteAtlas::prepare(const Theme &theme, double pixelRatio)
-{
+void SpriteAtlas::prepare(const Theme &theme, double pixelRatio) {
     if (m_theme == theme && m_ratio == pixelRatio) return;
     m_theme = theme;
     m_ratio = pixelRatio;
     m_pictures.clear();
 }
 
-const QPixmap &SpriteAtlas::picture(Token colour, bool reply)
-{
+const QPixmap &SpriteAtlas::picture(Token colour, bool reply) {
     QPixmap &pixmap = m_pictures[{colour, reply}];
     if (!pixmap.isNull()) return pixmap;
     const double side = 2 * radius() + 4;
@@ -165,8 +162,7 @@ const QPixmap &SpriteAtlas::picture(Token colour, bool reply)
     return pixmap;
 }
 
-void SpriteAtlas::draw(QPainter &painter, const PacketMotion::Sprite &sprite, QPointF at)
-{
+void SpriteAtlas::draw(QPainter &painter, const PacketMotion::Sprite &sprite, QPointF at) {
     if (sprite.phase == PacketMotion::Phase::travelling) {
         const QPixmap &pixmap = picture(sprite.colour, sprite.reply);
         const QSizeF size = pixmap.deviceIndependentSize();

@@ -15,8 +15,12 @@ class QPainter;
 
 namespace natlens::gui {
 
-[[nodiscard]] inline QRectF toQt(const diagram::Rect &r) { return {r.x, r.y, r.width, r.height}; }
-[[nodiscard]] inline QPointF toQt(const diagram::Point &p) { return {p.x, p.y}; }
+[[nodiscard]] inline QRectF toQt(const diagram::Rect &r) {
+    return {r.x, r.y, r.width, r.height};
+}
+[[nodiscard]] inline QPointF toQt(const diagram::Point &p) {
+    return {p.x, p.y};
+}
 [[nodiscard]] QPainterPath toQt(const std::vector<diagram::Point> &points);
 
 /// Boxes, arrows, badges and texts in this order, in coordinates of the list.

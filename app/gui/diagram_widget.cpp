@@ -22,8 +22,8 @@ constexpr double kLargestFit = 1.5; // a small picture is not blown up beyond th
 constexpr int kFrameMilliseconds = 16;
 } // namespace
 
-DiagramWidget::DiagramWidget(QWidget *parent) : QWidget(parent)
-{
+DiagramWidget::DiagramWidget(QWidget *parent)
+    : QWidget(parent) {
     setFocusPolicy(Qt::StrongFocus);
     setMouseTracking(true);
     setAttribute(Qt::WA_OpaquePaintEvent);
@@ -33,13 +33,11 @@ DiagramWidget::DiagramWidget(QWidget *parent) : QWidget(parent)
     m_now = [this] { return PacketMotion::Time(static_cast<double>(m_elapsed.nsecsElapsed()) / 1e6); };
 }
 
-PacketMotion::Time DiagramWidget::motionTime() const
-{
+PacketMotion::Time DiagramWidget::motionTime() const {
     return (m_frozen && !m_runOut ? m_frozenAt : m_now()) - m_stoodStill;
 }
 
-void DiagramWidget::setScene(std::shared_ptr<const tracer::Snapshot> snapshot, diagram::DisplayList list)
-{
+void DiagramWidget::setScene(std::shared_ptr<const tracer::Snapshot> snapshot, diagram::DisplayList list) {
     m_snapshot = std::move(snapshot);
     const bool changed = !sameAppearance(m_list, list);
     m_list = std::move(list);
@@ -59,8 +57,7 @@ void DiagramWidget::setScene(std::shared_ptr<const tracer::Snapshot> snapshot, d
     if (changed || isVisible()) update();
 }
 
-void DiagramWidget::clearScene(const QString &hint)
-{
+void DiagramWidget::clearScene(const QString &hint) {
     m_snapshot.reset();
     m_list = {};
     m_items.clear();
@@ -76,22 +73,19 @@ void DiagramWidget::clearScene(const QString &hint)
     updateClock();
 }
 
-void DiagramWidget::setTheme(const Theme &theme)
-{
+void DiagramWidget::setTheme(const Theme &theme) {
     m_theme = theme;
     update();
 }
 
-void DiagramWidget::setSelectedPath(const std::string &id)
-{
+void DiagramWidget::setSelectedPath(const std::string &id) {
     if (m_selectedPath == id) return;
     m_selectedPath = id;
     if (!id.empty()) m_selectedHost.clear();
     update();
 }
 
-void DiagramWidget::setFrozen(bool frozen)
-{
+void DiagramWidget::setFrozen(bool frozen) {
     if (m_frozen == frozen) return;
     if (frozen) {
         m_frozenAt = m_now();
@@ -104,23 +98,20 @@ void DiagramWidget::setFrozen(bool frozen)
     update();
 }
 
-void DiagramWidget::runUntilIdle()
-{
+void DiagramWidget::runUntilIdle() {
     if (!m_frozen || m_runOut) return;
     m_stoodStill += m_now() - m_frozenAt;
     m_runOut = true;
     updateClock();
 }
 
-void DiagramWidget::settleMotion()
-{
+void DiagramWidget::settleMotion() {
     m_motion.settle();
     updateClock();
     update();
 }
 
-void DiagramWidget::updateClock()
-{
+void DiagramWidget::updateClock() {
     const bool moving = !m_motion.idle(motionTime());
     if (m_runOut && !moving) {
         m_frozenAt = m_now();
@@ -131,31 +122,28 @@ void DiagramWidget::updateClock()
     if (!run && m_clock.isActive()) m_clock.stop();
 }
 
-void DiagramWidget::timerEvent(QTimerEvent *event)
-{
+void DiagramWidget::timerEvent(QTimerEvent *event) {
     if (event->timerId() != m_clock.timerId()) return QWidget::timerEvent(event);
     m_motion.prune(motionTime());
     updateClock(); // the last frame still has to be painted: it is the one without packets
     update();
 }
 
-void DiagramWidget::showEvent(QShowEvent *event)
-{
+void DiagramWidget::showEvent(QShowEvent *event) {
     QWidget::showEvent(event);
     updateClock();
 }
 
-void DiagramWidget::hideEvent(QHideEvent *event)
-{
+void DiagramWidget::hideEvent(QHideEvent *event) {
     QWidget::hideEvent(event);
     updateClock();
 }
 
-QTransform DiagramWidget::transform() const
-{
+QTransform DiagramWidget::transform() const {
     const diagram::Rect &b = m_list.bounds;
     if (b.width <= 0 || b.height <= 0) return {};
-    const double fitted = std::min({(width() - 2 * kMargin) / b.width, (height() - 2 * kMargin) / b.height, kLargestFit});
+    const double fitted =
+        std::min({(width() - 2 * kMargin) / b.width, (height() - 2 * kMargin) / b.height, kLargestFit});
     const double scale = std::max(0.02, fitted) * m_zoom;
     QTransform t;
     t.translate(width() / 2.0 + m_pan.x(), height() / 2.0 + m_pan.y());
@@ -164,8 +152,7 @@ QTransform DiagramWidget::transform() const
     return t;
 }
 
-void DiagramWidget::zoomBy(double factor, QPointF around)
-{
+void DiagramWidget::zoomBy(double factor, QPointF around) {
     const double zoom = std::clamp(m_zoom * factor, 0.25, 12.0);
     const double applied = zoom / m_zoom;
     const QPointF centre = QRectF(rect()).center() + m_pan;
@@ -174,35 +161,30 @@ void DiagramWidget::zoomBy(double factor, QPointF around)
     update();
 }
 
-void DiagramWidget::fit()
-{
+void DiagramWidget::fit() {
     m_zoom = 1;
     m_pan = {};
     update();
 }
 
-QRect DiagramWidget::widgetRect(const diagram::Rect &r) const
-{
+QRect DiagramWidget::widgetRect(const diagram::Rect &r) const {
     return transform().mapRect(toQt(r)).toAlignedRect();
 }
 
-std::optional<diagram::ItemRef> DiagramWidget::itemAt(QPointF position) const
-{
+std::optional<diagram::ItemRef> DiagramWidget::itemAt(QPointF position) const {
     const QTransform t = transform();
     const QPointF p = t.inverted().map(position);
     return hitTest(m_list, {p.x(), p.y()}, 7 / std::max(0.05, t.m11()));
 }
 
-QString DiagramWidget::wordsFor(const DiagramItem &item) const
-{
+QString DiagramWidget::wordsFor(const DiagramItem &item) const {
     if (!m_snapshot) return {};
     diagram::ItemRef ref;
     (item.kind == DiagramItem::Kind::host ? ref.host : ref.pathId) = item.id;
     return describeItem(*m_snapshot, ref);
 }
 
-void DiagramWidget::activate(const DiagramItem &item)
-{
+void DiagramWidget::activate(const DiagramItem &item) {
     if (item.kind == DiagramItem::Kind::path) {
         emit pathActivated(text(item.id));
     } else {
@@ -214,8 +196,7 @@ void DiagramWidget::activate(const DiagramItem &item)
 
 // ---- painting
 
-void DiagramWidget::paintLayer()
-{
+void DiagramWidget::paintLayer() {
     const double ratio = devicePixelRatioF();
     LayerKey key{m_generation, transform(), size(), ratio, m_theme.name()};
     if (!m_layer.isNull() && key == m_layerKey) return;
@@ -231,8 +212,8 @@ void DiagramWidget::paintLayer()
     ++m_layerPaints;
 }
 
-void DiagramWidget::outlineArrows(QPainter &painter, const std::vector<std::size_t> &arrows, const QColor &colour, double width) const
-{
+void DiagramWidget::outlineArrows(QPainter &painter, const std::vector<std::size_t> &arrows, const QColor &colour,
+                                  double width) const {
     painter.setBrush(Qt::NoBrush);
     for (const std::size_t i : arrows) {
         painter.setPen(QPen(colour, m_list.arrows[i].width + width, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
@@ -240,8 +221,7 @@ void DiagramWidget::outlineArrows(QPainter &painter, const std::vector<std::size
     }
 }
 
-void DiagramWidget::paintHighlights(QPainter &painter)
-{
+void DiagramWidget::paintHighlights(QPainter &painter) {
     if (!m_snapshot) return;
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing);
@@ -260,8 +240,7 @@ void DiagramWidget::paintHighlights(QPainter &painter)
             return;
         }
     };
-    if (!m_selectedPath.empty())
-        outlineArrows(painter, arrowsOf(m_list, *m_snapshot, m_selectedPath), halo(0.28F), 8);
+    if (!m_selectedPath.empty()) outlineArrows(painter, arrowsOf(m_list, *m_snapshot, m_selectedPath), halo(0.28F), 8);
     if (!m_selectedHost.empty()) outlineHost(m_selectedHost, QPen(halo(1), 2));
     if (m_hover) {
         if (!m_hover->pathId.empty() && m_hover->pathId != m_selectedPath)
@@ -278,24 +257,21 @@ void DiagramWidget::paintHighlights(QPainter &painter)
     painter.restore();
 }
 
-void DiagramWidget::paintEmpty(QPainter &painter)
-{
+void DiagramWidget::paintEmpty(QPainter &painter) {
     painter.fillRect(rect(), m_theme.colour(Token::background));
     painter.setPen(m_theme.colour(Token::mutedText));
     painter.setFont(resized(font(), 2));
     painter.drawText(rect().adjusted(40, 20, -40, -20), Qt::AlignCenter | Qt::TextWordWrap, m_hint);
 }
 
-void DiagramWidget::paintFrameTime(QPainter &painter, double milliseconds)
-{
+void DiagramWidget::paintFrameTime(QPainter &painter, double milliseconds) {
     painter.setPen(m_theme.colour(Token::mutedText));
     painter.setFont(addressFont());
     painter.drawText(rect().adjusted(8, 6, -8, -6), Qt::AlignTop | Qt::AlignRight,
                      QString("%1 ms, layer painted %2 times").arg(milliseconds, 0, 'f', 2).arg(m_layerPaints));
 }
 
-void DiagramWidget::paintEvent(QPaintEvent *)
-{
+void DiagramWidget::paintEvent(QPaintEvent *) {
     QElapsedTimer took;
     took.start();
     QPainter painter(this);
@@ -308,7 +284,8 @@ void DiagramWidget::paintEvent(QPaintEvent *)
         const QTransform t = transform();
         m_atlas.prepare(m_theme, devicePixelRatioF());
         painter.setRenderHint(QPainter::Antialiasing);
-        for (const PacketMotion::Sprite &sprite : m_motion.at(motionTime())) m_atlas.draw(painter, sprite, t.map(toQt(sprite.at)));
+        for (const PacketMotion::Sprite &sprite : m_motion.at(motionTime()))
+            m_atlas.draw(painter, sprite, t.map(toQt(sprite.at)));
     }
     if (paintLog().isDebugEnabled()) {
         const double milliseconds = static_cast<double>(took.nsecsElapsed()) / 1e6;

@@ -18,9 +18,9 @@ namespace natlens::gui {
 
 /// Custom-painted over a display list. Lives on the GUI thread.
 ///
-/// The static layer is painted anew only when the list's appearance, the transform, the pixel ratio or the theme changed;
-/// a frame is otherwise one blit and a sprite per moving packet (1.5 ms where a full redraw takes 13). The clock of the
-/// animation runs only while something moves and the widget can be seen.
+/// The static layer is painted anew only when the list's appearance, the transform, the pixel ratio or the theme
+/// changed; a frame is otherwise one blit and a sprite per moving packet (1.5 ms where a full redraw takes 13). The
+/// clock of the animation runs only while something moves and the widget can be seen.
 class DiagramWidget final : public QWidget {
     Q_OBJECT
 public:
@@ -105,7 +105,8 @@ private:
     void paintHighlights(QPainter &painter);
     void paintEmpty(QPainter &painter);
     void paintFrameTime(QPainter &painter, double milliseconds);
-    void outlineArrows(QPainter &painter, const std::vector<std::size_t> &arrows, const QColor &colour, double width) const;
+    void outlineArrows(QPainter &painter, const std::vector<std::size_t> &arrows, const QColor &colour,
+                       double width) const;
     void moveFocus(int step);
 
     std::shared_ptr<const tracer::Snapshot> m_snapshot;

@@ -10,7 +10,8 @@ namespace natlens::gui {
 class HopDelegate final : public QStyledItemDelegate {
     Q_OBJECT
 public:
-    explicit HopDelegate(QObject *parent = nullptr) : QStyledItemDelegate(parent) {}
+    explicit HopDelegate(QObject *parent = nullptr)
+        : QStyledItemDelegate(parent) {}
     void setTheme(const Theme &theme) { m_theme = theme; }
 
     void paint(QPainter *painter, const QStyleOptionViewItem &option, const QModelIndex &index) const override;

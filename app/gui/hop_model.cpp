@@ -16,69 +16,64 @@ namespace {
 const QString kFrom = QStringLiteral("from ");
 const QString kTo = QStringLiteral("to   "); // same width as "from " in the address font
 
-QString endText(const std::optional<HopEnd> &end, const QString &absent)
-{
+QString endText(const std::optional<HopEnd> &end, const QString &absent) {
     return end ? kFrom + addressText(end->src) + "\n" + kTo + addressText(end->dst) : absent;
 }
 
-QString inText(const Hop &hop)
-{
+QString inText(const Hop &hop) {
     return endText(hop.in, hop.out ? QStringLiteral("starts here") : QStringLiteral("–"));
 }
 
-QString outText(const Hop &hop)
-{
+QString outText(const Hop &hop) {
     if (hop.out || !hop.in) return endText(hop.out, QStringLiteral("–"));
-    return hop.role == tracer::HostRole::pod || hop.role == tracer::HostRole::client ? QStringLiteral("ends here")
-                                                                                     : QStringLiteral("nothing came out");
+    return hop.role == tracer::HostRole::pod || hop.role == tracer::HostRole::client
+               ? QStringLiteral("ends here")
+               : QStringLiteral("nothing came out");
 }
 
-QString natText(const Hop &hop)
-{
+QString natText(const Hop &hop) {
     QStringList words;
-    for (const Nat nat : hop.nat) words << text(tracer::toString(nat));
+    for (const Nat nat : hop.nat)
+        words << text(tracer::toString(nat));
     return words.join('\n');
 }
 
-QString ttlText(const Hop &hop)
-{
+QString ttlText(const Hop &hop) {
     if (hop.in && hop.out) return QString("%1 → %2").arg(hop.in->ttl).arg(hop.out->ttl);
     if (hop.in) return QString::number(hop.in->ttl);
     return hop.out ? QString::number(hop.out->ttl) : QString();
 }
 
-QString lines(const QString &first, const QString &second)
-{
+QString lines(const QString &first, const QString &second) {
     return second.isEmpty() ? first : first.isEmpty() ? second : first + "\n" + second;
 }
 
-QString hostText(const Hop &hop)
-{
+QString hostText(const Hop &hop) {
     return lines(text(hop.host), text(tracer::toString(hop.direction)));
 }
 
-QString confidenceText(const Hop &hop)
-{
+QString confidenceText(const Hop &hop) {
     if (hop.evidence.empty()) return hop.inferred ? QStringLiteral("inferred") : QString();
     return QString("confidence %1 %").arg(std::lround(hop.confidence * 100));
 }
 
 /// Marks address and port of one line if they differ from the other side's.
 void markLine(std::vector<ChangedPart> &parts, const packet::SocketAddress &mine, const packet::SocketAddress &other,
-              int lineStart, Nat nat)
-{
+              int lineStart, Nat nat) {
     if (mine == other || mine.ip.isNone()) return;
     const int whole = static_cast<int>(addressText(mine).size());
     const int port = static_cast<int>(QString::number(mine.port).size());
-    if (mine.ip != other.ip && mine.port != other.port) parts.push_back({lineStart, whole, nat});
-    else if (mine.ip != other.ip) parts.push_back({lineStart, whole - port - 1, nat});
-    else parts.push_back({lineStart + whole - port, port, nat});
+    if (mine.ip != other.ip && mine.port != other.port)
+        parts.push_back({lineStart, whole, nat});
+    else if (mine.ip != other.ip)
+        parts.push_back({lineStart, whole - port - 1, nat});
+    else
+        parts.push_back({lineStart + whole - port, port, nat});
 }
 
 } // namespace
 
-std::vector<ChangedPart> changedParts(const Hop &hop, bool after)
-{
+std::vector<ChangedPart> changedParts(const Hop &hop, bool after) {
     std::vector<ChangedPart> parts;
     if (!hop.in || !hop.out) return parts;
     const HopEnd &mine = after ? *hop.out : *hop.in;
@@ -92,10 +87,11 @@ std::vector<ChangedPart> changedParts(const Hop &hop, bool after)
     return parts;
 }
 
-void HopModel::setPath(std::shared_ptr<const tracer::Path> path)
-{
+void HopModel::setPath(std::shared_ptr<const tracer::Path> path) {
     if (path == m_path) return;
-    const auto keep = [&] { return m_path && path && m_path->id == path->id && m_path->hops.size() == path->hops.size(); };
+    const auto keep = [&] {
+        return m_path && path && m_path->id == path->id && m_path->hops.size() == path->hops.size();
+    };
     if (keep()) {
         m_path = std::move(path);
         if (rowCount() > 0) emit dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1));
@@ -106,25 +102,21 @@ void HopModel::setPath(std::shared_ptr<const tracer::Path> path)
     endResetModel();
 }
 
-int HopModel::rowOfHost(const std::string &host) const
-{
+int HopModel::rowOfHost(const std::string &host) const {
     for (int row = 0; row < rowCount(); ++row)
         if (hop(row).host == host) return row;
     return -1;
 }
 
-int HopModel::rowCount(const QModelIndex &parent) const
-{
+int HopModel::rowCount(const QModelIndex &parent) const {
     return parent.isValid() || !m_path ? 0 : static_cast<int>(m_path->hops.size());
 }
 
-int HopModel::columnCount(const QModelIndex &parent) const
-{
+int HopModel::columnCount(const QModelIndex &parent) const {
     return parent.isValid() ? 0 : ColumnCount;
 }
 
-QVariant HopModel::data(const QModelIndex &index, int role) const
-{
+QVariant HopModel::data(const QModelIndex &index, int role) const {
     if (!index.isValid() || index.row() >= rowCount()) return {};
     const Hop &h = hop(index.row());
     const int column = index.column();
@@ -145,8 +137,11 @@ QVariant HopModel::data(const QModelIndex &index, int role) const
         if (h.captureDrops > 0) words += QString("\nThe capture lost %1 packets on this host.").arg(h.captureDrops);
         return words;
     }
-    case Qt::AccessibleTextRole: return column == HostColumn ? text(diagram::describe(h)).trimmed() : data(index, Qt::DisplayRole);
-    case Qt::TextAlignmentRole: return QVariant::fromValue(Qt::Alignment(Qt::AlignVCenter | (column == TtlColumn ? Qt::AlignHCenter : Qt::AlignLeft)));
+    case Qt::AccessibleTextRole:
+        return column == HostColumn ? text(diagram::describe(h)).trimmed() : data(index, Qt::DisplayRole);
+    case Qt::TextAlignmentRole:
+        return QVariant::fromValue(
+            Qt::Alignment(Qt::AlignVCenter | (column == TtlColumn ? Qt::AlignHCenter : Qt::AlignLeft)));
     case MonospaceRole: return (column == InColumn && h.in) || (column == OutColumn && h.out) || column == TtlColumn;
     case ChangedRole:
         if (column == InColumn || column == OutColumn) return QVariant::fromValue(changedParts(h, column == OutColumn));
@@ -155,8 +150,7 @@ QVariant HopModel::data(const QModelIndex &index, int role) const
     }
 }
 
-QVariant HopModel::headerData(int section, Qt::Orientation orientation, int role) const
-{
+QVariant HopModel::headerData(int section, Qt::Orientation orientation, int role) const {
     if (role != Qt::DisplayRole) return {};
     if (orientation == Qt::Vertical) return section + 1;
     switch (section) {

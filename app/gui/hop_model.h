@@ -24,7 +24,8 @@ public:
     enum Column { HostColumn, InColumn, OutColumn, NatColumn, TtlColumn, RuleColumn, EvidenceColumn, ColumnCount };
     enum Role { ChangedRole = Qt::UserRole + 1, MonospaceRole, HopRole };
 
-    explicit HopModel(QObject *parent = nullptr) : QAbstractTableModel(parent) {}
+    explicit HopModel(QObject *parent = nullptr)
+        : QAbstractTableModel(parent) {}
     /// Null: no path selected. The same path with other contents keeps rows where it can.
     void setPath(std::shared_ptr<const tracer::Path> path);
     [[nodiscard]] const tracer::Path *path() const { return m_path.get(); }
@@ -41,8 +42,8 @@ private:
     std::shared_ptr<const tracer::Path> m_path;
 };
 
-/// What changed between the packet that came in and the one that went out, as places in the text of the out cell (`after`)
-/// or of the in cell. Address and port are marked separately: "104.132.1.79" may change while ":80" stays.
+/// What changed between the packet that came in and the one that went out, as places in the text of the out cell
+/// (`after`) or of the in cell. Address and port are marked separately: "104.132.1.79" may change while ":80" stays.
 [[nodiscard]] std::vector<ChangedPart> changedParts(const tracer::Hop &hop, bool after);
 
 } // namespace natlens::gui

@@ -9,8 +9,7 @@ namespace natlens::gui {
 namespace {
 
 // On a grid of 20 by 20.
-void paintIcon(QPainter &p, Icon icon, const QColor &colour)
-{
+void paintIcon(QPainter &p, Icon icon, const QColor &colour) {
     p.setPen(QPen(colour, 1.6, Qt::SolidLine, Qt::RoundCap, Qt::RoundJoin));
     p.setBrush(Qt::NoBrush);
     switch (icon) {
@@ -65,8 +64,7 @@ void paintIcon(QPainter &p, Icon icon, const QColor &colour)
 
 } // namespace
 
-QIcon makeIcon(Icon icon, const QColor &colour)
-{
+QIcon makeIcon(Icon icon, const QColor &colour) {
     QIcon result;
     QColor faint = colour;
     faint.setAlphaF(0.35F);

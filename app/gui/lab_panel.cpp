@@ -20,25 +20,27 @@ namespace natlens::gui {
 namespace {
 
 /// New choices only when they differ, keeping the chosen one if it is still there.
-void setChoices(QComboBox *box, const std::vector<std::string> &choices)
-{
+void setChoices(QComboBox *box, const std::vector<std::string> &choices) {
     QStringList wanted;
-    for (const std::string &choice : choices) wanted << text(choice);
+    for (const std::string &choice : choices)
+        wanted << text(choice);
     QStringList present;
-    for (int i = 0; i < box->count(); ++i) present << box->itemText(i);
+    for (int i = 0; i < box->count(); ++i)
+        present << box->itemText(i);
     if (wanted == present) return;
     const QSignalBlocker quiet(box);
     const QString chosen = box->currentText();
     const bool typed = box->isEditable() && !chosen.isEmpty() && !present.contains(chosen);
     box->clear();
     box->addItems(wanted);
-    if (const int at = box->findText(chosen); at >= 0) box->setCurrentIndex(at);
-    else if (typed) box->setEditText(chosen);
+    if (const int at = box->findText(chosen); at >= 0)
+        box->setCurrentIndex(at);
+    else if (typed)
+        box->setEditText(chosen);
     if (box->lineEdit() != nullptr) box->lineEdit()->setCursorPosition(0); // the address matters, not its end
 }
 
-QString answerText(const session::ClientAnswer &answer)
-{
+QString answerText(const session::ClientAnswer &answer) {
     QString words = text(answer.from) + " → " + text(answer.to) + "\n";
     if (answer.status == 0) return words + (answer.error.empty() ? "no answer" : text(answer.error));
     words += QString::number(answer.status);
@@ -46,8 +48,7 @@ QString answerText(const session::ClientAnswer &answer)
     return words;
 }
 
-QComboBox *comboBox(QWidget *parent, const QString &name)
-{
+QComboBox *comboBox(QWidget *parent, const QString &name) {
     auto *box = new QComboBox(parent);
     box->setAccessibleName(name);
     box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
@@ -58,8 +59,8 @@ QComboBox *comboBox(QWidget *parent, const QString &name)
 
 } // namespace
 
-LabPanel::LabPanel(QWidget *parent) : QWidget(parent)
-{
+LabPanel::LabPanel(QWidget *parent)
+    : QWidget(parent) {
     setAccessibleName(tr("Lab"));
     auto *layout = new QVBoxLayout(this);
     layout->setContentsMargins(10, 10, 10, 10);
@@ -91,8 +92,7 @@ LabPanel::LabPanel(QWidget *parent) : QWidget(parent)
     layout->addWidget(m_enter);
 }
 
-void LabPanel::buildRequests(QVBoxLayout *layout)
-{
+void LabPanel::buildRequests(QVBoxLayout *layout) {
     auto *box = new QGroupBox(tr("Send a request"), this);
     auto *form = new QFormLayout(box);
     m_from = comboBox(box, tr("Client that sends the request"));
@@ -100,7 +100,7 @@ void LabPanel::buildRequests(QVBoxLayout *layout)
     m_to->setEditable(true);
     m_to->setInsertPolicy(QComboBox::NoInsert);
     form->addRow(tr("&From"), m_from);
-    form->addRow(tr("&To"), m_to);
+    form->addRow(tr("&URL"), m_to);
     m_send = new QPushButton(tr("&Send"), box);
     m_send->setToolTip(tr("Ctrl+Enter"));
     connect(m_send, &QPushButton::clicked, this, &LabPanel::send);
@@ -114,8 +114,7 @@ void LabPanel::buildRequests(QVBoxLayout *layout)
     layout->addWidget(box);
 }
 
-void LabPanel::buildServices(QVBoxLayout *layout)
-{
+void LabPanel::buildServices(QVBoxLayout *layout) {
     m_serviceBox = new QGroupBox(tr("External traffic policy"), this);
     m_serviceLayout = new QVBoxLayout(m_serviceBox);
     m_rotation = new QLabel(m_serviceBox);
@@ -126,33 +125,32 @@ void LabPanel::buildServices(QVBoxLayout *layout)
     layout->addWidget(m_serviceBox);
 }
 
-void LabPanel::buildEndpoints(QVBoxLayout *layout)
-{
+void LabPanel::buildEndpoints(QVBoxLayout *layout) {
     m_endpointBox = new QGroupBox(tr("Endpoints"), this);
     auto *form = new QFormLayout(m_endpointBox);
     m_replicas = new QSpinBox(m_endpointBox);
     m_replicas->setRange(0, 6);
     m_replicas->setKeyboardTracking(false);
     m_replicas->setAccessibleName(tr("Number of endpoints"));
-    connect(m_replicas, &QSpinBox::valueChanged, this, [this](int value) { emit scaleWanted(static_cast<unsigned>(value)); });
+    connect(m_replicas, &QSpinBox::valueChanged, this,
+            [this](int value) { emit scaleWanted(static_cast<unsigned>(value)); });
     form->addRow(tr("&Number"), m_replicas);
     m_pod = comboBox(m_endpointBox, tr("Pod to move"));
     m_node = comboBox(m_endpointBox, tr("Node to move the pod to"));
     form->addRow(tr("P&od"), m_pod);
     form->addRow(tr("No&de"), m_node);
     m_move = new QPushButton(tr("&Move"), m_endpointBox);
-    connect(m_move, &QPushButton::clicked, this, [this] { emit moveWanted(m_pod->currentData().toString(), m_node->currentText()); });
+    connect(m_move, &QPushButton::clicked, this,
+            [this] { emit moveWanted(m_pod->currentData().toString(), m_node->currentText()); });
     form->addRow(m_move);
     layout->addWidget(m_endpointBox);
 }
 
-void LabPanel::send()
-{
+void LabPanel::send() {
     if (m_send->isEnabled()) emit requestWanted(m_from->currentText(), m_to->currentText().trimmed());
 }
 
-void LabPanel::showServices(const std::vector<session::ServiceControl> &services)
-{
+void LabPanel::showServices(const std::vector<session::ServiceControl> &services) {
     const auto same = [&] {
         if (services.size() != m_services.size()) return false;
         for (std::size_t i = 0; i < services.size(); ++i)
@@ -160,7 +158,8 @@ void LabPanel::showServices(const std::vector<session::ServiceControl> &services
         return true;
     };
     if (!same()) {
-        for (const ServiceRow &row : m_services) row.label->parentWidget()->deleteLater();
+        for (const ServiceRow &row : m_services)
+            row.label->parentWidget()->deleteLater();
         m_services.clear();
         for (const session::ServiceControl &service : services) {
             ServiceRow row;
@@ -181,7 +180,8 @@ void LabPanel::showServices(const std::vector<session::ServiceControl> &services
                 (*button)->setAccessibleName(tr("%1: external traffic policy %2").arg(row.name, policy));
                 group->addButton(*button);
                 buttons->addWidget(*button);
-                connect(*button, &QPushButton::clicked, this, [this, name = row.name, policy] { emit policyWanted(name, policy); });
+                connect(*button, &QPushButton::clicked, this,
+                        [this, name = row.name, policy] { emit policyWanted(name, policy); });
             }
             row.cluster->setToolTip(tr("Any node answers; the endpoint sees a node's address"));
             row.local->setToolTip(tr("Only nodes with an endpoint answer; the endpoint sees the client's address"));
@@ -205,15 +205,15 @@ void LabPanel::showServices(const std::vector<session::ServiceControl> &services
     m_serviceBox->setVisible(!services.empty());
 }
 
-void LabPanel::showPods(const session::LabStatus &lab)
-{
+void LabPanel::showPods(const session::LabStatus &lab) {
     const QString chosen = m_pod->currentData().toString();
     const QSignalBlocker quiet(m_pod);
     QStringList wanted;
     for (const session::PodControl &pod : lab.pods)
         if (!pod.client) wanted << text(pod.name) + tr(" on ") + text(pod.node);
     QStringList present;
-    for (int i = 0; i < m_pod->count(); ++i) present << m_pod->itemText(i);
+    for (int i = 0; i < m_pod->count(); ++i)
+        present << m_pod->itemText(i);
     if (wanted != present) {
         m_pod->clear();
         for (const session::PodControl &pod : lab.pods)
@@ -224,7 +224,8 @@ void LabPanel::showPods(const session::LabStatus &lab)
     m_move->setEnabled(lab.running && m_pod->count() > 0 && m_node->count() > 0);
 
     unsigned replicas = 0;
-    for (const session::PodControl &pod : lab.pods) replicas += pod.client ? 0U : 1U;
+    for (const session::PodControl &pod : lab.pods)
+        replicas += pod.client ? 0U : 1U;
     if (replicas != m_shownReplicas) { // a repetition must not undo a number that was just chosen
         const QSignalBlocker silent(m_replicas);
         m_replicas->setValue(static_cast<int>(replicas));
@@ -232,13 +233,11 @@ void LabPanel::showPods(const session::LabStatus &lab)
     }
 }
 
-void LabPanel::showAnswer(const session::LabStatus &lab)
-{
+void LabPanel::showAnswer(const session::LabStatus &lab) {
     m_answer->setText(lab.answers.empty() ? tr("No answer yet.") : answerText(lab.answers.back()));
 }
 
-void LabPanel::setStatus(const session::LabStatus &lab)
-{
+void LabPanel::setStatus(const session::LabStatus &lab) {
     setChoices(m_from, lab.clients);
     setChoices(m_to, lab.targets);
     m_send->setEnabled(lab.running && m_from->count() > 0);
@@ -250,7 +249,8 @@ void LabPanel::setStatus(const session::LabStatus &lab)
     showAnswer(lab);
 
     QStringList rotation;
-    for (const std::string &node : lab.inRotation) rotation << text(node);
+    for (const std::string &node : lab.inRotation)
+        rotation << text(node);
     m_rotation->setVisible(!lab.inRotation.empty());
     m_rotation->setText(tr("The load balancer uses ") + rotation.join(", ") + ".");
     m_enter->setText(text(lab.enterHint));
@@ -260,7 +260,8 @@ void LabPanel::setStatus(const session::LabStatus &lab)
         m_log->clear();
         m_logLines = 0;
     }
-    for (; m_logLines < lab.log.size(); ++m_logLines) m_log->appendPlainText(text(lab.log[m_logLines]));
+    for (; m_logLines < lab.log.size(); ++m_logLines)
+        m_log->appendPlainText(text(lab.log[m_logLines]));
 }
 
 } // namespace natlens::gui

@@ -17,19 +17,17 @@ namespace {
 
 constexpr const char *kVersion = NATLENS_VERSION;
 
-bool haveDisplay()
-{
-    return std::getenv("QT_QPA_PLATFORM") != nullptr || std::getenv("DISPLAY") != nullptr || std::getenv("WAYLAND_DISPLAY") != nullptr;
+bool haveDisplay() {
+    return std::getenv("QT_QPA_PLATFORM") != nullptr || std::getenv("DISPLAY") != nullptr ||
+           std::getenv("WAYLAND_DISPLAY") != nullptr;
 }
 
-base::Result<gui::Arguments> readArguments(int argc, char **argv)
-{
+base::Result<gui::Arguments> readArguments(int argc, char **argv) {
     const QCoreApplication console(argc, argv); // the help text asks for the program's name; needs no display
     return gui::parseArguments(QCoreApplication::arguments());
 }
 
-int runWindow(int argc, char **argv, const gui::Arguments &arguments)
-{
+int runWindow(int argc, char **argv, const gui::Arguments &arguments) {
     QApplication application(argc, argv);
     QApplication::setApplicationName("natlens");
     QApplication::setApplicationDisplayName("natlens");
@@ -44,15 +42,16 @@ int runWindow(int argc, char **argv, const gui::Arguments &arguments)
     gui::MainWindow window(std::move(environment));
     window.resize(arguments.size);
     window.show();
-    if (!arguments.scenario.isEmpty()) window.openScenario(arguments.scenario);
-    else window.openFiles(arguments.files);
+    if (!arguments.scenario.isEmpty())
+        window.openScenario(arguments.scenario);
+    else
+        window.openFiles(arguments.files);
     return arguments.screenshot.isEmpty() ? QApplication::exec() : gui::takeScreenshot(window, arguments.screenshot);
 }
 
 } // namespace
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     const auto arguments = readArguments(argc, argv);
     if (!arguments) {
         fmt::print(stderr, "{}\n", arguments.error().sentence());

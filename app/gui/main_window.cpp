@@ -22,13 +22,23 @@
 namespace natlens::gui {
 
 MainWindow::MainWindow(Environment environment, QWidget *parent)
-    : QMainWindow(parent), m_environment(std::move(environment)), m_systemPalette(QApplication::palette()),
-      m_feed(new ViewFeed(this)), m_pages(new QStackedWidget(this)), m_start(new StartPage(m_environment.scenarios, this)),
-      m_notice(new NoticePage(this)), m_messages(new MessageBar(this)), m_paths(new PathPanel(this)),
-      m_diagram(new DiagramWidget(this)), m_details(new DetailsPanel(this)), m_lab(new LabPanel(this)),
-      m_labArea(new QScrollArea(this)), m_statePart(new QLabel(this)), m_packetPart(new QLabel(this)),
-      m_dropPart(new QLabel(this)), m_waitingPart(new QLabel(this))
-{
+    : QMainWindow(parent)
+    , m_environment(std::move(environment))
+    , m_systemPalette(QApplication::palette())
+    , m_feed(new ViewFeed(this))
+    , m_pages(new QStackedWidget(this))
+    , m_start(new StartPage(m_environment.scenarios, this))
+    , m_notice(new NoticePage(this))
+    , m_messages(new MessageBar(this))
+    , m_paths(new PathPanel(this))
+    , m_diagram(new DiagramWidget(this))
+    , m_details(new DetailsPanel(this))
+    , m_lab(new LabPanel(this))
+    , m_labArea(new QScrollArea(this))
+    , m_statePart(new QLabel(this))
+    , m_packetPart(new QLabel(this))
+    , m_dropPart(new QLabel(this))
+    , m_waitingPart(new QLabel(this)) {
     installDiagramAccessibility();
     setWindowTitle(tr("natlens"));
     setWindowIcon(QIcon(":/icons/natlens.png"));
@@ -40,13 +50,11 @@ MainWindow::MainWindow(Environment environment, QWidget *parent)
     resize(1280, 800);
 }
 
-MainWindow::~MainWindow()
-{
+MainWindow::~MainWindow() {
     m_feed->setSource(nullptr);
 }
 
-void MainWindow::buildWorkspace()
-{
+void MainWindow::buildWorkspace() {
     m_labArea->setWidget(m_lab);
     m_labArea->setWidgetResizable(true);
     m_labArea->setFrameShape(QFrame::NoFrame);
@@ -89,15 +97,15 @@ void MainWindow::buildWorkspace()
     m_pages->addWidget(work);
     setCentralWidget(m_pages);
 
-    for (QLabel *part : {m_statePart, m_packetPart, m_dropPart}) statusBar()->addWidget(part);
+    for (QLabel *part : {m_statePart, m_packetPart, m_dropPart})
+        statusBar()->addWidget(part);
     statusBar()->addPermanentWidget(m_waitingPart);
     m_dropPart->setAccessibleName(tr("Packets lost by the capture"));
     setTabOrder(m_paths, m_diagram);
     setTabOrder(m_diagram, m_lab);
 }
 
-void MainWindow::connectParts()
-{
+void MainWindow::connectParts() {
     connect(m_feed, &ViewFeed::viewChanged, this, &MainWindow::applyView);
     connect(m_feed, &ViewFeed::failed, this, &MainWindow::applyFailure);
     connect(m_feed, &ViewFeed::stepped, m_diagram, &DiagramWidget::runUntilIdle);
@@ -119,8 +127,10 @@ void MainWindow::connectParts()
         if (m_feed->shown()) showScene(*m_feed->shown());
     });
     connect(m_diagram, &DiagramWidget::pathActivated, this, choose);
-    connect(m_diagram, &DiagramWidget::hopActivated, this, [this](const QString &, int hop) { m_details->selectHop(hop); });
-    connect(m_diagram, &DiagramWidget::hostActivated, this, [this](const QString &host) { m_details->selectHost(host.toStdString()); });
+    connect(m_diagram, &DiagramWidget::hopActivated, this,
+            [this](const QString &, int hop) { m_details->selectHop(hop); });
+    connect(m_diagram, &DiagramWidget::hostActivated, this,
+            [this](const QString &host) { m_details->selectHost(host.toStdString()); });
     connect(m_diagram, &DiagramWidget::selectionCleared, this, [choose] { choose({}); });
 
     const auto withSource = [this](auto command) {
@@ -139,8 +149,7 @@ void MainWindow::connectParts()
     connect(m_lab, &LabPanel::playWanted, this, [=] { withSource([](ViewSource &s) { s.playSteps(); }); });
 }
 
-void MainWindow::setThemeChoice(ThemeChoice choice)
-{
+void MainWindow::setThemeChoice(ThemeChoice choice) {
     m_environment.theme = choice;
     m_theme = Theme::choose(choice, m_systemPalette);
     applyTheme(*qApp, m_theme);
@@ -155,8 +164,7 @@ void MainWindow::setThemeChoice(ThemeChoice choice)
     if (m_feed->shown()) m_details->setLab(m_feed->shown()->lab);
 }
 
-void MainWindow::showStartPage()
-{
+void MainWindow::showStartPage() {
     m_feed->setSource(nullptr);
     m_source.reset();
     m_failure.reset();
@@ -168,25 +176,23 @@ void MainWindow::showStartPage()
     showStatus();
 }
 
-void MainWindow::openScenario(const QString &name)
-{
+void MainWindow::openScenario(const QString &name) {
     SourceRequest request{session::LabSource{name.toStdString()}, m_environment.options};
     request.options.interactive = true;
     open(std::move(request));
 }
 
-void MainWindow::openFiles(const QStringList &files)
-{
+void MainWindow::openFiles(const QStringList &files) {
     if (files.isEmpty()) return;
     session::FileSource source;
-    for (const QString &file : files) source.files.emplace_back(file.toStdString());
+    for (const QString &file : files)
+        source.files.emplace_back(file.toStdString());
     SourceRequest request{std::move(source), m_environment.options};
     request.options.replayAtCaptureSpeed = m_paced->isChecked();
     open(std::move(request));
 }
 
-void MainWindow::open(SourceRequest request)
-{
+void MainWindow::open(SourceRequest request) {
     m_feed->setSource(nullptr);
     m_source.reset();
     m_failure.reset();
@@ -215,8 +221,7 @@ void MainWindow::open(SourceRequest request)
     showStatus();
 }
 
-void MainWindow::applyFailure(const base::Error &error)
-{
+void MainWindow::applyFailure(const base::Error &error) {
     m_failure = error;
     const QString what = m_source ? m_source->title() : QString();
     m_notice->showFailure(tr("%1 could not be opened").arg(what), text(error.sentence()));
@@ -226,8 +231,7 @@ void MainWindow::applyFailure(const base::Error &error)
     emit sourceFailed();
 }
 
-void MainWindow::applyView(const std::shared_ptr<const session::View> &view)
-{
+void MainWindow::applyView(const std::shared_ptr<const session::View> &view) {
     if (m_pages->currentIndex() != WorkPageIndex) {
         m_pages->setCurrentIndex(WorkPageIndex);
         m_paths->setFocus();
@@ -244,14 +248,14 @@ void MainWindow::applyView(const std::shared_ptr<const session::View> &view)
     showStatus();
 }
 
-void MainWindow::showScene(const session::View &view)
-{
+void MainWindow::showScene(const session::View &view) {
     diagram::SceneOptions options;
     options.selectedPath = m_selected;
     options.onlySelected = m_onlySelected->isChecked() && !m_selected.empty();
     options.healthChecks = m_paths->healthChecks() != HealthCheckRows::none;
     const bool same = m_sceneSnapshot == view.traced && options.selectedPath == m_sceneOptions.selectedPath &&
-                      options.onlySelected == m_sceneOptions.onlySelected && options.healthChecks == m_sceneOptions.healthChecks;
+                      options.onlySelected == m_sceneOptions.onlySelected &&
+                      options.healthChecks == m_sceneOptions.healthChecks;
     if (same) return;
     m_sceneSnapshot = view.traced;
     m_sceneOptions = options;
@@ -259,22 +263,22 @@ void MainWindow::showScene(const session::View &view)
     m_diagram->setScene(view.traced, diagram::layout(*view.traced, options));
 }
 
-void MainWindow::selectByDefault(const tracer::Snapshot &snapshot)
-{
+void MainWindow::selectByDefault(const tracer::Snapshot &snapshot) {
     if (!m_selected.empty()) return;
-    const auto service = std::ranges::find_if(snapshot.paths, [](const auto &p) { return p->kind == tracer::PathKind::service; });
+    const auto service =
+        std::ranges::find_if(snapshot.paths, [](const auto &p) { return p->kind == tracer::PathKind::service; });
     if (service != snapshot.paths.end()) selectPath((*service)->id);
 }
 
-void MainWindow::selectMostTelling()
-{
+void MainWindow::selectMostTelling() {
     if (!m_feed->shown()) return;
     const tracer::Path *best = nullptr;
     std::size_t most = 0;
     for (const auto &path : m_feed->shown()->traced->paths) {
         if (path->kind != tracer::PathKind::service) continue;
         std::size_t score = 1 + (path->findings.empty() ? 0U : 10U);
-        for (const tracer::Hop &hop : path->hops) score += hop.nat.size();
+        for (const tracer::Hop &hop : path->hops)
+            score += hop.nat.size();
         if (score > most) {
             most = score;
             best = path.get();
@@ -283,8 +287,7 @@ void MainWindow::selectMostTelling()
     if (best != nullptr) selectPath(best->id);
 }
 
-void MainWindow::selectPath(const std::string &id)
-{
+void MainWindow::selectPath(const std::string &id) {
     m_selected = id;
     m_paths->select(id);
     m_diagram->setSelectedPath(id);
@@ -299,8 +302,7 @@ void MainWindow::selectPath(const std::string &id)
     updateActions();
 }
 
-QString MainWindow::notice() const
-{
+QString MainWindow::notice() const {
     return m_pages->currentIndex() == NoticePageIndex ? m_notice->sentence() : QString();
 }
 

@@ -31,11 +31,12 @@ class StartPage;
 struct Environment {
     OpenSource open;
     std::vector<session::ScenarioInfo> scenarios;
-    session::Options options;      ///< for every source that is opened
+    session::Options options; ///< for every source that is opened
     ThemeChoice theme = ThemeChoice::system;
 };
 
-/// Lives on the GUI thread and never waits for a source: it pulls views (ViewFeed) and sends commands that return at once.
+/// Lives on the GUI thread and never waits for a source: it pulls views (ViewFeed) and sends commands that return at
+/// once.
 class MainWindow final : public QMainWindow {
     Q_OBJECT
 public:

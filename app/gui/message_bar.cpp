@@ -8,8 +8,10 @@
 
 namespace natlens::gui {
 
-MessageBar::MessageBar(QWidget *parent) : QFrame(parent), m_label(new QLabel(this)), m_close(new QToolButton(this))
-{
+MessageBar::MessageBar(QWidget *parent)
+    : QFrame(parent)
+    , m_label(new QLabel(this))
+    , m_close(new QToolButton(this)) {
     m_label->setWordWrap(true);
     m_label->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     m_close->setText(tr("Dismiss"));
@@ -27,20 +29,17 @@ MessageBar::MessageBar(QWidget *parent) : QFrame(parent), m_label(new QLabel(thi
     hide();
 }
 
-void MessageBar::setTheme(const Theme &theme)
-{
+void MessageBar::setTheme(const Theme &theme) {
     QPalette p = theme.palette();
     p.setColor(QPalette::Window, theme.tint(diagram::Token::drop, 0.14));
     setPalette(p);
 }
 
-QString MessageBar::message() const
-{
+QString MessageBar::message() const {
     return isHidden() ? QString() : m_label->text();
 }
 
-void MessageBar::setMessage(const QString &sentence)
-{
+void MessageBar::setMessage(const QString &sentence) {
     if (sentence == m_label->text() && (isHidden() == (sentence.isEmpty() || sentence == m_dismissed))) return;
     m_label->setText(sentence);
     if (sentence.isEmpty()) m_dismissed.clear();

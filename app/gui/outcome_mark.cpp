@@ -9,8 +9,7 @@ namespace natlens::gui {
 using diagram::Token;
 using tracer::Outcome;
 
-OutcomeMark outcomeMark(const tracer::Path &path)
-{
+OutcomeMark outcomeMark(const tracer::Path &path) {
     if (path.kind == tracer::PathKind::healthCheck && path.outcome == Outcome::delivered) {
         const bool passed = path.http && path.http->status >= 200 && path.http->status < 400;
         return passed ? OutcomeMark{MarkShape::disc, 'H', Token::healthCheck}
@@ -27,8 +26,7 @@ OutcomeMark outcomeMark(const tracer::Path &path)
     return {};
 }
 
-void paintMark(QPainter &painter, const QRectF &rect, const OutcomeMark &mark, const Theme &theme)
-{
+void paintMark(QPainter &painter, const QRectF &rect, const OutcomeMark &mark, const Theme &theme) {
     painter.save();
     painter.setRenderHint(QPainter::Antialiasing);
     const QColor colour = theme.colour(mark.colour);
@@ -46,7 +44,8 @@ void paintMark(QPainter &painter, const QRectF &rect, const OutcomeMark &mark, c
                                       QPointF(r.center().x(), r.bottom() + 1), QPointF(r.left() - 1, r.center().y())});
         break;
     case MarkShape::triangle:
-        painter.drawPolygon(QPolygonF{QPointF(r.center().x(), r.top()), QPointF(r.right() + 1, r.bottom()), QPointF(r.left() - 1, r.bottom())});
+        painter.drawPolygon(QPolygonF{QPointF(r.center().x(), r.top()), QPointF(r.right() + 1, r.bottom()),
+                                      QPointF(r.left() - 1, r.bottom())});
         break;
     case MarkShape::ring:
     case MarkShape::dashedRing: painter.drawEllipse(r); break;

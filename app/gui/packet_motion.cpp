@@ -7,8 +7,7 @@ namespace natlens::gui {
 
 using diagram::Point;
 
-std::pair<Point, double> alongPolyline(const std::vector<Point> &points, double share)
-{
+std::pair<Point, double> alongPolyline(const std::vector<Point> &points, double share) {
     if (points.empty()) return {{}, 0};
     double length = 0;
     for (std::size_t i = 1; i < points.size(); ++i)
@@ -27,9 +26,9 @@ std::pair<Point, double> alongPolyline(const std::vector<Point> &points, double 
     return {points.back(), angle};
 }
 
-void PacketMotion::observe(const diagram::DisplayList &list, Time now)
-{
-    for (auto &[id, track] : m_tracks) track.present = false;
+void PacketMotion::observe(const diagram::DisplayList &list, Time now) {
+    for (auto &[id, track] : m_tracks)
+        track.present = false;
 
     std::unordered_map<std::string, int> repeated;
     for (const diagram::Arrow &arrow : list.arrows) {
@@ -47,7 +46,8 @@ void PacketMotion::observe(const diagram::DisplayList &list, Time now)
 
         std::uint64_t fresh = arrow.packets - track.seen;
         track.seen = arrow.packets;
-        while (!track.starts.empty() && track.starts.front() + duration(track) <= now) track.starts.pop_front();
+        while (!track.starts.empty() && track.starts.front() + duration(track) <= now)
+            track.starts.pop_front();
         Time start = now + kTravel * std::max(0, arrow.ref.segment);
         if (!track.starts.empty()) start = std::max(start, track.starts.back() + kGap);
         for (; fresh > 0 && track.starts.size() < kMaxOnTrack; --fresh, start += kGap) {
@@ -57,8 +57,7 @@ void PacketMotion::observe(const diagram::DisplayList &list, Time now)
     }
 }
 
-std::vector<PacketMotion::Sprite> PacketMotion::at(Time now) const
-{
+std::vector<PacketMotion::Sprite> PacketMotion::at(Time now) const {
     std::vector<Sprite> sprites;
     for (const auto &[id, track] : m_tracks) {
         if (!track.present) continue;
@@ -78,20 +77,19 @@ std::vector<PacketMotion::Sprite> PacketMotion::at(Time now) const
     return sprites;
 }
 
-void PacketMotion::prune(Time now)
-{
+void PacketMotion::prune(Time now) {
     for (auto &[id, track] : m_tracks)
-        while (!track.starts.empty() && track.starts.front() + duration(track) <= now) track.starts.pop_front();
+        while (!track.starts.empty() && track.starts.front() + duration(track) <= now)
+            track.starts.pop_front();
 }
 
-void PacketMotion::settle()
-{
-    for (auto &[id, track] : m_tracks) track.starts.clear();
+void PacketMotion::settle() {
+    for (auto &[id, track] : m_tracks)
+        track.starts.clear();
     m_end = Time(0);
 }
 
-void PacketMotion::reset()
-{
+void PacketMotion::reset() {
     m_tracks.clear();
     m_end = Time(0);
 }

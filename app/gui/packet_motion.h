@@ -16,8 +16,8 @@ namespace natlens::gui {
 /// the time, so tests never sleep. Lives on the GUI thread.
 ///
 /// A track holds at most kMaxOnTrack packets; more in one change are one packet that stands for all (the counts in the
-/// picture stay exact). An arrow that is deeper in its path starts later, so one request is seen to run through the hosts
-/// although the lab carried it in a millisecond.
+/// picture stay exact). An arrow that is deeper in its path starts later, so one request is seen to run through the
+/// hosts although the lab carried it in a millisecond.
 class PacketMotion final {
 public:
     using Time = std::chrono::duration<double, std::milli>; ///< since any fixed moment
@@ -30,12 +30,12 @@ public:
     enum class Phase { travelling, bursting };
     /// One thing to draw now.
     struct Sprite {
-        diagram::Point at;         ///< in coordinates of the display list
-        double angle = 0;          ///< direction of travel, radians
+        diagram::Point at; ///< in coordinates of the display list
+        double angle = 0;  ///< direction of travel, radians
         Phase phase = Phase::travelling;
-        double progress = 0;       ///< 0..1 within the phase
+        double progress = 0; ///< 0..1 within the phase
         diagram::Token colour = diagram::Token::request;
-        bool reply = false;        ///< drawn with the other shape
+        bool reply = false; ///< drawn with the other shape
         bool operator==(const Sprite &) const = default;
     };
 

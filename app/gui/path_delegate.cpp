@@ -18,13 +18,11 @@ namespace {
 constexpr int kPad = 8;
 constexpr int kMark = 20;
 
-const PathModel *modelOf(const QModelIndex &index)
-{
+const PathModel *modelOf(const QModelIndex &index) {
     return qobject_cast<const PathModel *>(index.model());
 }
 
-Token severityColour(const tracer::Path &path)
-{
+Token severityColour(const tracer::Path &path) {
     for (const tracer::Finding &finding : path.findings)
         if (finding.severity == tracer::Severity::error) return Token::drop;
     return Token::snat;
@@ -32,14 +30,13 @@ Token severityColour(const tracer::Path &path)
 
 } // namespace
 
-QSize PathDelegate::sizeHint(const QStyleOptionViewItem &option, const QModelIndex &) const
-{
-    const int lines = QFontMetrics(resized(addressFont(), 0)).height() + QFontMetrics(resized(option.font, -1)).height();
+QSize PathDelegate::sizeHint(const QStyleOptionViewItem &option, const QModelIndex &) const {
+    const int lines =
+        QFontMetrics(resized(addressFont(), 0)).height() + QFontMetrics(resized(option.font, -1)).height();
     return {200, lines + 2 * kPad};
 }
 
-void PathDelegate::paint(QPainter *painter, const QStyleOptionViewItem &option, const QModelIndex &index) const
-{
+void PathDelegate::paint(QPainter *painter, const QStyleOptionViewItem &option, const QModelIndex &index) const {
     const PathModel *model = modelOf(index);
     if (model == nullptr) return QStyledItemDelegate::paint(painter, option, index);
     const tracer::Path &path = *model->path(index.row());
@@ -52,7 +49,8 @@ void PathDelegate::paint(QPainter *painter, const QStyleOptionViewItem &option, 
     } else if (option.state & QStyle::State_MouseOver) {
         painter->fillRect(r, m_theme.tint(Token::selection, 0.08));
     }
-    paintMark(*painter, QRectF(r.left() + kPad + 2, r.top() + (r.height() - kMark) / 2.0, kMark, kMark), outcomeMark(path), m_theme);
+    paintMark(*painter, QRectF(r.left() + kPad + 2, r.top() + (r.height() - kMark) / 2.0, kMark, kMark),
+              outcomeMark(path), m_theme);
 
     const int left = r.left() + kPad + kMark + 12;
     const int width = r.right() - kPad - left;

@@ -11,7 +11,8 @@ namespace natlens::gui {
 class PathDelegate final : public QStyledItemDelegate {
     Q_OBJECT
 public:
-    explicit PathDelegate(QObject *parent = nullptr) : QStyledItemDelegate(parent) {}
+    explicit PathDelegate(QObject *parent = nullptr)
+        : QStyledItemDelegate(parent) {}
     void setTheme(const Theme &theme) { m_theme = theme; }
 
     void paint(QPainter *painter, const QStyleOptionViewItem &option, const QModelIndex &index) const override;

@@ -13,22 +13,19 @@ using tracer::PathKind;
 namespace {
 
 /// The node that a health check asked; the address when no capture point is there.
-std::string checkedNode(const tracer::Path &path)
-{
+std::string checkedNode(const tracer::Path &path) {
     if (path.endpoint && !path.endpoint->host.empty()) return path.endpoint->host;
     return path.requested.toString();
 }
 
 } // namespace
 
-bool PathModel::sameRow(const Row &a, const Row &b)
-{
+bool PathModel::sameRow(const Row &a, const Row &b) {
     if (a.latestCheck != b.latestCheck) return false;
     return a.latestCheck ? checkedNode(*a.path) == checkedNode(*b.path) : a.path->id == b.path->id;
 }
 
-bool PathModel::matches(std::size_t index)
-{
+bool PathModel::matches(std::size_t index) {
     if (m_filter.isEmpty()) return true;
     if (m_matches.size() <= index) m_matches.resize(index + 1);
     const tracer::Path *path = m_snapshot->paths[index].get();
@@ -40,8 +37,7 @@ bool PathModel::matches(std::size_t index)
     return known.matches;
 }
 
-std::vector<PathModel::Row> PathModel::wantedRows()
-{
+std::vector<PathModel::Row> PathModel::wantedRows() {
     std::vector<Row> rows;
     if (!m_snapshot) return rows;
     rows.reserve(m_snapshot->paths.size());
@@ -50,15 +46,17 @@ std::vector<PathModel::Row> PathModel::wantedRows()
         const PathPointer &path = m_snapshot->paths[i];
         const bool check = path->kind == PathKind::healthCheck;
         if ((check && m_healthChecks == HealthCheckRows::none) || !matches(i)) continue;
-        if (check && m_healthChecks == HealthCheckRows::latestPerNode) latest[checkedNode(*path)] = path;
-        else rows.push_back({path, false});
+        if (check && m_healthChecks == HealthCheckRows::latestPerNode)
+            latest[checkedNode(*path)] = path;
+        else
+            rows.push_back({path, false});
     }
-    for (auto &[node, path] : latest) rows.push_back({std::move(path), true});
+    for (auto &[node, path] : latest)
+        rows.push_back({std::move(path), true});
     return rows;
 }
 
-void PathModel::refresh()
-{
+void PathModel::refresh() {
     std::vector<Row> wanted = wantedRows();
 
     // Rows only come at the end or in the middle, rarely go: what is equal at both ends stays, the rest is exchanged.
@@ -66,7 +64,8 @@ void PathModel::refresh()
     const auto prefix = oldEnd - m_rows.begin();
     auto oldTail = m_rows.end();
     auto newTail = wanted.end();
-    while (oldTail - m_rows.begin() > prefix && newTail - wanted.begin() > prefix && sameRow(*(oldTail - 1), *(newTail - 1))) {
+    while (oldTail - m_rows.begin() > prefix && newTail - wanted.begin() > prefix &&
+           sameRow(*(oldTail - 1), *(newTail - 1))) {
         --oldTail;
         --newTail;
     }
@@ -86,10 +85,12 @@ void PathModel::refresh()
         if (!changed) endRun(row);
         ++row;
     };
-    for (auto i = 0; i < prefix; ++i) update(m_rows[static_cast<std::size_t>(i)], wanted[static_cast<std::size_t>(i)]);
+    for (auto i = 0; i < prefix; ++i)
+        update(m_rows[static_cast<std::size_t>(i)], wanted[static_cast<std::size_t>(i)]);
     endRun(row);
     row = static_cast<int>(oldTail - m_rows.begin());
-    for (auto i = 0; i < suffix; ++i) update(*(oldTail + i), *(newTail + i));
+    for (auto i = 0; i < suffix; ++i)
+        update(*(oldTail + i), *(newTail + i));
     endRun(row);
 
     const auto removed = static_cast<int>((oldTail - m_rows.begin()) - prefix);
@@ -107,14 +108,12 @@ void PathModel::refresh()
     }
 }
 
-void PathModel::setSnapshot(std::shared_ptr<const tracer::Snapshot> snapshot)
-{
+void PathModel::setSnapshot(std::shared_ptr<const tracer::Snapshot> snapshot) {
     m_snapshot = std::move(snapshot);
     refresh();
 }
 
-void PathModel::setFilter(const QString &words)
-{
+void PathModel::setFilter(const QString &words) {
     const QStringList filter = words.toLower().split(' ', Qt::SkipEmptyParts);
     if (filter == m_filter) return;
     m_filter = filter;
@@ -122,15 +121,13 @@ void PathModel::setFilter(const QString &words)
     refresh();
 }
 
-void PathModel::setHealthChecks(HealthCheckRows rows)
-{
+void PathModel::setHealthChecks(HealthCheckRows rows) {
     if (rows == m_healthChecks) return;
     m_healthChecks = rows;
     refresh();
 }
 
-void PathModel::clear()
-{
+void PathModel::clear() {
     beginResetModel();
     m_snapshot.reset();
     m_rows.clear();
@@ -138,25 +135,21 @@ void PathModel::clear()
     endResetModel();
 }
 
-int PathModel::rowCount(const QModelIndex &parent) const
-{
+int PathModel::rowCount(const QModelIndex &parent) const {
     return parent.isValid() ? 0 : static_cast<int>(m_rows.size());
 }
 
-std::optional<int> PathModel::rowOf(const std::string &id) const
-{
+std::optional<int> PathModel::rowOf(const std::string &id) const {
     const auto it = std::ranges::find_if(m_rows, [&](const Row &row) { return row.path->id == id; });
     if (it == m_rows.end()) return std::nullopt;
     return static_cast<int>(it - m_rows.begin());
 }
 
-std::size_t PathModel::hidden() const
-{
+std::size_t PathModel::hidden() const {
     return m_snapshot ? m_snapshot->paths.size() - m_rows.size() : 0;
 }
 
-QVariant PathModel::data(const QModelIndex &index, int role) const
-{
+QVariant PathModel::data(const QModelIndex &index, int role) const {
     if (!index.isValid() || index.row() >= rowCount()) return {};
     const tracer::Path &p = *path(index.row());
     switch (role) {

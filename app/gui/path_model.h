@@ -16,9 +16,9 @@ namespace natlens::gui {
 /// Which health checks have a row.
 enum class HealthCheckRows { none, latestPerNode, all };
 
-/// Made for many rows: a row is one shared pointer; a new snapshot costs one comparison of pointers a path and tells the
-/// view only the rows that changed, came or went, so selection and scroll position stay. Never resets except when the
-/// source changes. Lives on the GUI thread.
+/// Made for many rows: a row is one shared pointer; a new snapshot costs one comparison of pointers a path and tells
+/// the view only the rows that changed, came or went, so selection and scroll position stay. Never resets except when
+/// the source changes. Lives on the GUI thread.
 ///
 /// With `latestPerNode` the newest health check of each node stands below the other paths, in a row that stays.
 class PathModel final : public QAbstractListModel {
@@ -27,7 +27,8 @@ public:
     using PathPointer = std::shared_ptr<const tracer::Path>;
     enum Role { PathIdRole = Qt::UserRole + 1, ConnectionRole, ServiceRole, SeenRole, FindingsRole, OutcomeRole };
 
-    explicit PathModel(QObject *parent = nullptr) : QAbstractListModel(parent) {}
+    explicit PathModel(QObject *parent = nullptr)
+        : QAbstractListModel(parent) {}
 
     void setSnapshot(std::shared_ptr<const tracer::Snapshot> snapshot);
     /// Words that must all occur somewhere in a row (any letter case).

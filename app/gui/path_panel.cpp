@@ -14,9 +14,14 @@
 namespace natlens::gui {
 
 PathPanel::PathPanel(QWidget *parent)
-    : QWidget(parent), m_model(new PathModel(this)), m_delegate(new PathDelegate(this)), m_filter(new QLineEdit(this)),
-      m_checks(new QComboBox(this)), m_view(new QListView(this)), m_count(new QLabel(this)), m_empty(new QLabel(m_view))
-{
+    : QWidget(parent)
+    , m_model(new PathModel(this))
+    , m_delegate(new PathDelegate(this))
+    , m_filter(new QLineEdit(this))
+    , m_checks(new QComboBox(this))
+    , m_view(new QListView(this))
+    , m_count(new QLabel(this))
+    , m_empty(new QLabel(m_view)) {
     m_filter->setPlaceholderText(tr("Filter: address, node, outcome, SNAT…"));
     m_filter->setClearButtonEnabled(true);
     m_filter->setAccessibleName(tr("Filter paths"));
@@ -65,26 +70,24 @@ PathPanel::PathPanel(QWidget *parent)
         emit healthChecksChanged();
     });
     connect(m_view->selectionModel(), &QItemSelectionModel::currentChanged, this, [this](const QModelIndex &current) {
-        if (!m_selecting) emit pathSelected(current.isValid() ? current.data(PathModel::PathIdRole).toString() : QString());
+        if (!m_selecting)
+            emit pathSelected(current.isValid() ? current.data(PathModel::PathIdRole).toString() : QString());
     });
     showCount();
 }
 
-HealthCheckRows PathPanel::healthChecks() const
-{
+HealthCheckRows PathPanel::healthChecks() const {
     return static_cast<HealthCheckRows>(m_checks->currentData().toInt());
 }
 
-void PathPanel::setSnapshot(const std::shared_ptr<const tracer::Snapshot> &snapshot)
-{
+void PathPanel::setSnapshot(const std::shared_ptr<const tracer::Snapshot> &snapshot) {
     m_selecting = true; // a row that goes must not select its neighbour in the name of the person
     m_model->setSnapshot(snapshot);
     m_selecting = false;
     showCount();
 }
 
-void PathPanel::clear()
-{
+void PathPanel::clear() {
     m_selecting = true;
     m_model->clear();
     m_selecting = false;
@@ -92,8 +95,7 @@ void PathPanel::clear()
     showCount();
 }
 
-void PathPanel::setTheme(const Theme &theme)
-{
+void PathPanel::setTheme(const Theme &theme) {
     m_delegate->setTheme(theme);
     QPalette p = m_empty->palette();
     p.setColor(QPalette::WindowText, theme.colour(diagram::Token::mutedText));
@@ -101,8 +103,7 @@ void PathPanel::setTheme(const Theme &theme)
     m_view->viewport()->update();
 }
 
-void PathPanel::select(const std::string &id)
-{
+void PathPanel::select(const std::string &id) {
     m_selecting = true;
     if (const std::optional<int> row = m_model->rowOf(id)) {
         m_view->setCurrentIndex(m_model->index(*row));
@@ -113,21 +114,20 @@ void PathPanel::select(const std::string &id)
     m_selecting = false;
 }
 
-void PathPanel::focusFilter()
-{
+void PathPanel::focusFilter() {
     m_filter->setFocus(Qt::ShortcutFocusReason);
     m_filter->selectAll();
 }
 
-void PathPanel::showCount()
-{
+void PathPanel::showCount() {
     const int rows = m_model->rowCount();
     const std::size_t hidden = m_model->hidden();
     QString words = rows == 1 ? tr("1 path") : tr("%1 paths").arg(rows);
     if (hidden > 0) words += tr(", %1 not shown").arg(hidden);
     m_count->setText(words);
     m_empty->setVisible(rows == 0);
-    m_empty->setText(hidden > 0 ? tr("No path fits the filter.") : tr("No connection has been seen yet. Paths appear here with their first packet."));
+    m_empty->setText(hidden > 0 ? tr("No path fits the filter.")
+                                : tr("No connection has been seen yet. Paths appear here with their first packet."));
 }
 
 } // namespace natlens::gui

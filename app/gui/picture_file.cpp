@@ -8,13 +8,13 @@
 
 namespace natlens::gui {
 
-base::Status savePicture(const diagram::DisplayList &list, const Theme &theme, const QString &file)
-{
+base::Status savePicture(const diagram::DisplayList &list, const Theme &theme, const QString &file) {
     const std::string subject = file.toStdString();
     if (file.endsWith(".svg", Qt::CaseInsensitive)) {
         QSaveFile out(file);
         const std::string svg = diagram::renderSvg(list, theme.name().toStdString());
-        if (!out.open(QIODevice::WriteOnly) || out.write(svg.data(), static_cast<qint64>(svg.size())) < 0 || !out.commit())
+        if (!out.open(QIODevice::WriteOnly) || out.write(svg.data(), static_cast<qint64>(svg.size())) < 0 ||
+            !out.commit())
             return base::fail(base::ErrorCode::io, out.errorString().toStdString(), "write", subject);
         return {};
     }

@@ -14,13 +14,11 @@
 
 namespace natlens::gui {
 
-bool complete(const session::View &view, bool isLab)
-{
+bool complete(const session::View &view, bool isLab) {
     return view.ended || (isLab && view.lab.stepsDone);
 }
 
-int takeScreenshot(MainWindow &window, const QString &file, const SettleRule &rule)
-{
+int takeScreenshot(MainWindow &window, const QString &file, const SettleRule &rule) {
     QEventLoop loop;
     QTimer deadline;
     deadline.setSingleShot(true);
@@ -39,8 +37,10 @@ int takeScreenshot(MainWindow &window, const QString &file, const SettleRule &ru
             return path->kind != tracer::PathKind::healthCheck && !path->settled;
         });
         if (!complete(*view, !view->ended)) return;
-        if (view->ended) quiet.start(0);
-        else if (!quiet.isActive() || unfinished) quiet.start(rule.quiet);
+        if (view->ended)
+            quiet.start(0);
+        else if (!quiet.isActive() || unfinished)
+            quiet.start(rule.quiet);
     };
     QObject::connect(window.feed(), &ViewFeed::viewChanged, &loop, check);
     deadline.start(rule.atMost);
@@ -52,7 +52,9 @@ int takeScreenshot(MainWindow &window, const QString &file, const SettleRule &ru
     loop.exec();
     window.picture()->settleMotion(); // the same source gives the same picture, whatever was on its way
 
-    if (late) fmt::print(stderr, "natlens-gui: {}: the source has not settled; the picture shows what there is\n", file.toStdString());
+    if (late)
+        fmt::print(stderr, "natlens-gui: {}: the source has not settled; the picture shows what there is\n",
+                   file.toStdString());
     if (!window.grab().save(file, "PNG")) {
         fmt::print(stderr, "natlens-gui: write {}: the picture could not be written\n", file.toStdString());
         return 2;

@@ -9,7 +9,7 @@ namespace natlens::gui {
 
 /// When a source is taken for settled.
 struct SettleRule {
-    std::chrono::milliseconds quiet{600};   ///< no new view for so long after the lab's steps were played
+    std::chrono::milliseconds quiet{600};    ///< no new view for so long after the lab's steps were played
     std::chrono::milliseconds atMost{90000}; ///< then the picture is taken anyway, and a line on standard error says so
 };
 

@@ -6,8 +6,8 @@
 #include <deque>
 #include <mutex>
 #include <thread>
-#include <vector>
 #include <utility>
+#include <vector>
 
 namespace natlens::gui {
 
@@ -15,13 +15,11 @@ namespace {
 
 using session::Session;
 
-base::Result<std::unique_ptr<Session>> open(const SourceRequest &request)
-{
+base::Result<std::unique_ptr<Session>> open(const SourceRequest &request) {
     return std::visit([&](const auto &what) { return Session::open(what, request.options); }, request.what);
 }
 
-QString titleOf(const SourceRequest &request)
-{
+QString titleOf(const SourceRequest &request) {
     if (const auto *lab = std::get_if<session::LabSource>(&request.what)) return "lab: " + text(lab->scenario);
     const auto &files = std::get<session::FileSource>(request.what).files;
     if (files.empty()) return QStringLiteral("recording");
@@ -40,8 +38,7 @@ struct Shared {
     bool quit = false;
 };
 
-void work(const std::shared_ptr<Shared> &shared, const SourceRequest &request)
-{
+void work(const std::shared_ptr<Shared> &shared, const SourceRequest &request) {
     auto opened = open(request);
     std::unique_lock lock(shared->mutex);
     if (!opened) {
@@ -74,11 +71,8 @@ public:
     explicit SessionSource(const SourceRequest &request)
         : m_title(titleOf(request))
         , m_lab(std::holds_alternative<session::LabSource>(request.what))
-        , m_worker([shared = m_shared, request] { work(shared, request); })
-    {
-    }
-    ~SessionSource() override
-    {
+        , m_worker([shared = m_shared, request] { work(shared, request); }) {}
+    ~SessionSource() override {
         {
             const std::lock_guard lock(m_shared->mutex);
             m_shared->quit = true;
@@ -92,8 +86,7 @@ public:
 
     QString title() const override { return m_title; }
     bool isLab() const override { return m_lab; }
-    std::shared_ptr<const session::View> view() const override
-    {
+    std::shared_ptr<const session::View> view() const override {
         std::shared_ptr<Session> session;
         {
             const std::lock_guard lock(m_shared->mutex);
@@ -101,40 +94,32 @@ public:
         }
         return session ? session->view() : nullptr;
     }
-    std::optional<base::Error> failure() const override
-    {
+    std::optional<base::Error> failure() const override {
         const std::lock_guard lock(m_shared->mutex);
         return m_shared->failure;
     }
 
-    void sendRequest(const std::string &from, const std::string &url) override
-    {
+    void sendRequest(const std::string &from, const std::string &url) override {
         post([=](Session &s) { s.sendRequest(from, url); });
     }
-    void setExternalTrafficPolicy(const std::string &service, const std::string &policy) override
-    {
+    void setExternalTrafficPolicy(const std::string &service, const std::string &policy) override {
         post([=](Session &s) { s.setExternalTrafficPolicy(service, policy); });
     }
-    void movePod(const std::string &pod, const std::string &node) override
-    {
+    void movePod(const std::string &pod, const std::string &node) override {
         post([=](Session &s) { s.movePod(pod, node); });
     }
-    void scale(unsigned replicas) override
-    {
+    void scale(unsigned replicas) override {
         post([=](Session &s) { s.scale(replicas); });
     }
-    void playSteps() override
-    {
+    void playSteps() override {
         post([](Session &s) { s.playSteps(); });
     }
-    void saveRecording(const std::filesystem::path &path, std::function<void(base::Status)> done) override
-    {
+    void saveRecording(const std::filesystem::path &path, std::function<void(base::Status)> done) override {
         post([path, done = std::move(done)](Session &s) { done(s.saveRecording(path)); });
     }
 
 private:
-    void post(std::function<void(Session &)> task)
-    {
+    void post(std::function<void(Session &)> task) {
         {
             const std::lock_guard lock(m_shared->mutex);
             m_shared->tasks.push_back(std::move(task));
@@ -150,13 +135,11 @@ private:
 
 } // namespace
 
-std::unique_ptr<ViewSource> openSession(const SourceRequest &request)
-{
+std::unique_ptr<ViewSource> openSession(const SourceRequest &request) {
     return std::make_unique<SessionSource>(request);
 }
 
-void waitForEndedSessions()
-{
+void waitForEndedSessions() {
     std::vector<std::jthread> waiting;
     {
         const std::lock_guard lock(endedMutex);

@@ -5,8 +5,8 @@
 
 namespace natlens::gui {
 
-/// Starts to open the session on a worker thread. The source may be destroyed at any moment: the session is then ended on
-/// its worker while the window goes on.
+/// Starts to open the session on a worker thread. The source may be destroyed at any moment: the session is then ended
+/// on its worker while the window goes on.
 [[nodiscard]] std::unique_ptr<ViewSource> openSession(const SourceRequest &request);
 
 /// Waits until the sessions of destroyed sources have ended. Call before main() returns, so that no lab outlives it.

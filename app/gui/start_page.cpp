@@ -13,8 +13,7 @@ namespace natlens::gui {
 namespace {
 
 /// A column of comfortable reading width in the middle of `page`.
-QVBoxLayout *middleColumn(QWidget *page, int width)
-{
+QVBoxLayout *middleColumn(QWidget *page, int width) {
     auto *outer = new QHBoxLayout(page);
     auto *column = new QWidget(page);
     column->setMaximumWidth(width);
@@ -27,8 +26,7 @@ QVBoxLayout *middleColumn(QWidget *page, int width)
     return layout;
 }
 
-QLabel *heading(const QString &words, QWidget *parent)
-{
+QLabel *heading(const QString &words, QWidget *parent) {
     auto *label = new QLabel(words, parent);
     QFont font = resized(label->font(), 8);
     font.setBold(true);
@@ -40,12 +38,14 @@ QLabel *heading(const QString &words, QWidget *parent)
 } // namespace
 
 StartPage::StartPage(const std::vector<session::ScenarioInfo> &scenarios, QWidget *parent)
-    : QWidget(parent), m_list(new QListWidget(this))
-{
+    : QWidget(parent)
+    , m_list(new QListWidget(this)) {
     QVBoxLayout *layout = middleColumn(this, 720);
     layout->addWidget(heading(tr("What happens to the addresses?"), this));
-    auto *intro = new QLabel(tr("Choose a scenario to build a small cluster on this machine and watch its packets, or open recorded captures. "
-                                "The lab needs no root and leaves nothing behind."), this);
+    auto *intro = new QLabel(tr("Choose a scenario to build a small cluster on this machine and watch its packets, or "
+                                "open recorded captures. "
+                                "The lab needs no root and leaves nothing behind."),
+                             this);
     intro->setWordWrap(true);
     layout->addWidget(intro);
     layout->addSpacing(8);
@@ -83,15 +83,16 @@ StartPage::StartPage(const std::vector<session::ScenarioInfo> &scenarios, QWidge
     setFocusProxy(m_list);
 }
 
-void StartPage::chooseCurrent()
-{
+void StartPage::chooseCurrent() {
     if (const QListWidgetItem *item = m_list->currentItem()) emit scenarioChosen(item->data(Qt::UserRole).toString());
 }
 
 NoticePage::NoticePage(QWidget *parent)
-    : QWidget(parent), m_heading(heading({}, this)), m_sentence(new QLabel(this)),
-      m_retry(new QPushButton(tr("&Try again"), this)), m_back(new QPushButton(tr("&Back to the start page"), this))
-{
+    : QWidget(parent)
+    , m_heading(heading({}, this))
+    , m_sentence(new QLabel(this))
+    , m_retry(new QPushButton(tr("&Try again"), this))
+    , m_back(new QPushButton(tr("&Back to the start page"), this)) {
     QVBoxLayout *layout = middleColumn(this, 720);
     layout->addStretch(1);
     layout->addWidget(m_heading);
@@ -108,24 +109,21 @@ NoticePage::NoticePage(QWidget *parent)
     connect(m_back, &QPushButton::clicked, this, &NoticePage::backWanted);
 }
 
-void NoticePage::showBusy(const QString &words, const QString &sentence)
-{
+void NoticePage::showBusy(const QString &words, const QString &sentence) {
     m_heading->setText(words);
     m_sentence->setText(sentence);
     m_retry->hide();
     m_back->setText(tr("&Cancel"));
 }
 
-void NoticePage::showFailure(const QString &words, const QString &sentence)
-{
+void NoticePage::showFailure(const QString &words, const QString &sentence) {
     m_heading->setText(words);
     m_sentence->setText(sentence);
     m_retry->show();
     m_back->setText(tr("&Back to the start page"));
 }
 
-QString NoticePage::sentence() const
-{
+QString NoticePage::sentence() const {
     return m_sentence->text();
 }
 

@@ -24,10 +24,12 @@ enum class ThemeChoice { system, light, dark, highContrast };
 /// A desktop is dark when its text is lighter than its windows (Qt 6.4 has no QStyleHints::colorScheme).
 [[nodiscard]] bool isDark(const QPalette &palette);
 
-/// Colours of one theme. All of them come from the diagram's tokens, so window and picture agree. Value type, any thread.
+/// Colours of one theme. All of them come from the diagram's tokens, so window and picture agree. Value type, any
+/// thread.
 class Theme final {
 public:
-    Theme() : Theme("light") {}
+    Theme()
+        : Theme("light") {}
     /// `name`: "light", "dark" or "high-contrast" (what diagram::colour() knows).
     explicit Theme(QString name);
     [[nodiscard]] static Theme choose(ThemeChoice choice, const QPalette &system);

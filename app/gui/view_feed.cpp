@@ -2,34 +2,33 @@
 
 namespace natlens::gui {
 
-ViewFeed::ViewFeed(QObject *parent) : QObject(parent)
-{
+ViewFeed::ViewFeed(QObject *parent)
+    : QObject(parent) {
     m_timer.setInterval(kIntervalMilliseconds);
     m_timer.setTimerType(Qt::PreciseTimer);
     connect(&m_timer, &QTimer::timeout, this, &ViewFeed::poll);
 }
 
-void ViewFeed::setSource(ViewSource *source)
-{
+void ViewFeed::setSource(ViewSource *source) {
     m_source = source;
     m_shown.reset();
     m_newest.reset();
     m_waiting.clear();
     m_skipped = 0;
     m_paused = m_stepArmed = false;
-    if (source != nullptr) m_timer.start();
-    else m_timer.stop();
+    if (source != nullptr)
+        m_timer.start();
+    else
+        m_timer.stop();
     emit waitingChanged();
 }
 
-void ViewFeed::show(const ViewPointer &view)
-{
+void ViewFeed::show(const ViewPointer &view) {
     m_shown = view;
     emit viewChanged(view);
 }
 
-void ViewFeed::poll()
-{
+void ViewFeed::poll() {
     if (m_source == nullptr) return;
     ViewPointer view = m_source->view();
     if (!view) {
@@ -59,8 +58,7 @@ void ViewFeed::poll()
     }
 }
 
-void ViewFeed::setPaused(bool paused)
-{
+void ViewFeed::setPaused(bool paused) {
     if (m_paused == paused) return;
     m_paused = paused;
     m_stepArmed = false;
@@ -70,8 +68,7 @@ void ViewFeed::setPaused(bool paused)
     emit waitingChanged();
 }
 
-void ViewFeed::step()
-{
+void ViewFeed::step() {
     if (!m_paused) return;
     if (m_waiting.empty()) {
         // After skipped changes the newest is the next one that is known.

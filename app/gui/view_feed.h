@@ -13,8 +13,8 @@ namespace natlens::gui {
 /// Asks the source at most 59 times a second and tells the window only about versions it has not seen. Lives on the GUI
 /// thread.
 ///
-/// Paused, the picture stands still while the source goes on: each published change is kept (views share their paths, so
-/// one costs little), up to kMaxWaiting; what does not fit is counted. `step()` shows the next one, or, when none is
+/// Paused, the picture stands still while the source goes on: each published change is kept (views share their paths,
+/// so one costs little), up to kMaxWaiting; what does not fit is counted. `step()` shows the next one, or, when none is
 /// waiting, the first that comes. Going on jumps to the newest.
 class ViewFeed final : public QObject {
     Q_OBJECT

@@ -8,8 +8,12 @@
 
 namespace natlens::gui {
 
-[[nodiscard]] inline QString text(const std::string &s) { return QString::fromUtf8(s.data(), static_cast<qsizetype>(s.size())); }
-[[nodiscard]] inline QString text(std::string_view s) { return QString::fromUtf8(s.data(), static_cast<qsizetype>(s.size())); }
+[[nodiscard]] inline QString text(const std::string &s) {
+    return QString::fromUtf8(s.data(), static_cast<qsizetype>(s.size()));
+}
+[[nodiscard]] inline QString text(std::string_view s) {
+    return QString::fromUtf8(s.data(), static_cast<qsizetype>(s.size()));
+}
 
 /// "104.132.1.79:53210", or a dash when unknown.
 [[nodiscard]] QString addressText(const packet::SocketAddress &address);

@@ -20,10 +20,11 @@ using tracer::Nat;
 using tracer::Path;
 using tracer::Segment;
 
-inline packet::SocketAddress at(const char *address) { return *packet::SocketAddress::parse(address); }
+inline packet::SocketAddress at(const char *address) {
+    return *packet::SocketAddress::parse(address);
+}
 
-inline HopEnd end(const char *src, const char *dst, int ttl)
-{
+inline HopEnd end(const char *src, const char *dst, int ttl) {
     HopEnd e;
     e.interface = "eth0";
     e.src = at(src);
@@ -32,8 +33,7 @@ inline HopEnd end(const char *src, const char *dst, int ttl)
     return e;
 }
 
-inline Segment segment(const char *from, const char *to, Direction direction, const char *src, const char *dst)
-{
+inline Segment segment(const char *from, const char *to, Direction direction, const char *src, const char *dst) {
     Segment s;
     s.from = from;
     s.to = to;
@@ -45,8 +45,7 @@ inline Segment segment(const char *from, const char *to, Direction direction, co
 }
 
 /// A request from the client over node2 to the pod on node1, as the document's first picture has it.
-inline Path crossNodePath(const std::string &id)
-{
+inline Path crossNodePath(const std::string &id) {
     Path p;
     p.id = id;
     p.kind = tracer::PathKind::service;
@@ -98,15 +97,18 @@ inline Path crossNodePath(const std::string &id)
                   segment("source-ip-app", "node1", Direction::reply, "10.180.1.136:8080", "10.240.0.5:4021"),
                   segment("node1", "node2", Direction::reply, "10.180.1.136:8080", "10.240.0.5:4021"),
                   segment("node2", "client", Direction::reply, "10.240.0.5:32080", "104.132.1.79:53210")};
-    p.findings = {{"D01", tracer::Severity::warning, "The endpoint sees node2 instead of the client.",
-                   "Set externalTrafficPolicy: Local.", "spec.externalTrafficPolicy", {}}};
+    p.findings = {{"D01",
+                   tracer::Severity::warning,
+                   "The endpoint sees node2 instead of the client.",
+                   "Set externalTrafficPolicy: Local.",
+                   "spec.externalTrafficPolicy",
+                   {}}};
     p.settled = true;
     return p;
 }
 
 /// A request that node3 dropped because it has no endpoint.
-inline Path droppedPath(const std::string &id)
-{
+inline Path droppedPath(const std::string &id) {
     Path p = crossNodePath(id);
     p.requested = at("10.240.0.3:32080");
     p.endpoint.reset();
@@ -126,12 +128,12 @@ inline Path droppedPath(const std::string &id)
     p.hops = {client, node3};
     p.segments = {segment("client", "node3", Direction::request, "104.132.1.79:53211", "10.240.0.3:32080")};
     p.segments.front().lost = true;
-    p.findings = {{"D13", tracer::Severity::error, "node3 has no endpoint.", "Ask node1.", "spec.externalTrafficPolicy", {}}};
+    p.findings = {
+        {"D13", tracer::Severity::error, "node3 has no endpoint.", "Ask node1.", "spec.externalTrafficPolicy", {}}};
     return p;
 }
 
-inline Path healthCheck(const std::string &id, const std::string &node, int status)
-{
+inline Path healthCheck(const std::string &id, const std::string &node, int status) {
     Path p;
     p.id = id;
     p.kind = tracer::PathKind::healthCheck;
@@ -145,8 +147,8 @@ inline Path healthCheck(const std::string &id, const std::string &node, int stat
     return p;
 }
 
-inline std::shared_ptr<const tracer::Snapshot> snapshot(const std::vector<std::shared_ptr<const Path>> &paths, std::uint64_t version = 1)
-{
+inline std::shared_ptr<const tracer::Snapshot> snapshot(const std::vector<std::shared_ptr<const Path>> &paths,
+                                                        std::uint64_t version = 1) {
     auto s = std::make_shared<tracer::Snapshot>();
     s->version = version;
     const auto host = [&](const char *name, HostRole role, const char *address) {
@@ -169,13 +171,11 @@ inline std::shared_ptr<const tracer::Snapshot> snapshot(const std::vector<std::s
 }
 
 template<class... Paths>
-std::vector<std::shared_ptr<const Path>> shared(Paths... paths)
-{
+std::vector<std::shared_ptr<const Path>> shared(Paths... paths) {
     return {std::make_shared<const Path>(std::move(paths))...};
 }
 
-inline std::shared_ptr<session::View> view(std::shared_ptr<const tracer::Snapshot> traced, std::uint64_t version)
-{
+inline std::shared_ptr<session::View> view(std::shared_ptr<const tracer::Snapshot> traced, std::uint64_t version) {
     auto v = std::make_shared<session::View>();
     v->version = version;
     v->traced = std::move(traced);
@@ -183,8 +183,7 @@ inline std::shared_ptr<session::View> view(std::shared_ptr<const tracer::Snapsho
 }
 
 /// A lab that has played its steps.
-inline session::LabStatus labStatus()
-{
+inline session::LabStatus labStatus() {
     session::LabStatus lab;
     lab.running = true;
     lab.scenario = "nodeport";
@@ -202,8 +201,7 @@ inline session::LabStatus labStatus()
 }
 
 /// Two hosts, a request and a reply arrow between them, and a drop.
-inline diagram::DisplayList twoHosts(std::uint64_t packets = 0)
-{
+inline diagram::DisplayList twoHosts(std::uint64_t packets = 0) {
     using namespace diagram;
     DisplayList list;
     list.bounds = {0, 0, 400, 200};
@@ -259,19 +257,21 @@ public:
         QStringList commands;
         bool lab = true;
     };
-    explicit FakeSource(std::shared_ptr<State> state) : m_state(std::move(state)) {}
+    explicit FakeSource(std::shared_ptr<State> state)
+        : m_state(std::move(state)) {}
 
     QString title() const override { return m_state->lab ? "lab: nodeport" : "recording: a.pcapng"; }
     bool isLab() const override { return m_state->lab; }
     std::shared_ptr<const session::View> view() const override { return m_state->view; }
     std::optional<base::Error> failure() const override { return m_state->failure; }
     void sendRequest(const std::string &from, const std::string &url) override { note("request " + from + " " + url); }
-    void setExternalTrafficPolicy(const std::string &service, const std::string &policy) override { note("policy " + service + " " + policy); }
+    void setExternalTrafficPolicy(const std::string &service, const std::string &policy) override {
+        note("policy " + service + " " + policy);
+    }
     void movePod(const std::string &pod, const std::string &node) override { note("move " + pod + " " + node); }
     void scale(unsigned replicas) override { note("scale " + std::to_string(replicas)); }
     void playSteps() override { note("play"); }
-    void saveRecording(const std::filesystem::path &path, std::function<void(base::Status)> done) override
-    {
+    void saveRecording(const std::filesystem::path &path, std::function<void(base::Status)> done) override {
         note("save " + path.string());
         done({});
     }

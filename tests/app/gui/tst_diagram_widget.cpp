@@ -14,14 +14,12 @@ using namespace gui::handmade;
 
 namespace {
 
-std::shared_ptr<const tracer::Snapshot> twoPaths()
-{
+std::shared_ptr<const tracer::Snapshot> twoPaths() {
     return snapshot(shared(crossNodePath("p1"), droppedPath("p2")));
 }
 
 /// Pixels of `image` with exactly this colour.
-int count(const QImage &image, const QColor &colour)
-{
+int count(const QImage &image, const QColor &colour) {
     int n = 0;
     for (int y = 0; y < image.height(); ++y)
         for (int x = 0; x < image.width(); ++x)
@@ -35,8 +33,7 @@ class TestDiagramWidget : public QObject {
     Q_OBJECT
     PacketMotion::Time m_time{0};
 
-    void show(DiagramWidget &widget)
-    {
+    void show(DiagramWidget &widget) {
         m_time = PacketMotion::Time(0);
         widget.setClock([this] { return m_time; });
         widget.resize(600, 400);
@@ -47,8 +44,7 @@ class TestDiagramWidget : public QObject {
 private slots:
     void initTestCase() { installDiagramAccessibility(); }
 
-    void layerIsPaintedOnlyWhenItMust()
-    {
+    void layerIsPaintedOnlyWhenItMust() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts(0));
@@ -79,8 +75,7 @@ private slots:
         QCOMPARE(widget.staticLayerPaints(), first + 4);
     }
 
-    void clockRunsOnlyWhileSomethingMoves()
-    {
+    void clockRunsOnlyWhileSomethingMoves() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts(0));
@@ -95,8 +90,7 @@ private slots:
         QTRY_VERIFY(!widget.animating());
     }
 
-    void frozenPacketsStayWhereTheyAre()
-    {
+    void frozenPacketsStayWhereTheyAre() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts(1));
@@ -111,8 +105,7 @@ private slots:
         QCOMPARE(widget.grab().toImage(), then);
     }
 
-    void stepRunsUntilIdleThenStandsStill()
-    {
+    void stepRunsUntilIdleThenStandsStill() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts(0));
@@ -127,8 +120,7 @@ private slots:
         QVERIFY(!widget.animating()); // frozen again
     }
 
-    void packetsAreDrawn()
-    {
+    void packetsAreDrawn() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts(0));
@@ -142,13 +134,12 @@ private slots:
         QCOMPARE(moving.pixelColor(place), theme.colour(diagram::Token::request));
     }
 
-    void coloursOfTheList_data()
-    {
+    void coloursOfTheList_data() {
         QTest::addColumn<QString>("theme");
-        for (const char *name : {"light", "dark", "high-contrast"}) QTest::newRow(name) << name;
+        for (const char *name : {"light", "dark", "high-contrast"})
+            QTest::newRow(name) << name;
     }
-    void coloursOfTheList()
-    {
+    void coloursOfTheList() {
         QFETCH(QString, theme);
         const Theme colours(theme);
         const QImage image = renderImage(twoHosts(), colours, 2);
@@ -159,8 +150,7 @@ private slots:
             QVERIFY2(count(image, colours.colour(token)) > 20, qPrintable(QString::number(static_cast<int>(token))));
     }
 
-    void hits_data()
-    {
+    void hits_data() {
         QTest::addColumn<double>("x");
         QTest::addColumn<double>("y");
         QTest::addColumn<QString>("what");
@@ -170,8 +160,7 @@ private slots:
         QTest::newRow("badge") << 200.0 << 34.0 << "p1 hop 1";
         QTest::newRow("nothing") << 200.0 << 190.0 << "";
     }
-    void hits()
-    {
+    void hits() {
         QFETCH(double, x);
         QFETCH(double, y);
         QFETCH(QString, what);
@@ -182,8 +171,7 @@ private slots:
         QCOMPARE(found, what);
     }
 
-    void clicksSelect()
-    {
+    void clicksSelect() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts());
@@ -203,13 +191,13 @@ private slots:
         QCOMPARE(cleared.count(), 1);
     }
 
-    void keyboard()
-    {
+    void keyboard() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts());
         QStringList order;
-        for (const DiagramItem &item : widget.items()) order << QString::fromStdString(item.id);
+        for (const DiagramItem &item : widget.items())
+            order << QString::fromStdString(item.id);
         QCOMPARE(order, (QStringList{"client", "node2", "node3", "p1", "p2"}));
         QSignalSpy path(&widget, &DiagramWidget::pathActivated);
         QTest::keyClick(&widget, Qt::Key_Right);
@@ -217,7 +205,8 @@ private slots:
         QTest::keyClick(&widget, Qt::Key_Left);
         QCOMPARE(widget.focusedItem(), 4);
         QTest::keyClick(&widget, Qt::Key_Home);
-        for (int i = 0; i < 3; ++i) QTest::keyClick(&widget, Qt::Key_Down);
+        for (int i = 0; i < 3; ++i)
+            QTest::keyClick(&widget, Qt::Key_Down);
         QTest::keyClick(&widget, Qt::Key_Return);
         QCOMPARE(path.value(0).value(0).toString(), "p1");
         QSignalSpy cleared(&widget, &DiagramWidget::selectionCleared);
@@ -225,14 +214,14 @@ private slots:
         QCOMPARE(cleared.count(), 1);
     }
 
-    void zoomKeepsThePointUnderThePointer()
-    {
+    void zoomKeepsThePointUnderThePointer() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts());
         const QPointF pointer(150, 120);
         const QPointF before = widget.transform().inverted().map(pointer);
-        QWheelEvent wheel(pointer, widget.mapToGlobal(pointer), {}, {0, 240}, Qt::NoButton, Qt::ControlModifier, Qt::NoScrollPhase, false);
+        QWheelEvent wheel(pointer, widget.mapToGlobal(pointer), {}, {0, 240}, Qt::NoButton, Qt::ControlModifier,
+                          Qt::NoScrollPhase, false);
         QCoreApplication::sendEvent(&widget, &wheel);
         QVERIFY(widget.zoom() > 1);
         const QPointF after = widget.transform().inverted().map(pointer);
@@ -241,8 +230,7 @@ private slots:
         QCOMPARE(widget.zoom(), 1.0);
     }
 
-    void accessibleChildren()
-    {
+    void accessibleChildren() {
         DiagramWidget widget;
         show(widget);
         widget.setScene(twoPaths(), twoHosts());

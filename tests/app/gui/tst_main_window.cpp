@@ -34,27 +34,25 @@ struct Bench {
                                       asked = request;
                                       return std::make_unique<FakeSource>(state);
                                   },
-                                  {{"nodeport", "Three nodes, one endpoint"}, {"clusterip", "Inside the cluster"}}, {}, ThemeChoice::light}};
+                                  {{"nodeport", "Three nodes, one endpoint"}, {"clusterip", "Inside the cluster"}},
+                                  {},
+                                  ThemeChoice::light}};
 
-    void feed(std::shared_ptr<session::View> view)
-    {
+    void feed(std::shared_ptr<session::View> view) {
         state->view = std::move(view);
         window.feed()->poll();
     }
-    [[nodiscard]] std::shared_ptr<session::View> labView(std::uint64_t version) const
-    {
+    [[nodiscard]] std::shared_ptr<session::View> labView(std::uint64_t version) const {
         auto v = view(snapshot(shared(crossNodePath("p1"), droppedPath("p2")), version), version);
         v->lab = labStatus();
         return v;
     }
-    [[nodiscard]] QAction *action(const QString &words) const
-    {
+    [[nodiscard]] QAction *action(const QString &words) const {
         for (QAction *a : window.findChildren<QAction *>())
             if (a->text().remove('&') == words) return a;
         qFatal("no action %s", qPrintable(words));
     }
-    [[nodiscard]] QPushButton *button(const QString &words) const
-    {
+    [[nodiscard]] QPushButton *button(const QString &words) const {
         for (QPushButton *b : window.lab()->findChildren<QPushButton *>())
             if (b->text().remove('&') == words) return b;
         qFatal("no button %s", qPrintable(words));
@@ -66,8 +64,7 @@ struct Bench {
 class TestMainWindow : public QObject {
     Q_OBJECT
 private slots:
-    void startPageOpensAScenario()
-    {
+    void startPageOpensAScenario() {
         Bench bench;
         auto *list = bench.window.findChild<StartPage *>()->scenarioList();
         QCOMPARE(list->count(), 2);
@@ -78,8 +75,7 @@ private slots:
         QVERIFY(!bench.window.notice().isEmpty()); // the lab is being built
     }
 
-    void selectionFlowsToTheDetails()
-    {
+    void selectionFlowsToTheDetails() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(bench.labView(1));
@@ -100,8 +96,7 @@ private slots:
         QCOMPARE(bench.window.details()->hops()->path()->id, "p1");
     }
 
-    void selectionSurvivesUpdates()
-    {
+    void selectionSurvivesUpdates() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(bench.labView(1));
@@ -114,18 +109,17 @@ private slots:
         QCOMPARE(bench.window.paths()->model()->rowCount(), 3);
     }
 
-    void sameVersionIsNotAppliedAgain()
-    {
+    void sameVersionIsNotAppliedAgain() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(bench.labView(1));
         QSignalSpy applied(bench.window.feed(), &ViewFeed::viewChanged);
-        for (int i = 0; i < 5; ++i) bench.window.feed()->poll();
+        for (int i = 0; i < 5; ++i)
+            bench.window.feed()->poll();
         QCOMPARE(applied.count(), 0);
     }
 
-    void commands()
-    {
+    void commands() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(bench.labView(1));
@@ -139,12 +133,12 @@ private slots:
         bench.button("Move")->click();
         bench.window.lab()->findChild<QSpinBox *>()->setValue(3);
         bench.button("Play the steps again")->click();
-        QCOMPARE(bench.state->commands, (QStringList{"request client2 http://10.240.0.5:32080/", "policy default/nodeport Local",
-                                                     "move default/source-ip-app node3", "scale 3", "play"}));
+        QCOMPARE(bench.state->commands,
+                 (QStringList{"request client2 http://10.240.0.5:32080/", "policy default/nodeport Local",
+                              "move default/source-ip-app node3", "scale 3", "play"}));
     }
 
-    void aStatusDoesNotDisturbChoices()
-    {
+    void aStatusDoesNotDisturbChoices() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(bench.labView(1));
@@ -158,8 +152,7 @@ private slots:
         QCOMPARE(bench.state->commands.size(), 0); // showing a state never commands it
     }
 
-    void pauseAndStep()
-    {
+    void pauseAndStep() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(bench.labView(1));
@@ -184,20 +177,19 @@ private slots:
         QCOMPARE(feed.shown()->version, 5U);
     }
 
-    void pauseKeepsABoundedNumber()
-    {
+    void pauseKeepsABoundedNumber() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(view(snapshot({}), 1));
         bench.window.feed()->setPaused(true);
-        for (std::uint64_t v = 2; v < ViewFeed::kMaxWaiting + 12; ++v) bench.feed(view(snapshot({}), v));
+        for (std::uint64_t v = 2; v < ViewFeed::kMaxWaiting + 12; ++v)
+            bench.feed(view(snapshot({}), v));
         QCOMPARE(bench.window.feed()->waiting(), ViewFeed::kMaxWaiting);
         QCOMPARE(bench.window.feed()->skipped(), 10U);
         QVERIFY(bench.window.statusText().contains("10 not kept"));
     }
 
-    void captureDropsAndProblemsAreShown()
-    {
+    void captureDropsAndProblemsAreShown() {
         Bench bench;
         bench.window.openScenario("nodeport");
         auto v = bench.labView(1);
@@ -212,10 +204,11 @@ private slots:
         QCOMPARE(bench.window.messages()->message(), "the recording breaks off at byte 1234");
     }
 
-    void failureIsShownWithWhatToDo()
-    {
+    void failureIsShownWithWhatToDo() {
         Bench bench;
-        bench.state->failure = base::Error{base::ErrorCode::notPermitted, "user namespaces are off; allow them with sysctl or use sudo", "unshare", "lab"};
+        bench.state->failure =
+            base::Error{base::ErrorCode::notPermitted, "user namespaces are off; allow them with sysctl or use sudo",
+                        "unshare", "lab"};
         bench.window.openScenario("nodeport");
         bench.window.feed()->poll();
         QVERIFY(bench.window.notice().contains("allow them with sysctl"));
@@ -226,8 +219,7 @@ private slots:
         QVERIFY(!QImage(file).isNull());
     }
 
-    void screenshotStatus_data()
-    {
+    void screenshotStatus_data() {
         QTest::addColumn<bool>("met");
         QTest::addColumn<int>("problemStatus");
         QTest::addColumn<int>("status");
@@ -235,8 +227,7 @@ private slots:
         QTest::newRow("not expected") << false << 0 << 1;
         QTest::newRow("broken file") << true << 2 << 2;
     }
-    void screenshotStatus()
-    {
+    void screenshotStatus() {
         QFETCH(bool, met);
         QFETCH(int, problemStatus);
         QFETCH(int, status);
@@ -255,8 +246,7 @@ private slots:
         QCOMPARE(image.size(), QSize(1280, 800));
     }
 
-    void copying()
-    {
+    void copying() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(bench.labView(1));
@@ -266,18 +256,17 @@ private slots:
         QVERIFY(QGuiApplication::clipboard()->text().contains("10.240.0.5"));
     }
 
-    void everythingHasAName()
-    {
+    void everythingHasAName() {
         Bench bench;
         bench.window.openScenario("nodeport");
         bench.feed(bench.labView(1));
-        for (const auto *box : bench.window.lab()->findChildren<QComboBox *>()) QVERIFY(!box->accessibleName().isEmpty());
+        for (const auto *box : bench.window.lab()->findChildren<QComboBox *>())
+            QVERIFY(!box->accessibleName().isEmpty());
         QVERIFY(!bench.window.paths()->view()->accessibleName().isEmpty());
         QVERIFY(!bench.window.picture()->accessibleName().isEmpty());
     }
 
-    void arguments_data()
-    {
+    void arguments_data() {
         QTest::addColumn<QStringList>("words");
         QTest::addColumn<QString>("error"); // a part of it; "" when all is well
         QTest::newRow("none") << QStringList{} << "";
@@ -291,22 +280,22 @@ private slots:
         QTest::newRow("ending") << QStringList{"--screenshot", "x.jpg"} << ".png";
         QTest::newRow("unknown") << QStringList{"--nonsense"} << "nonsense";
     }
-    void arguments()
-    {
+    void arguments() {
         QFETCH(QStringList, words);
         QFETCH(QString, error);
         const auto parsed = parseArguments(QStringList{"natlens-gui"} + words);
         QCOMPARE(parsed.has_value(), error.isEmpty());
-        if (!parsed) QVERIFY2(QString::fromStdString(parsed.error().sentence()).contains(error), parsed.error().sentence().c_str());
+        if (!parsed)
+            QVERIFY2(QString::fromStdString(parsed.error().sentence()).contains(error),
+                     parsed.error().sentence().c_str());
     }
 
-    void themesAreReadable_data()
-    {
+    void themesAreReadable_data() {
         QTest::addColumn<QString>("name");
-        for (const char *name : {"light", "dark", "high-contrast"}) QTest::newRow(name) << name;
+        for (const char *name : {"light", "dark", "high-contrast"})
+            QTest::newRow(name) << name;
     }
-    void themesAreReadable()
-    {
+    void themesAreReadable() {
         QFETCH(QString, name);
         const QPalette p = Theme(name).palette();
         QVERIFY(contrast(p.color(QPalette::Text), p.color(QPalette::Base)) >= 4.5);

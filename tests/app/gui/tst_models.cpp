@@ -17,8 +17,7 @@ using namespace gui::handmade;
 class TestModels : public QObject {
     Q_OBJECT
 private slots:
-    void rowsAndTexts()
-    {
+    void rowsAndTexts() {
         PathModel model;
         const QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
         model.setSnapshot(snapshot(shared(crossNodePath("p1"), droppedPath("p2"))));
@@ -33,8 +32,7 @@ private slots:
         QVERIFY(model.index(1).data().toString().contains("dropped at node3"));
     }
 
-    void updatesDoNotReset()
-    {
+    void updatesDoNotReset() {
         PathModel model;
         const QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
         auto paths = shared(crossNodePath("p1"), crossNodePath("p2"));
@@ -61,30 +59,30 @@ private slots:
         QCOMPARE(second.data(PathModel::PathIdRole).toString(), "p2");
     }
 
-    void healthChecks_data()
-    {
+    void healthChecks_data() {
         QTest::addColumn<int>("mode");
         QTest::addColumn<QStringList>("ids");
-        QTest::newRow("latest") << static_cast<int>(HealthCheckRows::latestPerNode) << QStringList{"p1", "p4", "p5", "p3"};
+        QTest::newRow("latest") << static_cast<int>(HealthCheckRows::latestPerNode)
+                                << QStringList{"p1", "p4", "p5", "p3"};
         QTest::newRow("all") << static_cast<int>(HealthCheckRows::all) << QStringList{"p1", "p2", "p3", "p4", "p5"};
         QTest::newRow("none") << static_cast<int>(HealthCheckRows::none) << QStringList{"p1", "p4"};
     }
-    void healthChecks()
-    {
+    void healthChecks() {
         QFETCH(int, mode);
         QFETCH(QStringList, ids);
         PathModel model;
         const QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
         model.setHealthChecks(static_cast<HealthCheckRows>(mode));
-        model.setSnapshot(snapshot(shared(crossNodePath("p1"), healthCheck("p2", "node1", 200), healthCheck("p3", "node2", 500),
-                                          droppedPath("p4"), healthCheck("p5", "node1", 200))));
+        model.setSnapshot(
+            snapshot(shared(crossNodePath("p1"), healthCheck("p2", "node1", 200), healthCheck("p3", "node2", 500),
+                            droppedPath("p4"), healthCheck("p5", "node1", 200))));
         QStringList found;
-        for (int i = 0; i < model.rowCount(); ++i) found << model.index(i).data(PathModel::PathIdRole).toString();
+        for (int i = 0; i < model.rowCount(); ++i)
+            found << model.index(i).data(PathModel::PathIdRole).toString();
         QCOMPARE(found, ids);
     }
 
-    void aNewHealthCheckKeepsItsRow()
-    {
+    void aNewHealthCheckKeepsItsRow() {
         PathModel model;
         auto paths = shared(crossNodePath("p1"), healthCheck("p2", "node1", 200), healthCheck("p3", "node2", 500));
         model.setSnapshot(snapshot(paths));
@@ -96,8 +94,7 @@ private slots:
         QCOMPARE(node1.data(PathModel::PathIdRole).toString(), "p4");
     }
 
-    void filter_data()
-    {
+    void filter_data() {
         QTest::addColumn<QString>("words");
         QTest::addColumn<QStringList>("ids");
         QTest::newRow("everything") << "" << QStringList{"p1", "p2"};
@@ -107,8 +104,7 @@ private slots:
         QTest::newRow("finding") << "d01" << QStringList{"p1"};
         QTest::newRow("nothing") << "no-such-thing" << QStringList{};
     }
-    void filter()
-    {
+    void filter() {
         QFETCH(QString, words);
         QFETCH(QStringList, ids);
         PathModel model;
@@ -116,15 +112,15 @@ private slots:
         model.setSnapshot(snapshot(shared(crossNodePath("p1"), droppedPath("p2"))));
         model.setFilter(words);
         QStringList found;
-        for (int i = 0; i < model.rowCount(); ++i) found << model.index(i).data(PathModel::PathIdRole).toString();
+        for (int i = 0; i < model.rowCount(); ++i)
+            found << model.index(i).data(PathModel::PathIdRole).toString();
         QCOMPARE(found, ids);
         QCOMPARE(model.hidden(), static_cast<std::size_t>(2 - ids.size()));
         model.setFilter("");
         QCOMPARE(model.rowCount(), 2);
     }
 
-    void filterSeesAPathThatChanged()
-    {
+    void filterSeesAPathThatChanged() {
         PathModel model;
         auto paths = shared(crossNodePath("p1"));
         model.setFilter("unanswered");
@@ -137,35 +133,35 @@ private slots:
         QCOMPARE(model.rowCount(), 1);
     }
 
-    void outcomesDifferWithoutColour()
-    {
+    void outcomesDifferWithoutColour() {
         std::set<std::pair<int, char>> seen;
         Path p = crossNodePath("p1");
         for (int i = 0; i <= static_cast<int>(tracer::Outcome::incomplete); ++i) {
             p.outcome = static_cast<tracer::Outcome>(i);
             const OutcomeMark mark = outcomeMark(p);
-            QVERIFY2(seen.emplace(static_cast<int>(mark.shape), mark.letter).second, tracer::toString(p.outcome).data());
+            QVERIFY2(seen.emplace(static_cast<int>(mark.shape), mark.letter).second,
+                     tracer::toString(p.outcome).data());
         }
         const OutcomeMark good = outcomeMark(healthCheck("h", "node1", 200));
         const OutcomeMark bad = outcomeMark(healthCheck("h", "node1", 500));
         QVERIFY(good.shape != bad.shape);
     }
 
-    void changedPartsAreMarked_data()
-    {
+    void changedPartsAreMarked_data() {
         QTest::addColumn<int>("hop");
         QTest::addColumn<int>("column");
         QTest::addColumn<QStringList>("parts");
         const int in = HopModel::InColumn;
         const int out = HopModel::OutColumn;
-        QTest::newRow("snat and dnat, after") << 1 << out << QStringList{"SNAT 10.240.0.5:4021", "DNAT 10.180.1.136:8080"};
-        QTest::newRow("snat and dnat, before") << 1 << in << QStringList{"SNAT 104.132.1.79:53210", "DNAT 10.240.0.5:32080"};
+        QTest::newRow("snat and dnat, after")
+            << 1 << out << QStringList{"SNAT 10.240.0.5:4021", "DNAT 10.180.1.136:8080"};
+        QTest::newRow("snat and dnat, before")
+            << 1 << in << QStringList{"SNAT 104.132.1.79:53210", "DNAT 10.240.0.5:32080"};
         QTest::newRow("forwarded only") << 2 << out << QStringList{};
         QTest::newRow("no other side") << 0 << out << QStringList{};
         QTest::newRow("reply") << 4 << out << QStringList{"DNAT 10.240.0.5:32080", "SNAT 104.132.1.79:53210"};
     }
-    void changedPartsAreMarked()
-    {
+    void changedPartsAreMarked() {
         QFETCH(int, hop);
         QFETCH(int, column);
         QFETCH(QStringList, parts);
@@ -180,8 +176,7 @@ private slots:
         QCOMPARE(found, parts);
     }
 
-    void onlyThePortChanged()
-    {
+    void onlyThePortChanged() {
         Hop hop;
         hop.in = end("10.0.0.1:4000", "10.0.0.9:80", 64);
         hop.out = end("10.0.0.1:5000", "10.0.0.7:80", 63);
@@ -192,12 +187,12 @@ private slots:
         model.setPath(std::make_shared<const Path>(path));
         const QString words = model.index(0, HopModel::OutColumn).data().toString();
         QStringList found;
-        for (const ChangedPart &part : changedParts(hop, true)) found << words.mid(part.start, part.length);
+        for (const ChangedPart &part : changedParts(hop, true))
+            found << words.mid(part.start, part.length);
         QCOMPARE(found, (QStringList{"5000", "10.0.0.7"}));
     }
 
-    void hopTexts()
-    {
+    void hopTexts() {
         HopModel model;
         model.setPath(std::make_shared<const Path>(crossNodePath("p1")));
         QCOMPARE(model.rowCount(), 5);

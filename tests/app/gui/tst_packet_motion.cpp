@@ -11,8 +11,7 @@ using namespace gui::handmade;
 class TestPacketMotion : public QObject {
     Q_OBJECT
 private slots:
-    void polyline_data()
-    {
+    void polyline_data() {
         QTest::addColumn<double>("share");
         QTest::addColumn<QPointF>("expected");
         QTest::newRow("tail") << 0.0 << QPointF(0, 0);
@@ -23,24 +22,21 @@ private slots:
         QTest::newRow("head") << 1.0 << QPointF(10, 10);
         QTest::newRow("beyond") << 2.0 << QPointF(10, 10);
     }
-    void polyline()
-    {
+    void polyline() {
         QFETCH(double, share);
         QFETCH(QPointF, expected);
         const auto [point, angle] = gui::alongPolyline({{0, 0}, {10, 0}, {10, 10}}, share);
         QCOMPARE(QPointF(point.x, point.y), expected);
     }
 
-    void nothingMovesWithoutPackets()
-    {
+    void nothingMovesWithoutPackets() {
         PacketMotion motion;
         motion.observe(twoHosts(0), Time(0));
         QVERIFY(motion.idle(Time(0)));
         QVERIFY(motion.at(Time(0)).empty());
     }
 
-    void positionsAreAFunctionOfTime()
-    {
+    void positionsAreAFunctionOfTime() {
         PacketMotion motion;
         motion.observe(twoHosts(1), Time(100));
         const Time middle = Time(100) + PacketMotion::kTravel / 2;
@@ -53,8 +49,7 @@ private slots:
         QCOMPARE(request->at.x, 200.0);
     }
 
-    void replyStartsAfterTheRequest()
-    {
+    void replyStartsAfterTheRequest() {
         PacketMotion motion;
         motion.observe(twoHosts(1), Time(0));
         const auto isReply = [](const auto &s) { return s.reply; };
@@ -62,20 +57,19 @@ private slots:
         QVERIFY(std::ranges::any_of(motion.at(PacketMotion::kTravel * 5 + Time(10)), isReply)); // segment 5 of its path
     }
 
-    void dropEndsInABurst()
-    {
+    void dropEndsInABurst() {
         PacketMotion motion;
         motion.observe(twoHosts(1), Time(0));
         const auto sprites = motion.at(PacketMotion::kTravel + Time(1));
-        const auto burst = std::ranges::find_if(sprites, [](const auto &s) { return s.phase == PacketMotion::Phase::bursting; });
+        const auto burst =
+            std::ranges::find_if(sprites, [](const auto &s) { return s.phase == PacketMotion::Phase::bursting; });
         QVERIFY(burst != sprites.end());
         QCOMPARE(burst->at, (diagram::Point{320, 160}));
         const auto after = motion.at(PacketMotion::kTravel + PacketMotion::kBurst);
         QVERIFY(std::ranges::none_of(after, [](const auto &s) { return s.phase == PacketMotion::Phase::bursting; }));
     }
 
-    void onlyGrowthLaunches()
-    {
+    void onlyGrowthLaunches() {
         PacketMotion motion;
         motion.observe(twoHosts(1), Time(0));
         const Time end = motion.end();
@@ -86,8 +80,7 @@ private slots:
         QVERIFY(!motion.idle(end));
     }
 
-    void aTrackIsCapped()
-    {
+    void aTrackIsCapped() {
         PacketMotion motion;
         motion.observe(twoHosts(100000), Time(0));
         std::size_t most = 0;
@@ -101,8 +94,7 @@ private slots:
         QVERIFY(motion.idle(PacketMotion::kTravel * 6 + PacketMotion::kGap * 10 + PacketMotion::kBurst));
     }
 
-    void aTrackThatIsNotDrawnShowsNothing()
-    {
+    void aTrackThatIsNotDrawnShowsNothing() {
         PacketMotion motion;
         motion.observe(twoHosts(1), Time(0));
         motion.observe({}, Time(10));
@@ -111,8 +103,7 @@ private slots:
         QVERIFY(motion.idle(Time(5000)));
     }
 
-    void settledMeansArrived()
-    {
+    void settledMeansArrived() {
         PacketMotion motion;
         motion.observe(twoHosts(1), Time(0));
         motion.settle();
@@ -122,8 +113,7 @@ private slots:
         QVERIFY(motion.idle(Time(2)));
     }
 
-    void resetForgets()
-    {
+    void resetForgets() {
         PacketMotion motion;
         motion.observe(twoHosts(1), Time(0));
         motion.reset();
