@@ -1,0 +1,32 @@
+// The iptables datapath: a plan as kube-proxy's chains, in the form in which iptables-save prints them.
+#pragma once
+
+#include "proxycore/plan/proxy_plan.h"
+
+#include <string>
+#include <vector>
+
+namespace natlens::proxycore {
+
+/// One chain with all its rules (what follows "-A CHAIN "). Built-in chains hold kube-proxy's jumps only.
+struct IptablesChain {
+    std::string table; ///< "mangle", "filter" or "nat"
+    std::string name;
+    std::vector<std::string> rules;
+
+    [[nodiscard]] bool isBuiltIn() const { return !name.starts_with("KUBE-"); }
+    bool operator==(const IptablesChain &) const = default;
+};
+
+/// Every chain, by table; within a table the built-in ones first, then the fixed ones, then those of the service ports.
+/// The counters that kube-proxy adds where the kernel has nfacct are left out, as kube-proxy does where it has not.
+[[nodiscard]] std::vector<IptablesChain> iptablesChains(const ProxyPlan &plan);
+
+/// Input for iptables-restore (ip6tables-restore for an IPv6 plan), which replaces the tables mangle, filter and nat.
+[[nodiscard]] std::string toIptablesText(const ProxyPlan &plan);
+
+/// The probability with which rule `index` of `count` takes a packet that reached it, as iptables lists it: 1/(count -
+/// index) cut to ten decimals (kube-proxy), rounded to the 31 bits the kernel keeps, printed with eleven.
+[[nodiscard]] std::string iptablesProbability(std::size_t index, std::size_t count);
+
+} // namespace natlens::proxycore
