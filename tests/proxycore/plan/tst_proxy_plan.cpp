@@ -1,0 +1,145 @@
+// The plan as a value: printed, compared, shared; which Services are in it.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "proxycore/test_state.h"
+#endif
+
+#include <QTest>
+
+using namespace natlens::proxycore;
+using namespace natlens::proxycore::test;
+
+namespace {
+
+const PlanTarget kNode1{.nodeName = "node1", .localAddresses = {}, .mode = Mode::nftables, .family = IpFamily::v4};
+
+ClusterState nodePortState(TrafficPolicy policy) {
+    auto state = documentNodes();
+    auto one = service("nodeport", "10.0.1.2", ServiceType::nodePort, 32080);
+    one.externalTrafficPolicy = policy;
+    state.put(one);
+    state.put(slice(one, {{"10.180.1.136", "node1"}, {"10.180.2.5", "node2", false, false, false}}));
+    return state;
+}
+
+} // namespace
+
+class TestProxyPlan : public QObject {
+    Q_OBJECT
+
+private slots:
+    void text() {
+        const auto plan = makePlan(nodePortState(TrafficPolicy::local), podRange("10.180.0.0/16"), kNode1);
+        QCOMPARE(QString::fromStdString(toText(plan)),
+                 QString("node node1, IPv4, nftables mode\n"
+                         "local addresses: 10.240.0.4\n"
+                         "local pods: source in 10.180.0.0/16\n"
+                         "cluster IPs: source replaced unless from a local pod\n"
+                         "node ports: on 10.240.0.4\n"
+                         "masquerade mark: 0x4000, random ports\n"
+                         "a pod that reaches itself: source replaced on the node it runs on\n"
+                         "other ports of a cluster IP: rejected\n"
+                         "service default/nodeport (NodePort, TCP):\n"
+                         "  externalTrafficPolicy Local\n"
+                         "  clusterIP 10.0.1.2:80: to a cluster endpoint\n"
+                         "  nodePort 32080: to a local endpoint, source kept; pods and the node itself: to a cluster endpoint\n"
+                         "  cluster endpoints: 10.180.1.136:8080 on node1 (this node)\n"
+                         "  local endpoints: 10.180.1.136:8080 on node1 (this node)\n"
+                         "  not used: 10.180.2.5:8080: not ready\n"));
+    }
+
+    void unchangedServicesAreShared() {
+        auto state = nodePortState(TrafficPolicy::cluster);
+        const auto other = service("other", "10.0.1.9");
+        state.put(other);
+        const auto first = makePlan(state, {}, kNode1);
+        state.put(slice(other, {{"10.180.3.3", "node3"}}));
+        const auto second = makePlan(state, {}, kNode1, &first);
+        QCOMPARE(second.services.size(), std::size_t{2});
+        QVERIFY(first.services[0] == second.services[0]);
+        QVERIFY(first.services[1] != second.services[1]);
+        QVERIFY(!(first == second));
+        QVERIFY(second == makePlan(state, {}, kNode1));
+    }
+
+    void whichServicesAreProxied_data() {
+        QTest::addColumn<int>("kind");
+        QTest::addColumn<bool>("proxied");
+        QTest::newRow("plain") << 0 << true;
+        QTest::newRow("headless") << 1 << false;
+        QTest::newRow("ExternalName") << 2 << false;
+        QTest::newRow("another proxy's") << 3 << false;
+        QTest::newRow("no cluster IP") << 4 << false;
+        QTest::newRow("other family only") << 5 << false;
+    }
+    void whichServicesAreProxied() {
+        QFETCH(int, kind);
+        QFETCH(bool, proxied);
+        auto one = service("s", "10.0.1.2");
+        if (kind == 1) one.headless = true;
+        if (kind == 2) one.type = ServiceType::externalName;
+        if (kind == 3) one.labels[std::string(kServiceProxyNameLabel)] = "";
+        if (kind == 4) one.clusterIPs.clear();
+        if (kind == 5) one.clusterIPs = {ip("fd00::2")};
+        auto state = documentNodes();
+        state.put(one);
+        QCOMPARE(makePlan(state, {}, kNode1).services.size(), std::size_t{proxied ? 1U : 0U});
+    }
+
+    void duplicateEndpoints() {
+        auto state = documentNodes();
+        const auto one = service("s", "10.0.1.2");
+        state.put(one);
+        auto old = slice(one, {{"10.180.1.9", "node2", false, true, true}, {"10.180.1.10", "node1"}});
+        auto fresh = slice(one, {{"10.180.1.9", "node1"}});
+        fresh.name.name = "z-later";
+        state.put(old);
+        state.put(fresh);
+        const auto plan = makePlan(state, {}, kNode1);
+        const auto &cluster = plan.services[0]->cluster;
+        QCOMPARE(cluster.size(), std::size_t{2});
+        QCOMPARE(cluster[0].address.toString(), std::string("10.180.1.10:8080")); // by text, not by number
+        QVERIFY(cluster[1].ready && cluster[1].local);
+    }
+
+    void nodePortAddresses_data() {
+        QTest::addColumn<int>("mode");
+        QTest::addColumn<QStringList>("written");
+        QTest::addColumn<bool>("all");
+        QTest::addColumn<bool>("loopback");
+        QTest::addColumn<QStringList>("addresses");
+        const int nft = static_cast<int>(Mode::nftables), ipt = static_cast<int>(Mode::iptables);
+        QTest::newRow("nftables default") << nft << QStringList{} << false << false << QStringList{"10.240.0.4"};
+        QTest::newRow("iptables default") << ipt << QStringList{} << true << true << QStringList{};
+        QTest::newRow("nftables all") << nft << QStringList{"0.0.0.0/0"} << true << false << QStringList{};
+        QTest::newRow("iptables primary") << ipt << QStringList{"primary"} << false << false << QStringList{"10.240.0.4"};
+        QTest::newRow("range") << nft << QStringList{"192.168.0.0/16"} << false << false << QStringList{"192.168.5.5"};
+        QTest::newRow("loopback, iptables") << ipt << QStringList{"127.0.0.0/8"} << false << false << QStringList{"127.0.0.1"};
+        QTest::newRow("loopback, nftables") << nft << QStringList{"127.0.0.0/8"} << false << false << QStringList{};
+        QTest::newRow("other family") << nft << QStringList{"fd00::/64"} << true << false << QStringList{};
+    }
+    void nodePortAddresses() {
+        QFETCH(int, mode);
+        QFETCH(QStringList, written);
+        QFETCH(bool, all);
+        QFETCH(bool, loopback);
+        QFETCH(QStringList, addresses);
+        ProxyConfig config;
+        for (const auto &one : written) config.nodePortAddresses.push_back(one.toStdString());
+        const auto plan = makePlan(documentNodes(), config,
+                                   {.nodeName = "node1", .localAddresses = {ip("192.168.5.5")}, .mode = static_cast<Mode>(mode)});
+        QCOMPARE(plan.nodePorts.allLocal, all);
+        QCOMPARE(plan.nodePorts.loopback, loopback);
+        QStringList found;
+        for (const auto &one : plan.nodePorts.addresses) found << QString::fromStdString(one.toString());
+        QCOMPARE(found, addresses);
+    }
+
+    void unknownNodeIsSaid() {
+        const auto plan = makePlan(documentNodes(), {}, {.nodeName = "nowhere", .localAddresses = {}});
+        QCOMPARE(plan.problems.size(), std::size_t{1});
+        QVERIFY(plan.nodePorts.allLocal); // no primary address is known
+    }
+};
+
+QTEST_GUILESS_MAIN(TestProxyPlan)
+#include "tst_proxy_plan.moc"
