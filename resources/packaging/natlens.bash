@@ -1,0 +1,41 @@
+# bash completion for natlens
+_natlens() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+    local source="--json --diagram --record --cluster --proxy-config --filter --quiet --help"
+    local lab="--datapath --profile --seed $source"
+    COMPREPLY=()
+    case $prev in
+        --diagram) COMPREPLY=($(compgen -W "document unicode" -- "$cur")); return ;;
+        --profile) COMPREPLY=($(compgen -W "picture document today" -- "$cur")); return ;;
+        --datapath) COMPREPLY=($(compgen -W "nftables" -- "$cur")); return ;;
+        --format) COMPREPLY=($(compgen -W "document unicode svg json" -- "$cur")); return ;;
+        --theme) COMPREPLY=($(compgen -W "light dark high-contrast" -- "$cur")); return ;;
+        --record|--cluster|--proxy-config|--ready-file|--output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --seed|--filter|--lab) return ;;
+    esac
+    if ((COMP_CWORD == 1)); then
+        COMPREPLY=($(compgen -W "lab replay render doctor --help --version" -- "$cur"))
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+        lab)
+            if ((COMP_CWORD == 2)); then
+                COMPREPLY=($(compgen -W "list run up exec --help" -- "$cur"))
+                return
+            fi
+            case ${COMP_WORDS[2]} in
+                run) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "$lab" -- "$cur")) ||
+                    COMPREPLY=($(compgen -W "$(natlens lab list 2>/dev/null | cut -d' ' -f1)" -- "$cur")) ;;
+                up) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--ready-file $lab" -- "$cur")) ||
+                    COMPREPLY=($(compgen -W "$(natlens lab list 2>/dev/null | cut -d' ' -f1)" -- "$cur")) ;;
+                exec) COMPREPLY=($(compgen -W "client lb node1 node2 node3 --lab --help --" -- "$cur")) ;;
+                list) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
+            esac ;;
+        replay) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "$source" -- "$cur")) || COMPREPLY=($(compgen -f -- "$cur")) ;;
+        render) [[ $cur == -* ]] &&
+            COMPREPLY=($(compgen -W "--format --output --theme --cluster --filter --help" -- "$cur")) ||
+            COMPREPLY=($(compgen -f -- "$cur")) ;;
+        doctor) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
+    esac
+}
+complete -o filenames -F _natlens natlens

@@ -1,0 +1,50 @@
+# fish completion for natlens
+function __natlens_scenarios
+    natlens lab list 2>/dev/null | string replace -r ' +' \t
+end
+function __natlens_in
+    set -l words (commandline -opc)
+    test "$words[2..]" = "$argv"; and return 0
+    string match -q -- "$argv *" "$words[2..]"
+end
+
+complete -c natlens -f
+complete -c natlens -l help -d 'help'
+complete -c natlens -n __fish_use_subcommand -l version -d 'version'
+complete -c natlens -n __fish_use_subcommand -a lab -d 'a cluster in network namespaces'
+complete -c natlens -n __fish_use_subcommand -a replay -d 'recorded captures'
+complete -c natlens -n __fish_use_subcommand -a render -d 'draw recorded captures'
+complete -c natlens -n __fish_use_subcommand -a doctor -d 'what this machine allows'
+
+set -l before_lab_command '__fish_seen_subcommand_from lab; and not __fish_seen_subcommand_from list run up exec'
+complete -c natlens -n $before_lab_command -a list -d 'scenarios'
+complete -c natlens -n $before_lab_command -a run -d 'play a scenario'
+complete -c natlens -n $before_lab_command -a up -d 'build and stay'
+complete -c natlens -n $before_lab_command -a exec -d 'run a program inside'
+
+for command in run up
+    complete -c natlens -n "__natlens_in lab $command" -a '(__natlens_scenarios)'
+    complete -c natlens -n "__natlens_in lab $command" -x -l datapath -a nftables -d 'what carries the rules out'
+    complete -c natlens -n "__natlens_in lab $command" -x -l profile -a 'picture document today' -d 'answer of a failed check'
+    complete -c natlens -n "__natlens_in lab $command" -x -l seed -d 'seed of random choices'
+end
+complete -c natlens -n '__natlens_in lab up' -r -F -l ready-file -d 'written when ready'
+complete -c natlens -n '__natlens_in lab exec' -x -l lab -d 'process id of the lab'
+complete -c natlens -n '__natlens_in lab exec' -a 'client lb node1 node2 node3'
+
+for place in 'lab run' 'lab up' replay
+    complete -c natlens -n "__natlens_in $place" -l json -d 'one path per line'
+    complete -c natlens -n "__natlens_in $place" -x -l diagram -a 'document unicode' -d 'the picture only'
+    complete -c natlens -n "__natlens_in $place" -r -F -l record -d 'write everything captured'
+    complete -c natlens -n "__natlens_in $place" -r -F -l cluster -d 'Kubernetes List'
+    complete -c natlens -n "__natlens_in $place" -r -F -l proxy-config -d 'KubeProxyConfiguration'
+    complete -c natlens -n "__natlens_in $place" -x -l filter -d 'pcap filter'
+    complete -c natlens -n "__natlens_in $place" -l quiet -d 'results and errors only'
+end
+complete -c natlens -n '__natlens_in replay' -F
+complete -c natlens -n '__natlens_in render' -F
+complete -c natlens -n '__natlens_in render' -x -l format -a 'document unicode svg json' -d 'what to write'
+complete -c natlens -n '__natlens_in render' -r -F -s o -l output -d 'write to a file'
+complete -c natlens -n '__natlens_in render' -x -l theme -a 'light dark high-contrast' -d 'colours of svg'
+complete -c natlens -n '__natlens_in render' -r -F -l cluster -d 'Kubernetes List'
+complete -c natlens -n '__natlens_in render' -x -l filter -d 'pcap filter'
