@@ -120,8 +120,8 @@ private:
             const bool dropped = m_plan.behaviour.dropUnallocated;
             if (dropped) m_decision.verdict = Verdict::dropped;
             step(m_names.unusedClusterIp(),
-                 fmt::format("{} lies in the service range {}, but no Service has it: {}", ip.toString(), range.toString(),
-                             dropped ? "dropped" : "the packet is routed as it is"),
+                 fmt::format("{} lies in the service range {}, but no Service has it: {}", ip.toString(),
+                             range.toString(), dropped ? "dropped" : "the packet is routed as it is"),
                  "ServiceCIDR spec.cidrs");
             return;
         }
@@ -145,7 +145,8 @@ private:
         const auto &source = m_query.source.ip;
         for (const auto &range : m_service->allowedSources) {
             if (!range.contains(source)) continue;
-            step(m_names.firewall(*m_service), fmt::format("{} is in the allowed range {}", source.toString(), range.toString()),
+            step(m_names.firewall(*m_service),
+                 fmt::format("{} is in the allowed range {}", source.toString(), range.toString()),
                  "spec.loadBalancerSourceRanges");
             return true;
         }
@@ -155,7 +156,8 @@ private:
                  "spec.loadBalancerSourceRanges");
             return true;
         }
-        step(m_names.firewall(*m_service), fmt::format("{} is in none of the allowed ranges: dropped", source.toString()),
+        step(m_names.firewall(*m_service),
+             fmt::format("{} is in none of the allowed ranges: dropped", source.toString()),
              "spec.loadBalancerSourceRanges");
         m_decision.verdict = Verdict::dropped;
         return false;
@@ -195,7 +197,8 @@ private:
     void external() {
         const auto chain = m_names.external(*m_service);
         if (!m_service->externalLocal) {
-            mark(chain, "any endpoint may be used, so the source is replaced to make the reply come back through this node",
+            mark(chain,
+                 "any endpoint may be used, so the source is replaced to make the reply come back through this node",
                  policyField());
             balance(m_service->cluster, false);
         } else if (m_fromPod) {
@@ -217,7 +220,8 @@ private:
     void otherwise() {
         if (m_frontEnd->otherwise == Otherwise::reject) {
             m_decision.verdict = Verdict::rejected;
-            step(m_names.noEndpoints(*m_frontEnd), "the Service has no usable endpoint: rejected (ICMP port unreachable)",
+            step(m_names.noEndpoints(*m_frontEnd),
+                 "the Service has no usable endpoint: rejected (ICMP port unreachable)",
                  "EndpointSlice endpoints[].conditions");
         } else if (m_frontEnd->otherwise == Otherwise::drop) {
             m_decision.verdict = Verdict::dropped;
@@ -239,21 +243,23 @@ private:
         bool allReplaced = true;
         std::vector<const PlannedEndpoint *> hairpins;
         for (const auto &endpoint : endpoints) {
-            const bool hairpin = endpoint.address.ip == m_query.source.ip &&
-                                 (endpoint.local || !m_plan.behaviour.hairpinLocalOnly);
+            const bool hairpin =
+                endpoint.address.ip == m_query.source.ip && (endpoint.local || !m_plan.behaviour.hairpinLocalOnly);
             if (hairpin) hairpins.push_back(&endpoint);
             allReplaced = allReplaced && hairpin;
             m_decision.endpoints.push_back({endpoint.address, share, m_decision.masquerade || hairpin, endpoint.local,
                                             endpoint.nodeName, endpoint.pod});
         }
         step(m_names.endpoints(*m_service, local),
-             endpoints.size() == 1 ? "the one endpoint " + endpoints.front().address.toString() + " gets the packet"
-                                   : fmt::format("one of {} endpoints gets the packet, all equally likely", endpoints.size()),
+             endpoints.size() == 1
+                 ? "the one endpoint " + endpoints.front().address.toString() + " gets the packet"
+                 : fmt::format("one of {} endpoints gets the packet, all equally likely", endpoints.size()),
              "EndpointSlice endpoints[].conditions");
         if (!local) explainExclusions();
         if (m_service->affinity.count() > 0)
             step(m_names.endpoints(*m_service, local),
-                 fmt::format("a client that came back within {} s gets the endpoint it had", m_service->affinity.count()),
+                 fmt::format("a client that came back within {} s gets the endpoint it had",
+                             m_service->affinity.count()),
                  "spec.sessionAffinity: ClientIP");
         for (const auto *hairpin : hairpins)
             step(m_names.hairpin(*m_service, hairpin->address),
@@ -285,8 +291,12 @@ private:
 
 } // namespace
 
-Decision decide(const FrontEndIndex &index, const FlowQuery &query) { return Decider(index, query).decide(); }
+Decision decide(const FrontEndIndex &index, const FlowQuery &query) {
+    return Decider(index, query).decide();
+}
 
-Decision decide(const ProxyPlan &plan, const FlowQuery &query) { return decide(FrontEndIndex(plan), query); }
+Decision decide(const ProxyPlan &plan, const FlowQuery &query) {
+    return decide(FrontEndIndex(plan), query);
+}
 
 } // namespace natlens::proxycore

@@ -13,10 +13,10 @@ namespace natlens::proxycore {
 /// The first packet of a connection as it reaches the node (or leaves a process on it).
 struct FlowQuery {
     Protocol protocol = Protocol::tcp;
-    packet::SocketAddress source;      ///< port 0: any
+    packet::SocketAddress source; ///< port 0: any
     packet::SocketAddress destination;
-    std::string inputInterface = {};   ///< "" when not known; detectors by interface then take it for "not a local pod"
-    bool locallyGenerated = false;     ///< sent by the node itself; a source that is one of the node's counts too
+    std::string inputInterface = {}; ///< "" when not known; detectors by interface then take it for "not a local pod"
+    bool locallyGenerated = false;   ///< sent by the node itself; a source that is one of the node's counts too
 };
 
 enum class Verdict : std::uint8_t { forwarded, dropped, rejected, notAService };
@@ -34,7 +34,7 @@ struct DecisionStep {
 
 struct DecidedEndpoint {
     packet::SocketAddress address;
-    double probability = 0; ///< of a client that no affinity binds
+    double probability = 0;  ///< of a client that no affinity binds
     bool masquerade = false; ///< the source is replaced if this endpoint is chosen
     bool local = false;
     std::string nodeName;

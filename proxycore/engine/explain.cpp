@@ -44,7 +44,8 @@ base::Status requireNode(const ClusterState &state, const std::string &nodeName)
         known += (known.empty() ? "" : ", ") + name.name;
     }
     return base::fail(base::ErrorCode::notFound,
-                      known.empty() ? "the cluster state has no Nodes; add them to the file" : "no such Node; there are: " + known,
+                      known.empty() ? "the cluster state has no Nodes; add them to the file"
+                                    : "no such Node; there are: " + known,
                       "node", nodeName);
 }
 
@@ -52,9 +53,10 @@ base::Result<Decision> explain(const ClusterState &state, const ProxyConfig &con
     if (auto status = requireNode(state, request.nodeName); !status) return std::unexpected(status.error());
     const auto &flow = request.flow;
     if (flow.source.ip.family != flow.destination.ip.family)
-        return base::fail(base::ErrorCode::invalidInput, "source and destination must be of the same IP family", "explain",
-                          flow.source.ip.toString() + " to " + flow.destination.ip.toString());
-    const bool known = flow.protocol == Protocol::tcp || flow.protocol == Protocol::udp || flow.protocol == Protocol::sctp;
+        return base::fail(base::ErrorCode::invalidInput, "source and destination must be of the same IP family",
+                          "explain", flow.source.ip.toString() + " to " + flow.destination.ip.toString());
+    const bool known =
+        flow.protocol == Protocol::tcp || flow.protocol == Protocol::udp || flow.protocol == Protocol::sctp;
     if (!known)
         return base::fail(base::ErrorCode::invalidInput, "the protocol must be tcp, udp or sctp", "explain",
                           packet::toString(flow.protocol));
@@ -72,12 +74,13 @@ std::string toExplainJson(const Decision &decision) {
     result["via"] = decision.via == Via::none ? Json(nullptr) : Json(toString(decision.via));
     result["endpoints"] = Json::array();
     for (const auto &endpoint : decision.endpoints)
-        result["endpoints"].push_back({{"ip", endpoint.address.ip.toString()},
-                                       {"port", endpoint.address.port},
-                                       {"probability", endpoint.probability},
-                                       {"masquerade", endpoint.masquerade},
-                                       {"node", endpoint.nodeName.empty() ? Json(nullptr) : Json(endpoint.nodeName)},
-                                       {"pod", endpoint.pod.name.empty() ? Json(nullptr) : Json(endpoint.pod.toString())}});
+        result["endpoints"].push_back(
+            {{"ip", endpoint.address.ip.toString()},
+             {"port", endpoint.address.port},
+             {"probability", endpoint.probability},
+             {"masquerade", endpoint.masquerade},
+             {"node", endpoint.nodeName.empty() ? Json(nullptr) : Json(endpoint.nodeName)},
+             {"pod", endpoint.pod.name.empty() ? Json(nullptr) : Json(endpoint.pod.toString())}});
     result["masquerade"] = decision.masquerade;
     result["rules"] = Json::array();
     for (std::size_t i = 0; i < decision.steps.size(); ++i) {

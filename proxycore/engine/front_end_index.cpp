@@ -2,7 +2,8 @@
 
 namespace natlens::proxycore {
 
-FrontEndIndex::FrontEndIndex(const ProxyPlan &plan) : m_plan(plan) {
+FrontEndIndex::FrontEndIndex(const ProxyPlan &plan)
+    : m_plan(plan) {
     m_places.reserve(plan.services.size() * 2);
     for (std::uint32_t s = 0; s < m_plan.services.size(); ++s) {
         const auto &service = *m_plan.services[s];
@@ -26,7 +27,8 @@ FrontEndIndex::Hit FrontEndIndex::at(const Place &place) const {
 }
 
 FrontEndIndex::Hit FrontEndIndex::find(Protocol protocol, const packet::SocketAddress &destination) const {
-    if (const auto exact = m_places.find(Key{protocol, {}, destination}); exact != m_places.end()) return at(exact->second);
+    if (const auto exact = m_places.find(Key{protocol, {}, destination}); exact != m_places.end())
+        return at(exact->second);
     if (!acceptsNodePorts(destination.ip)) return {};
     const auto nodePort = m_places.find(Key{protocol, {}, {IpAddress{}, destination.port}});
     return nodePort == m_places.end() ? Hit{} : at(nodePort->second);

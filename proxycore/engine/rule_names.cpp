@@ -40,17 +40,25 @@ std::string RuleNames::noEndpoints(const FrontEnd &frontEnd) const {
     return frontEnd.via == Via::clusterIP ? "filter KUBE-SERVICES" : "filter KUBE-EXTERNAL-SERVICES";
 }
 
-std::string RuleNames::masquerade() const { return m_nftables ? "masquerading" : "nat KUBE-POSTROUTING"; }
+std::string RuleNames::masquerade() const {
+    return m_nftables ? "masquerading" : "nat KUBE-POSTROUTING";
+}
 
 std::string RuleNames::hairpin(const ServicePortPlan &service, const packet::SocketAddress &endpoint) const {
     if (m_nftables) return "masquerading: set hairpin-connections";
     return "nat KUBE-SEP-" + iptablesEndpointHash(service.name, endpoint) + ": KUBE-MARK-MASQ";
 }
 
-std::string RuleNames::unusedClusterIp() const { return m_nftables ? "cluster-ips-check" : "no rule"; }
+std::string RuleNames::unusedClusterIp() const {
+    return m_nftables ? "cluster-ips-check" : "no rule";
+}
 
-std::string RuleNames::healthCheck() const { return m_nftables ? "no rule" : "filter KUBE-NODEPORTS"; }
+std::string RuleNames::healthCheck() const {
+    return m_nftables ? "no rule" : "filter KUBE-NODEPORTS";
+}
 
-std::string RuleNames::none() const { return "no rule"; }
+std::string RuleNames::none() const {
+    return "no rule";
+}
 
 } // namespace natlens::proxycore

@@ -10,7 +10,9 @@ namespace natlens::proxycore {
 /// Names for one plan's mode, as an operator finds them with `nft list` or `iptables-save`.
 class RuleNames final {
 public:
-    explicit RuleNames(const ProxyPlan &plan) : m_nftables(plan.mode == Mode::nftables), m_family(plan.family) {}
+    explicit RuleNames(const ProxyPlan &plan)
+        : m_nftables(plan.mode == Mode::nftables)
+        , m_family(plan.family) {}
 
     [[nodiscard]] std::string capture(const ServicePortPlan &service, const FrontEnd &frontEnd) const;
     [[nodiscard]] std::string firewall(const ServicePortPlan &service) const;

@@ -20,7 +20,9 @@ using Json = nlohmann::ordered_json; // kube-proxy's keys have an order
 constexpr int kOk = 200, kNotFound = 404, kInternalServerError = 500, kServiceUnavailable = 503;
 
 HttpAnswer text(int status, std::string body) {
-    return {status, {{"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}}, std::move(body)};
+    return {status,
+            {{"Content-Type", "text/plain; charset=utf-8"}, {"X-Content-Type-Options", "nosniff"}},
+            std::move(body)};
 }
 
 HttpAnswer json(int status, std::string body) {
@@ -33,11 +35,14 @@ HttpAnswer answerOf15(int failure, unsigned localEndpoints) {
     return {failure, {{"Content-Type", "text/plain"}}, "No Service Endpoints Found"};
 }
 
-std::string quoted(const std::string &value) { return Json(value).dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string quoted(const std::string &value) {
+    return Json(value).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 HttpAnswer proxyHealthAnswer(const ProxyHealth &health, bool withNode) {
     bool healthy = true;
-    for (const auto &family : health.families) healthy = healthy && family.healthy;
+    for (const auto &family : health.families)
+        healthy = healthy && family.healthy;
     const int status = healthy && (!withNode || health.nodeEligible) ? kOk : kServiceUnavailable;
     Json body = {{"lastUpdated", status == kOk ? health.currentTime : health.lastUpdated},
                  {"currentTime", health.currentTime}};
@@ -46,7 +51,7 @@ HttpAnswer proxyHealthAnswer(const ProxyHealth &health, bool withNode) {
     body["status"] = Json::object();
     for (const auto &family : health.families)
         body["status"][family.family == IpFamily::v6 ? "IPv6" : "IPv4"] = {{"lastUpdated", family.lastUpdated},
-                                                                          {"healthy", family.healthy}};
+                                                                           {"healthy", family.healthy}};
     return json(status, body.dump());
 }
 
@@ -79,11 +84,21 @@ bool isEligible(const Node *node) {
            node->taintKeys.end();
 }
 
-HttpAnswer healthzAnswer(const ProxyHealth &health) { return proxyHealthAnswer(health, true); }
-HttpAnswer livezAnswer(const ProxyHealth &health) { return proxyHealthAnswer(health, false); }
+HttpAnswer healthzAnswer(const ProxyHealth &health) {
+    return proxyHealthAnswer(health, true);
+}
+HttpAnswer livezAnswer(const ProxyHealth &health) {
+    return proxyHealthAnswer(health, false);
+}
 
-HttpAnswer proxyModeAnswer(Mode mode) { return text(kOk, std::string(toString(mode))); }
-HttpAnswer metricsHealthzAnswer() { return text(kOk, "ok"); }
-HttpAnswer notFoundAnswer() { return text(kNotFound, "404 page not found\n"); }
+HttpAnswer proxyModeAnswer(Mode mode) {
+    return text(kOk, std::string(toString(mode)));
+}
+HttpAnswer metricsHealthzAnswer() {
+    return text(kOk, "ok");
+}
+HttpAnswer notFoundAnswer() {
+    return text(kNotFound, "404 page not found\n");
+}
 
 } // namespace natlens::proxycore

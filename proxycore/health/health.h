@@ -26,7 +26,8 @@ struct HttpAnswer {
 /// `proxyHealthy` matters to profile `today` only (kube-proxy looks at it since 1.27).
 [[nodiscard]] HttpAnswer healthCheckAnswer(HealthProfile profile, const ObjectName &service, unsigned localEndpoints,
                                            bool proxyHealthy = true);
-[[nodiscard]] HttpAnswer healthCheckAnswer(HealthProfile profile, const HealthCheckPlan &check, bool proxyHealthy = true);
+[[nodiscard]] HttpAnswer healthCheckAnswer(HealthProfile profile, const HealthCheckPlan &check,
+                                           bool proxyHealthy = true);
 
 /// The addresses a healthCheckNodePort is listened on; empty: all addresses of the family. With kube-proxy's defaults
 /// nftables mode listens on the node's primary address only, so that 127.0.0.1 is refused; 1.5 listened everywhere.
@@ -40,8 +41,8 @@ struct FamilyHealth {
 };
 
 struct ProxyHealth {
-    std::string currentTime;  ///< RFC 3339 with nanoseconds
-    std::string lastUpdated;  ///< newest real update; when the answer is 200, kube-proxy prints the current time instead
+    std::string currentTime; ///< RFC 3339 with nanoseconds
+    std::string lastUpdated; ///< newest real update; when the answer is 200, kube-proxy prints the current time instead
     bool nodeEligible = true; ///< see isEligible()
     std::vector<FamilyHealth> families;
 };

@@ -6,13 +6,18 @@ namespace natlens::proxycore {
 
 namespace {
 
-std::string quoted(std::string_view comment) { return fmt::format("-m comment --comment \"{}\"", comment); }
+std::string quoted(std::string_view comment) {
+    return fmt::format("-m comment --comment \"{}\"", comment);
+}
 
-std::string host(const IpAddress &ip) { return fmt::format("{}/{}", ip.toString(), ip.isV4() ? 32 : 128); }
+std::string host(const IpAddress &ip) {
+    return fmt::format("{}/{}", ip.toString(), ip.isV4() ? 32 : 128);
+}
 
 /// The rules of one service port are all written with its chain names.
 struct ChainNames {
-    explicit ChainNames(const ServicePortPlan &service) : hash(iptablesServiceHash(service.name)) {}
+    explicit ChainNames(const ServicePortPlan &service)
+        : hash(iptablesServiceHash(service.name)) {}
     std::string hash;
     [[nodiscard]] std::string cluster() const { return "KUBE-SVC-" + hash; }
     [[nodiscard]] std::string local() const { return "KUBE-SVL-" + hash; }
@@ -22,11 +27,13 @@ struct ChainNames {
 
 class Writer final {
 public:
-    explicit Writer(const ProxyPlan &plan) : m_plan(plan) {}
+    explicit Writer(const ProxyPlan &plan)
+        : m_plan(plan) {}
 
     std::vector<IptablesChain> write() {
         fixed();
-        for (const auto &service : m_plan.services) servicePort(*service);
+        for (const auto &service : m_plan.services)
+            servicePort(*service);
         nodePortTail();
         return std::move(m_chains);
     }
@@ -44,7 +51,8 @@ private:
     }
 
     void jumps() {
-        const auto add = [&](std::string_view table, const char *from, const char *to, std::string_view comment, bool isNew) {
+        const auto add = [&](std::string_view table, const char *from, const char *to, std::string_view comment,
+                             bool isNew) {
             std::string text = isNew ? "-m conntrack --ctstate NEW " : "";
             if (!comment.empty()) text += quoted(comment) + " ";
             rule(table, from, text + "-j " + to);
@@ -70,18 +78,21 @@ private:
 
     void fixed() {
         jumps();
-        for (const auto *table : {"mangle", "filter", "nat"}) chain(table, "KUBE-PROXY-CANARY");
+        for (const auto *table : {"mangle", "filter", "nat"})
+            chain(table, "KUBE-PROXY-CANARY");
         for (const auto *name : {"KUBE-EXTERNAL-SERVICES", "KUBE-FIREWALL", "KUBE-FORWARD", "KUBE-NODEPORTS",
                                  "KUBE-PROXY-FIREWALL", "KUBE-SERVICES"})
             chain("filter", name);
-        for (const auto *name : {"KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ"}) chain("nat", name);
+        for (const auto *name : {"KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-POSTROUTING", "KUBE-MARK-MASQ"})
+            chain("nat", name);
         if (m_plan.localhostNodePorts)
             rule("filter", "KUBE-FIREWALL",
                  "! -s 127.0.0.0/8 -d 127.0.0.0/8 " + quoted("block incoming localnet connections") +
                      " -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP");
         const auto mark = fmt::format("{0:#x}/{0:#x}", m_plan.masqueradeMark);
         if (m_plan.behaviour.dropInvalid) rule("filter", "KUBE-FORWARD", "-m conntrack --ctstate INVALID -j DROP");
-        rule("filter", "KUBE-FORWARD", quoted("kubernetes forwarding rules") + " -m mark --mark " + mark + " -j ACCEPT");
+        rule("filter", "KUBE-FORWARD",
+             quoted("kubernetes forwarding rules") + " -m mark --mark " + mark + " -j ACCEPT");
         rule("filter", "KUBE-FORWARD",
              quoted("kubernetes forwarding conntrack rule") + " -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT");
         rule("nat", "KUBE-POSTROUTING", "-m mark ! --mark " + mark + " -j RETURN");
@@ -94,15 +105,14 @@ private:
     }
 
     void nodePortTail() {
-        const auto comment =
-            quoted("kubernetes service nodeports; NOTE: this must be the last rule in this chain");
+        const auto comment = quoted("kubernetes service nodeports; NOTE: this must be the last rule in this chain");
         const auto &match = m_plan.nodePorts;
         if (!match.allLocal) {
             for (const auto &ip : match.addresses)
                 rule("nat", "KUBE-SERVICES", "-d " + host(ip) + " " + comment + " -j KUBE-NODEPORTS");
             return;
         }
-        const std::string except = match.loopback                     ? ""
+        const std::string except = match.loopback                  ? ""
                                    : m_plan.family == IpFamily::v6 ? "! -d ::1/128 "
                                                                    : "! -d 127.0.0.0/8 ";
         rule("nat", "KUBE-SERVICES", except + comment + " -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS");
@@ -123,13 +133,15 @@ private:
 
     void servicePort(const ServicePortPlan &service) {
         const ChainNames names(service);
-        for (const auto &frontEnd : service.frontEnds) capture(service, names, frontEnd);
+        for (const auto &frontEnd : service.frontEnds)
+            capture(service, names, frontEnd);
         healthCheck(service);
         if (service.hasClusterChain()) balance(service, names, false);
         if (service.hasLocalChain()) balance(service, names, true);
         if (service.hasExternalChain()) external(service, names);
         firewall(service, names);
-        for (const auto &endpoint : service.reachable) endpointChain(service, endpoint.address);
+        for (const auto &endpoint : service.reachable)
+            endpointChain(service, endpoint.address);
     }
 
     /// "-d 172.30.0.41/32 -p tcp -m comment --comment "..." -m tcp --dport 80"
@@ -168,10 +180,11 @@ private:
             const auto protocol = fmt::format(" -m {} --dport", lowerName(service.name.protocol));
             text.insert(text.rfind(protocol), " -m addrtype --dst-type LOCAL");
         }
-        const std::string target = !rejected                        ? "DROP"
+        const std::string target = !rejected                       ? "DROP"
                                    : m_plan.family == IpFamily::v6 ? "REJECT --reject-with icmp6-port-unreachable"
                                                                    : "REJECT --reject-with icmp-port-unreachable";
-        rule("filter", frontEnd.via == Via::clusterIP ? "KUBE-SERVICES" : "KUBE-EXTERNAL-SERVICES", text + " -j " + target);
+        rule("filter", frontEnd.via == Via::clusterIP ? "KUBE-SERVICES" : "KUBE-EXTERNAL-SERVICES",
+             text + " -j " + target);
     }
 
     void healthCheck(const ServicePortPlan &service) {
@@ -206,15 +219,16 @@ private:
         };
         if (service.affinity.count() > 0)
             for (const auto &endpoint : endpoints)
-                rules.push_back(fmt::format("{} -m recent --rcheck --seconds {} --reap --name {} --mask {} --rsource -j {}",
-                                            comment(endpoint), service.affinity.count(), target(endpoint), wholeMask(),
-                                            target(endpoint)));
+                rules.push_back(fmt::format(
+                    "{} -m recent --rcheck --seconds {} --reap --name {} --mask {} --rsource -j {}", comment(endpoint),
+                    service.affinity.count(), target(endpoint), wholeMask(), target(endpoint)));
         for (std::size_t i = 0; i < endpoints.size(); ++i) {
             const bool last = i + 1 == endpoints.size();
-            rules.push_back(comment(endpoints[i]) +
-                            (last ? std::string() : " -m statistic --mode random --probability " +
-                                                        iptablesProbability(i, endpoints.size())) +
-                            " -j " + target(endpoints[i]));
+            rules.push_back(
+                comment(endpoints[i]) +
+                (last ? std::string()
+                      : " -m statistic --mode random --probability " + iptablesProbability(i, endpoints.size())) +
+                " -j " + target(endpoints[i]));
         }
     }
 
@@ -249,8 +263,10 @@ private:
         const auto allow = [&](const std::string &source) {
             rules.push_back("-s " + source + " " + quoted(name + " loadbalancer IP") + " -j " + names.external());
         };
-        for (const auto &range : service.allowedSources) allow(range.toString());
-        for (const auto &vip : service.allowedVips) allow(host(vip));
+        for (const auto &range : service.allowedSources)
+            allow(range.toString());
+        for (const auto &vip : service.allowedVips)
+            allow(host(vip));
         rules.push_back(quoted("other traffic to " + name + " will be dropped by KUBE-PROXY-FIREWALL"));
     }
 
@@ -263,8 +279,8 @@ private:
         const auto remember = service.affinity.count() > 0
                                   ? fmt::format(" -m recent --set --name {} --mask {} --rsource", name, wholeMask())
                                   : std::string();
-        rules.push_back(fmt::format("-p {} {}{} -m {} -j DNAT --to-destination {}", protocol, comment, remember, protocol,
-                                    endpoint.toString()));
+        rules.push_back(fmt::format("-p {} {}{} -m {} -j DNAT --to-destination {}", protocol, comment, remember,
+                                    protocol, endpoint.toString()));
     }
 
     const ProxyPlan &m_plan;
@@ -280,7 +296,9 @@ std::string iptablesProbability(std::size_t index, std::size_t count) {
     return fmt::format("{:.11f}", std::round(written * kKernelUnits) / kKernelUnits);
 }
 
-std::vector<IptablesChain> iptablesChains(const ProxyPlan &plan) { return Writer(plan).write(); }
+std::vector<IptablesChain> iptablesChains(const ProxyPlan &plan) {
+    return Writer(plan).write();
+}
 
 std::string toIptablesText(const ProxyPlan &plan) {
     const auto chains = iptablesChains(plan);
@@ -288,10 +306,12 @@ std::string toIptablesText(const ProxyPlan &plan) {
     for (const std::string_view table : {"mangle", "filter", "nat"}) {
         text += fmt::format("*{}\n", table);
         for (const auto &chain : chains)
-            if (chain.table == table) text += fmt::format(":{} {} [0:0]\n", chain.name, chain.isBuiltIn() ? "ACCEPT" : "-");
+            if (chain.table == table)
+                text += fmt::format(":{} {} [0:0]\n", chain.name, chain.isBuiltIn() ? "ACCEPT" : "-");
         for (const auto &chain : chains) {
             if (chain.table != table) continue;
-            for (const auto &rule : chain.rules) text += fmt::format("-A {} {}\n", chain.name, rule);
+            for (const auto &rule : chain.rules)
+                text += fmt::format("-A {} {}\n", chain.name, rule);
         }
         text += "COMMIT\n";
     }

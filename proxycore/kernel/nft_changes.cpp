@@ -13,18 +13,23 @@ bool isShared(const Element &element) {
     return element.set == "cluster-ips" || element.set == "hairpin-connections";
 }
 
-std::string referenceKey(const Element &element) { return element.set + " " + elementText(element, true); }
+std::string referenceKey(const Element &element) {
+    return element.set + " " + elementText(element, true);
+}
 
 std::string bodyOf(const Chain &chain, IpFamily family) {
     std::string text;
-    for (const auto &rule : chain.rules) text += ruleText(rule, family) + "\n";
+    for (const auto &rule : chain.rules)
+        text += ruleText(rule, family) + "\n";
     return text;
 }
 
 /// Collects the difference of two service ports; either may be absent.
 class Differ final {
 public:
-    Differ(Changes &changes, References &references) : m_changes(changes), m_references(references) {}
+    Differ(Changes &changes, References &references)
+        : m_changes(changes)
+        , m_references(references) {}
 
     void add(const Objects &after) { change({}, after); }
     void remove(const Objects &before) { change(before, {}); }
@@ -38,26 +43,30 @@ public:
 private:
     void chains(const Objects &before, const Objects &after) {
         std::map<std::string_view, const Chain *> old;
-        for (const auto &chain : before.chains) old[chain.name] = &chain;
+        for (const auto &chain : before.chains)
+            old[chain.name] = &chain;
         for (const auto &chain : after.chains) {
             const auto found = old.find(chain.name);
-            const bool same = found != old.end() &&
-                              bodyOf(*found->second, m_changes.family) == bodyOf(chain, m_changes.family);
+            const bool same =
+                found != old.end() && bodyOf(*found->second, m_changes.family) == bodyOf(chain, m_changes.family);
             if (!same) m_changes.chains.push_back(chain);
             if (found != old.end()) old.erase(found);
         }
-        for (const auto &[name, chain] : old) m_changes.staleChains.emplace_back(name);
+        for (const auto &[name, chain] : old)
+            m_changes.staleChains.emplace_back(name);
     }
 
     void sets(const Objects &before, const Objects &after) {
         std::map<std::string_view, const Set *> old;
-        for (const auto &set : before.sets) old[set.name] = &set;
+        for (const auto &set : before.sets)
+            old[set.name] = &set;
         for (const auto &set : after.sets) {
             const auto found = old.find(set.name);
             if (found == old.end() || found->second->timeout != set.timeout) m_changes.sets.push_back(set);
             if (found != old.end()) old.erase(found);
         }
-        for (const auto &[name, set] : old) m_changes.staleSets.emplace_back(name);
+        for (const auto &[name, set] : old)
+            m_changes.staleSets.emplace_back(name);
     }
 
     void elements(const Objects &before, const Objects &after) {
@@ -79,7 +88,8 @@ private:
             }
             if (!same) m_changes.added.push_back(element);
         }
-        for (const auto &[place, element] : old) m_changes.removed.push_back(*element);
+        for (const auto &[place, element] : old)
+            m_changes.removed.push_back(*element);
         for (const auto &element : before.elements) {
             if (!isShared(element)) continue;
             const auto key = referenceKey(element);
@@ -114,7 +124,8 @@ Changes fullChanges(const ProxyPlan &plan, References &references) {
     changes.sets = std::move(fixed.sets);
     changes.added = std::move(fixed.elements);
     Differ differ(changes, references);
-    for (const auto &service : plan.services) differ.add(serviceObjects(plan, *service));
+    for (const auto &service : plan.services)
+        differ.add(serviceObjects(plan, *service));
     return changes;
 }
 
@@ -126,7 +137,8 @@ Changes difference(const ProxyPlan &before, const ProxyPlan &after, References &
     auto old = before.services.begin();
     auto now = after.services.begin();
     while (old != before.services.end() || now != after.services.end()) {
-        const bool onlyOld = now == after.services.end() || (old != before.services.end() && (*old)->name < (*now)->name);
+        const bool onlyOld =
+            now == after.services.end() || (old != before.services.end() && (*old)->name < (*now)->name);
         const bool onlyNew = !onlyOld && (old == before.services.end() || (*now)->name < (*old)->name);
         if (onlyOld) {
             differ.remove(serviceObjects(before, **old++));

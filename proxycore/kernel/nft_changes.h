@@ -26,7 +26,8 @@ struct Changes {
     std::vector<std::string> staleSets;   ///< to be deleted afterwards
 
     [[nodiscard]] bool empty() const {
-        return !replaceTable && chains.empty() && sets.empty() && removed.empty() && added.empty() && staleChains.empty();
+        return !replaceTable && chains.empty() && sets.empty() && removed.empty() && added.empty() &&
+               staleChains.empty();
     }
 };
 

@@ -17,7 +17,9 @@ struct Overloaded : Ts... {
 Json payload(std::string_view protocol, std::string_view field) {
     return {{"payload", {{"protocol", protocol}, {"field", field}}}};
 }
-Json meta(std::string_view key) { return {{"meta", {{"key", key}}}}; }
+Json meta(std::string_view key) {
+    return {{"meta", {{"key", key}}}};
+}
 Json match(std::string_view op, Json left, Json right) {
     return {{"match", {{"op", op}, {"left", std::move(left)}, {"right", std::move(right)}}}};
 }
@@ -31,15 +33,22 @@ Json range(const IpPrefix &prefix) {
 Json ranges(const std::vector<IpPrefix> &prefixes) {
     if (prefixes.size() == 1) return range(prefixes.front());
     Json list = Json::array();
-    for (const auto &prefix : prefixes) list.push_back(range(prefix));
+    for (const auto &prefix : prefixes)
+        list.push_back(range(prefix));
     return {{"set", std::move(list)}};
 }
-Json concat(std::vector<Json> parts) { return {{"concat", std::move(parts)}}; }
+Json concat(std::vector<Json> parts) {
+    return {{"concat", std::move(parts)}};
+}
 Json setMark(std::string_view op, std::uint32_t bits) {
     return {{"mangle", {{"key", meta("mark")}, {"value", {{op, Json::array({meta("mark"), bits})}}}}}};
 }
-Json randomBelow(std::size_t count) { return {{"numgen", {{"mode", "random"}, {"mod", count}, {"offset", 0}}}}; }
-Json gotoChain(const std::string &chain) { return {{"goto", {{"target", chain}}}}; }
+Json randomBelow(std::size_t count) {
+    return {{"numgen", {{"mode", "random"}, {"mod", count}, {"offset", 0}}}};
+}
+Json gotoChain(const std::string &chain) {
+    return {{"goto", {{"target", chain}}}};
+}
 
 Json dnatMap(const DnatRandom &dnat, IpFamily family) {
     Json choices = Json::array();
@@ -47,7 +56,8 @@ Json dnatMap(const DnatRandom &dnat, IpFamily family) {
         choices.push_back(Json::array({i, concat({dnat.endpoints[i].ip.toString(), dnat.endpoints[i].port})}));
     return {{"dnat",
              {{"family", familyName(family)},
-              {"addr", {{"map", {{"key", randomBelow(dnat.endpoints.size())}, {"data", {{"set", std::move(choices)}}}}}}}}}};
+              {"addr",
+               {{"map", {{"key", randomBelow(dnat.endpoints.size())}, {"data", {{"set", std::move(choices)}}}}}}}}}};
 }
 
 Json gotoMap(const GotoRandom &choice) {
@@ -67,8 +77,12 @@ Json statementJson(const Statement &statement, IpFamily family) {
     const auto port = [] { return payload("th", "dport"); };
     return std::visit(
         Overloaded{
-            [](const CtStateNew &) { return match("in", {{"ct", {{"key", "state"}}}}, "new"); },
-            [](const CtStatusDnat &) { return match("in", {{"ct", {{"key", "status"}}}}, "dnat"); },
+            [](const CtStateNew &) {
+                return match("in", {{"ct", {{"key", "state"}}}}, "new");
+            },
+            [](const CtStatusDnat &) {
+                return match("in", {{"ct", {{"key", "status"}}}}, "dnat");
+            },
             [&](const AddressInSet &s) { return match("==", address(family, s.side), "@" + s.set); },
             [&](const AddressMatch &s) {
                 return match(s.negated ? "!=" : "==", address(family, s.side), ranges(s.ranges));
@@ -80,7 +94,9 @@ Json statementJson(const Statement &statement, IpFamily family) {
                 const char *side = s.side == Side::source ? "saddr" : "daddr";
                 return match("==", {{"fib", {{"result", "type"}, {"flags", Json::array({side})}}}}, "local");
             },
-            [](const MarkSet &s) { return match("!=", {{"&", Json::array({meta("mark"), s.bits})}}, 0); },
+            [](const MarkSet &s) {
+                return match("!=", {{"&", Json::array({meta("mark"), s.bits})}}, 0);
+            },
             [](const MarkOr &s) { return setMark("|", s.bits); },
             [](const MarkXor &s) { return setMark("^", s.bits); },
             [&](const ProtocolMatch &s) { return match("==", protocol(), lowerName(s.protocol)); },
@@ -88,14 +104,25 @@ Json statementJson(const Statement &statement, IpFamily family) {
                 return match("==", concat({payload(ip, "saddr"), payload(ip, "daddr"), protocol(), port()}),
                              "@hairpin-connections");
             },
-            [&](const LookupService &s) { return vmap({payload(ip, "daddr"), protocol(), port()}, s.map); },
-            [&](const LookupNodePort &s) { return vmap({protocol(), port()}, s.map); },
-            [](const Masquerade &s) {
-                return s.fullyRandom ? Json{{"masquerade", {{"flags", "fully-random"}}}} : Json{{"masquerade", nullptr}};
+            [&](const LookupService &s) {
+                return vmap({payload(ip, "daddr"), protocol(), port()}, s.map);
             },
-            [](const Reject &) { return Json{{"reject", nullptr}}; },
-            [](const Drop &) { return Json{{"drop", nullptr}}; },
-            [](const Jump &s) { return Json{{"jump", {{"target", s.chain}}}}; },
+            [&](const LookupNodePort &s) {
+                return vmap({protocol(), port()}, s.map);
+            },
+            [](const Masquerade &s) {
+                return s.fullyRandom ? Json{{"masquerade", {{"flags", "fully-random"}}}}
+                                     : Json{{"masquerade", nullptr}};
+            },
+            [](const Reject &) {
+                return Json{{"reject", nullptr}};
+            },
+            [](const Drop &) {
+                return Json{{"drop", nullptr}};
+            },
+            [](const Jump &s) {
+                return Json{{"jump", {{"target", s.chain}}}};
+            },
             [](const Goto &s) { return gotoChain(s.chain); },
             [&](const DnatRandom &s) { return dnatMap(s, family); },
             [](const DnatTo &s) {
@@ -113,7 +140,8 @@ Json statementJson(const Statement &statement, IpFamily family) {
 
 Json ruleJson(const Rule &rule, IpFamily family) {
     Json result = Json::array();
-    for (const auto &statement : rule.statements) result.push_back(statementJson(statement, family));
+    for (const auto &statement : rule.statements)
+        result.push_back(statementJson(statement, family));
     return result;
 }
 
@@ -129,7 +157,8 @@ Json elementJson(const Element &element, bool keyOnly) {
     if (keyOnly) return key;
     if (!element.comment.empty()) key = {{"elem", {{"val", std::move(key)}, {"comment", element.comment}}}};
     if (element.verdict.empty()) return key;
-    return Json::array({std::move(key), element.verdict == "drop" ? Json{{"drop", nullptr}} : gotoChain(element.verdict)});
+    return Json::array(
+        {std::move(key), element.verdict == "drop" ? Json{{"drop", nullptr}} : gotoChain(element.verdict)});
 }
 
 Json setJson(const Set &set, IpFamily family) {

@@ -2,7 +2,9 @@
 
 namespace natlens::proxycore::nft {
 
-std::string_view familyName(IpFamily family) { return family == IpFamily::v6 ? "ip6" : "ip"; }
+std::string_view familyName(IpFamily family) {
+    return family == IpFamily::v6 ? "ip6" : "ip";
+}
 
 namespace {
 
@@ -18,8 +20,7 @@ IpPrefix single(const IpAddress &address) {
 
 /// Matches packets of local pods, or (negated) all others.
 Statement podMatch(const LocalDetector &detector, bool negated) {
-    if (detector.kind == LocalDetector::Kind::sourceRange)
-        return AddressMatch{Side::source, negated, {detector.range}};
+    if (detector.kind == LocalDetector::Kind::sourceRange) return AddressMatch{Side::source, negated, {detector.range}};
     return InterfaceMatch{detector.interface, detector.kind == LocalDetector::Kind::interfacePrefix, negated};
 }
 
@@ -36,11 +37,17 @@ std::vector<Chain> baseChains() {
     return {
         {"filter-prerouting-pre-dnat", {"filter", "prerouting", -110}, "", {newJump("firewall-check")}},
         {"filter-output-pre-dnat", {"filter", "output", -110}, "", {newJump("firewall-check")}},
-        {"filter-input", {"filter", "input", 0}, "",
+        {"filter-input",
+         {"filter", "input", 0},
+         "",
          {newJump("nodeport-endpoints-check"), newJump("service-endpoints-check")}},
-        {"filter-forward", {"filter", "forward", 0}, "",
+        {"filter-forward",
+         {"filter", "forward", 0},
+         "",
          {newJump("service-endpoints-check"), newJump("cluster-ips-check")}},
-        {"filter-output", {"filter", "output", 0}, "",
+        {"filter-output",
+         {"filter", "output", 0},
+         "",
          {newJump("service-endpoints-check"), newJump("cluster-ips-check")}},
         {"nat-prerouting", {"nat", "prerouting", -100}, "", {jump("services")}},
         {"nat-output", {"nat", "output", -100}, "", {jump("services")}},
@@ -58,8 +65,8 @@ Chain servicesChain(const ProxyPlan &plan) {
                                    "masquerade clusterIP traffic from outside cluster"));
     chain.rules.push_back(rule({LookupService{"service-ips"}}));
     if (plan.nodePorts.allLocal)
-        chain.rules.push_back(rule(
-            {LocalMatch{Side::destination}, notLoopback(plan.family), LookupNodePort{"service-nodeports"}}));
+        chain.rules.push_back(
+            rule({LocalMatch{Side::destination}, notLoopback(plan.family), LookupNodePort{"service-nodeports"}}));
     else
         chain.rules.push_back(
             rule({AddressInSet{Side::destination, "nodeport-ips"}, LookupNodePort{"service-nodeports"}}));
@@ -67,8 +74,8 @@ Chain servicesChain(const ProxyPlan &plan) {
 }
 
 std::vector<Chain> fixedChains(const ProxyPlan &plan) {
-    const auto nodePort = plan.nodePorts.allLocal ? notLoopback(plan.family)
-                                                  : Statement(AddressInSet{Side::destination, "nodeport-ips"});
+    const auto nodePort =
+        plan.nodePorts.allLocal ? notLoopback(plan.family) : Statement(AddressInSet{Side::destination, "nodeport-ips"});
     const Masquerade masquerade{plan.behaviour.fullyRandomPorts};
     std::vector<Statement> marked{MarkSet{plan.masqueradeMark}};
     if (plan.behaviour.clearMark) marked.push_back(MarkXor{plan.masqueradeMark});
@@ -96,7 +103,8 @@ std::vector<Rule> endpointRules(const ServicePortPlan &service, const std::vecto
     std::vector<Rule> rules;
     if (service.affinity.count() == 0) {
         DnatRandom dnat;
-        for (const auto &endpoint : endpoints) dnat.endpoints.push_back(endpoint.address);
+        for (const auto &endpoint : endpoints)
+            dnat.endpoints.push_back(endpoint.address);
         rules.push_back(rule({ProtocolMatch{service.name.protocol}, std::move(dnat)}));
         return rules;
     }
@@ -117,8 +125,7 @@ std::vector<Rule> externalRules(const ProxyPlan &plan, const ServicePortPlan &se
     if (plan.detector.kind != LocalDetector::Kind::none)
         rules.push_back(rule({podMatch(plan.detector, false), toCluster}, "short-circuit pod traffic"));
     if (plan.behaviour.nodeShortCircuit) {
-        rules.push_back(
-            rule({LocalMatch{Side::source}, MarkOr{plan.masqueradeMark}}, "masquerade local traffic"));
+        rules.push_back(rule({LocalMatch{Side::source}, MarkOr{plan.masqueradeMark}}, "masquerade local traffic"));
         rules.push_back(rule({LocalMatch{Side::source}, toCluster}, "short-circuit local traffic"));
     }
     if (service.hasExternal) rules.push_back(rule({Goto{"local-" + base}}));
@@ -162,7 +169,8 @@ void addAffinity(const ServicePortPlan &service, Objects &objects) {
 
 Statement allowedSources(const ServicePortPlan &service) {
     AddressMatch match{Side::source, true, service.allowedSources};
-    for (const auto &vip : service.allowedVips) match.ranges.push_back(single(vip));
+    for (const auto &vip : service.allowedVips)
+        match.ranges.push_back(single(vip));
     return match;
 }
 
@@ -171,14 +179,21 @@ Statement allowedSources(const ServicePortPlan &service) {
 Objects fixedObjects(const ProxyPlan &plan) {
     Objects objects;
     objects.chains = baseChains();
-    for (auto &chain : fixedChains(plan)) objects.chains.push_back(std::move(chain));
+    for (auto &chain : fixedChains(plan))
+        objects.chains.push_back(std::move(chain));
     using enum KeyType;
     objects.sets = {
         {"cluster-ips", address, false, {}, "Active ClusterIPs"},
         {"hairpin-connections", addressPairProtocolPort, false, {}, "service hairpin connections"},
-        {"no-endpoint-services", addressProtocolPort, true, {},
+        {"no-endpoint-services",
+         addressProtocolPort,
+         true,
+         {},
          "vmap to drop or reject packets to services with no endpoints"},
-        {"no-endpoint-nodeports", protocolPort, true, {},
+        {"no-endpoint-nodeports",
+         protocolPort,
+         true,
+         {},
          "vmap to drop or reject packets to service nodeports with no endpoints"},
         {"firewall-ips", addressProtocolPort, true, {}, "destinations that are subject to LoadBalancerSourceRanges"},
         {"service-ips", addressProtocolPort, true, {}, "ClusterIP, ExternalIP and LoadBalancer IP traffic"},
@@ -203,12 +218,11 @@ Objects serviceObjects(const ProxyPlan &plan, const ServicePortPlan &service) {
     if (service.hasExternalChain())
         objects.chains.push_back({"external-" + base, {}, "", externalRules(plan, service, base)});
     bool firewalled = false;
-    for (const auto &frontEnd : service.frontEnds) firewalled = firewalled || frontEnd.firewalled;
-    if (firewalled)
-        objects.chains.push_back({"firewall-" + base, {}, "", {rule({allowedSources(service), Drop{}})}});
+    for (const auto &frontEnd : service.frontEnds)
+        firewalled = firewalled || frontEnd.firewalled;
+    if (firewalled) objects.chains.push_back({"firewall-" + base, {}, "", {rule({allowedSources(service), Drop{}})}});
     for (const auto &frontEnd : service.frontEnds) {
-        if (frontEnd.via == Via::clusterIP)
-            objects.elements.push_back({.set = "cluster-ips", .address = frontEnd.ip});
+        if (frontEnd.via == Via::clusterIP) objects.elements.push_back({.set = "cluster-ips", .address = frontEnd.ip});
         addFrontEnd(service, frontEnd, base, objects);
     }
     for (const auto &endpoint : service.reachable)

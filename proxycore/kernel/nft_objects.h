@@ -18,32 +18,70 @@ using packet::SocketAddress;
 enum class Side : std::uint8_t { source, destination };
 
 /// The words a rule is made of; the nft text of each stands behind it (for IPv4).
-struct CtStateNew {};                                          // ct state new
-struct CtStatusDnat {};                                        // ct status dnat
-struct AddressInSet { Side side; std::string set; };           // ip daddr @cluster-ips
-struct AddressMatch { Side side; bool negated; std::vector<IpPrefix> ranges; }; // ip saddr != { 10.0.0.0/8, 1.2.3.4 }
-struct InterfaceMatch { std::string name; bool prefix, negated; };              // iifname != "cbr*"
-struct LocalMatch { Side side; };                              // fib saddr type local
-struct MarkSet { std::uint32_t bits; };                        // meta mark & 0x4000 != 0
-struct MarkOr { std::uint32_t bits; };                         // meta mark set meta mark | 0x4000
-struct MarkXor { std::uint32_t bits; };                        // meta mark set meta mark ^ 0x4000
-struct ProtocolMatch { Protocol protocol; };                   // meta l4proto tcp
-struct HairpinMatch {};                                        // ip saddr . ip daddr . meta l4proto . th dport @hairpin-connections
-struct LookupService { std::string map; };                     // ip daddr . meta l4proto . th dport vmap @service-ips
-struct LookupNodePort { std::string map; };                    // meta l4proto . th dport vmap @service-nodeports
-struct Masquerade { bool fullyRandom; };                       // masquerade fully-random
-struct Reject {};                                              // reject
-struct Drop {};                                                // drop
-struct Jump { std::string chain; };                            // jump services
-struct Goto { std::string chain; };                            // goto service-...
-struct DnatRandom { std::vector<SocketAddress> endpoints; };   // dnat ip addr . port to numgen random mod n map { ... }
-struct DnatTo { SocketAddress endpoint; };                     // dnat to 10.0.0.1:80
-struct GotoRandom { std::vector<std::string> chains; };        // numgen random mod n vmap { 0 : goto ..., ... }
-struct UpdateSet { std::string set; };                         // update @affinity-... { ip saddr }
+struct CtStateNew {};   // ct state new
+struct CtStatusDnat {}; // ct status dnat
+struct AddressInSet {
+    Side side;
+    std::string set;
+}; // ip daddr @cluster-ips
+struct AddressMatch {
+    Side side;
+    bool negated;
+    std::vector<IpPrefix> ranges;
+}; // ip saddr != { 10.0.0.0/8, 1.2.3.4 }
+struct InterfaceMatch {
+    std::string name;
+    bool prefix, negated;
+}; // iifname != "cbr*"
+struct LocalMatch {
+    Side side;
+}; // fib saddr type local
+struct MarkSet {
+    std::uint32_t bits;
+}; // meta mark & 0x4000 != 0
+struct MarkOr {
+    std::uint32_t bits;
+}; // meta mark set meta mark | 0x4000
+struct MarkXor {
+    std::uint32_t bits;
+}; // meta mark set meta mark ^ 0x4000
+struct ProtocolMatch {
+    Protocol protocol;
+};                      // meta l4proto tcp
+struct HairpinMatch {}; // ip saddr . ip daddr . meta l4proto . th dport @hairpin-connections
+struct LookupService {
+    std::string map;
+}; // ip daddr . meta l4proto . th dport vmap @service-ips
+struct LookupNodePort {
+    std::string map;
+}; // meta l4proto . th dport vmap @service-nodeports
+struct Masquerade {
+    bool fullyRandom;
+};                // masquerade fully-random
+struct Reject {}; // reject
+struct Drop {};   // drop
+struct Jump {
+    std::string chain;
+}; // jump services
+struct Goto {
+    std::string chain;
+}; // goto service-...
+struct DnatRandom {
+    std::vector<SocketAddress> endpoints;
+}; // dnat ip addr . port to numgen random mod n map { ... }
+struct DnatTo {
+    SocketAddress endpoint;
+}; // dnat to 10.0.0.1:80
+struct GotoRandom {
+    std::vector<std::string> chains;
+}; // numgen random mod n vmap { 0 : goto ..., ... }
+struct UpdateSet {
+    std::string set;
+}; // update @affinity-... { ip saddr }
 
-using Statement = std::variant<CtStateNew, CtStatusDnat, AddressInSet, AddressMatch, InterfaceMatch, LocalMatch, MarkSet,
-                               MarkOr, MarkXor, ProtocolMatch, HairpinMatch, LookupService, LookupNodePort, Masquerade,
-                               Reject, Drop, Jump, Goto, DnatRandom, DnatTo, GotoRandom, UpdateSet>;
+using Statement = std::variant<CtStateNew, CtStatusDnat, AddressInSet, AddressMatch, InterfaceMatch, LocalMatch,
+                               MarkSet, MarkOr, MarkXor, ProtocolMatch, HairpinMatch, LookupService, LookupNodePort,
+                               Masquerade, Reject, Drop, Jump, Goto, DnatRandom, DnatTo, GotoRandom, UpdateSet>;
 
 struct Rule {
     std::vector<Statement> statements;

@@ -10,7 +10,9 @@ struct Overloaded : Ts... {
     using Ts::operator()...;
 };
 
-std::string_view addressType(IpFamily family) { return family == IpFamily::v6 ? "ipv6_addr" : "ipv4_addr"; }
+std::string_view addressType(IpFamily family) {
+    return family == IpFamily::v6 ? "ipv6_addr" : "ipv4_addr";
+}
 
 std::string addressField(IpFamily family, Side side) {
     return fmt::format("{} {}", familyName(family), side == Side::source ? "saddr" : "daddr");
@@ -24,13 +26,14 @@ std::string rangeText(const IpPrefix &range) {
 std::string rangesText(const std::vector<IpPrefix> &ranges) {
     if (ranges.size() == 1) return rangeText(ranges.front());
     std::string text = "{ ";
-    for (std::size_t i = 0; i < ranges.size(); ++i) text += (i == 0 ? "" : ", ") + rangeText(ranges[i]);
+    for (std::size_t i = 0; i < ranges.size(); ++i)
+        text += (i == 0 ? "" : ", ") + rangeText(ranges[i]);
     return text + " }";
 }
 
 std::string dnatMap(const DnatRandom &dnat, IpFamily family) {
-    std::string text = fmt::format("dnat {} addr . port to numgen random mod {} map {{ ", familyName(family),
-                                   dnat.endpoints.size());
+    std::string text =
+        fmt::format("dnat {} addr . port to numgen random mod {} map {{ ", familyName(family), dnat.endpoints.size());
     for (std::size_t i = 0; i < dnat.endpoints.size(); ++i)
         text += fmt::format("{}{} : {} . {}", i == 0 ? "" : ", ", i, dnat.endpoints[i].ip.toString(),
                             dnat.endpoints[i].port);
@@ -52,7 +55,8 @@ std::string statementText(const Statement &statement, IpFamily family) {
             [](const CtStatusDnat &) { return std::string("ct status dnat"); },
             [&](const AddressInSet &s) { return fmt::format("{} @{}", addressField(family, s.side), s.set); },
             [&](const AddressMatch &s) {
-                return fmt::format("{}{} {}", addressField(family, s.side), s.negated ? " !=" : "", rangesText(s.ranges));
+                return fmt::format("{}{} {}", addressField(family, s.side), s.negated ? " !=" : "",
+                                   rangesText(s.ranges));
             },
             [](const InterfaceMatch &s) {
                 return fmt::format("iifname{} \"{}{}\"", s.negated ? " !=" : "", s.name, s.prefix ? "*" : "");
@@ -67,7 +71,9 @@ std::string statementText(const Statement &statement, IpFamily family) {
             [&](const HairpinMatch &) {
                 return fmt::format("{0} saddr . {0} daddr . meta l4proto . th dport @hairpin-connections", ip);
             },
-            [&](const LookupService &s) { return fmt::format("{} daddr . meta l4proto . th dport vmap @{}", ip, s.map); },
+            [&](const LookupService &s) {
+                return fmt::format("{} daddr . meta l4proto . th dport vmap @{}", ip, s.map);
+            },
             [](const LookupNodePort &s) { return fmt::format("meta l4proto . th dport vmap @{}", s.map); },
             [](const Masquerade &s) { return std::string(s.fullyRandom ? "masquerade fully-random" : "masquerade"); },
             [](const Reject &) { return std::string("reject"); },
@@ -86,7 +92,8 @@ std::string statementText(const Statement &statement, IpFamily family) {
 
 std::string ruleText(const Rule &rule, IpFamily family) {
     std::string text;
-    for (const auto &statement : rule.statements) text += (text.empty() ? "" : " ") + statementText(statement, family);
+    for (const auto &statement : rule.statements)
+        text += (text.empty() ? "" : " ") + statementText(statement, family);
     if (!rule.comment.empty()) text += " comment \"" + rule.comment + "\"";
     return text;
 }
@@ -102,8 +109,10 @@ std::string elementText(const Element &element, bool keyOnly) {
     }
     if (keyOnly) return text;
     if (!element.comment.empty()) text += " comment \"" + element.comment + "\"";
-    if (element.verdict == "drop") text += " : drop";
-    else if (!element.verdict.empty()) text += " : goto " + element.verdict;
+    if (element.verdict == "drop")
+        text += " : drop";
+    else if (!element.verdict.empty())
+        text += " : goto " + element.verdict;
     return text;
 }
 

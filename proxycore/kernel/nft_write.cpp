@@ -11,7 +11,9 @@ using Json = nlohmann::json;
 
 constexpr std::string_view kTableComment = "rules for kube-proxy";
 
-std::string tableText(IpFamily family) { return fmt::format("{} {}", familyName(family), kTable); }
+std::string tableText(IpFamily family) {
+    return fmt::format("{} {}", familyName(family), kTable);
+}
 
 /// Elements by set, in the order in which the sets first occur: one command each.
 std::vector<std::pair<std::string_view, std::vector<const Element *>>> bySet(const std::vector<Element> &elements) {
@@ -51,16 +53,19 @@ std::string blockLines(const std::string &body) {
         }
     }
     // The type line of a base chain keeps its policy on the same line, as nft prints it.
-    while (line.ends_with(' ')) line.pop_back();
+    while (line.ends_with(' '))
+        line.pop_back();
     if (!line.empty()) text += "\t\t" + line + "\n";
     return text;
 }
 
 std::string fullText(const Changes &changes) {
     const auto table = tableText(changes.family);
-    std::string text = fmt::format("table {0}\ndelete table {0}\ntable {0} {{\n\tcomment \"{1}\"\n", table, kTableComment);
+    std::string text =
+        fmt::format("table {0}\ndelete table {0}\ntable {0} {{\n\tcomment \"{1}\"\n", table, kTableComment);
     std::map<std::string_view, std::vector<const Element *>> elements;
-    for (const auto &[set, list] : bySet(changes.added)) elements[set] = list;
+    for (const auto &[set, list] : bySet(changes.added))
+        elements[set] = list;
     for (const auto &set : changes.sets) {
         text += fmt::format("\n\t{} {} {{\n{}", set.verdictMap ? "map" : "set", set.name,
                             blockLines(setBodyText(set, changes.family)));
@@ -70,7 +75,8 @@ std::string fullText(const Changes &changes) {
     }
     for (const auto &chain : changes.chains) {
         text += fmt::format("\n\tchain {} {{\n{}", chain.name, blockLines(chainBodyText(chain)));
-        for (const auto &rule : chain.rules) text += "\t\t" + ruleText(rule, changes.family) + "\n";
+        for (const auto &rule : chain.rules)
+            text += "\t\t" + ruleText(rule, changes.family) + "\n";
         text += "\t}\n";
     }
     return text + "}\n";
@@ -94,7 +100,8 @@ std::string incrementText(const Changes &changes) {
     for (const auto &chain : changes.chains)
         for (const auto &rule : chain.rules)
             text += fmt::format("add rule {} {} {}\n", table, chain.name, ruleText(rule, changes.family));
-    for (const auto &name : changes.staleChains) text += fmt::format("flush chain {} {}\n", table, name);
+    for (const auto &name : changes.staleChains)
+        text += fmt::format("flush chain {} {}\n", table, name);
     return text;
 }
 
@@ -102,9 +109,11 @@ Json named(IpFamily family, std::string_view name) {
     return {{"family", familyName(family)}, {"table", kTable}, {"name", name}};
 }
 
-Json elementsJson(const Changes &changes, std::string_view set, const std::vector<const Element *> &list, bool keyOnly) {
+Json elementsJson(const Changes &changes, std::string_view set, const std::vector<const Element *> &list,
+                  bool keyOnly) {
     Json elements = Json::array();
-    for (const auto *element : list) elements.push_back(elementJson(*element, keyOnly));
+    for (const auto *element : list)
+        elements.push_back(elementJson(*element, keyOnly));
     Json body = named(changes.family, set);
     body["elem"] = std::move(elements);
     return {{"element", std::move(body)}};
@@ -112,7 +121,9 @@ Json elementsJson(const Changes &changes, std::string_view set, const std::vecto
 
 } // namespace
 
-std::string toText(const Changes &changes) { return changes.replaceTable ? fullText(changes) : incrementText(changes); }
+std::string toText(const Changes &changes) {
+    return changes.replaceTable ? fullText(changes) : incrementText(changes);
+}
 
 std::string toJson(const Changes &changes) {
     // Order matters: an element may only name a chain that exists by then.
@@ -131,9 +142,12 @@ std::string toJson(const Changes &changes) {
         command("add", chainJson(chain, family));
         if (!changes.replaceTable) command("flush", {{"chain", named(family, chain.name)}});
     }
-    for (const auto &set : changes.sets) command("add", setJson(set, family));
-    for (const auto &[set, list] : bySet(changes.removed)) command("delete", elementsJson(changes, set, list, true));
-    for (const auto &[set, list] : bySet(changes.added)) command("add", elementsJson(changes, set, list, false));
+    for (const auto &set : changes.sets)
+        command("add", setJson(set, family));
+    for (const auto &[set, list] : bySet(changes.removed))
+        command("delete", elementsJson(changes, set, list, true));
+    for (const auto &[set, list] : bySet(changes.added))
+        command("add", elementsJson(changes, set, list, false));
     for (const auto &chain : changes.chains)
         for (const auto &rule : chain.rules) {
             Json body = {{"family", familyName(family)}, {"table", kTable}, {"chain", chain.name}};
@@ -141,7 +155,8 @@ std::string toJson(const Changes &changes) {
             if (!rule.comment.empty()) body["comment"] = rule.comment;
             command("add", {{"rule", std::move(body)}});
         }
-    for (const auto &name : changes.staleChains) command("flush", {{"chain", named(family, name)}});
+    for (const auto &name : changes.staleChains)
+        command("flush", {{"chain", named(family, name)}});
     return Json{{"nftables", std::move(commands)}}.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -149,8 +164,10 @@ std::string cleanUpText(IpFamily family, const std::vector<std::string> &staleCh
                         const std::vector<std::string> &staleSets) {
     std::string text;
     const auto table = tableText(family);
-    for (const auto &name : staleChains) text += fmt::format("delete chain {} {}\n", table, name);
-    for (const auto &name : staleSets) text += fmt::format("delete set {} {}\n", table, name);
+    for (const auto &name : staleChains)
+        text += fmt::format("delete chain {} {}\n", table, name);
+    for (const auto &name : staleSets)
+        text += fmt::format("delete set {} {}\n", table, name);
     return text;
 }
 

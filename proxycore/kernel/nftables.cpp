@@ -41,7 +41,9 @@ std::string toNftJson(const ProxyPlan &plan) {
 
 class NftablesApplier::Impl {
 public:
-    explicit Impl(Encoding encoding) : m_encoding(encoding), m_context(nft_ctx_new(NFT_CTX_DEFAULT)) {
+    explicit Impl(Encoding encoding)
+        : m_encoding(encoding)
+        , m_context(nft_ctx_new(NFT_CTX_DEFAULT)) {
         if (!m_context) return;
         nft_ctx_buffer_output(m_context.get());
         nft_ctx_buffer_error(m_context.get());
@@ -106,8 +108,10 @@ public:
 
     /// Adds what has become stale, and forgets what has come back before it could be deleted.
     static void remember(const nft::Changes &changes, FamilyState &state) {
-        for (const auto &chain : changes.chains) std::erase(state.staleChains, chain.name);
-        for (const auto &set : changes.sets) std::erase(state.staleSets, set.name);
+        for (const auto &chain : changes.chains)
+            std::erase(state.staleChains, chain.name);
+        for (const auto &set : changes.sets)
+            std::erase(state.staleSets, set.name);
         state.staleChains.insert(state.staleChains.end(), changes.staleChains.begin(), changes.staleChains.end());
         state.staleSets.insert(state.staleSets.end(), changes.staleSets.begin(), changes.staleSets.end());
     }
@@ -130,12 +134,15 @@ public:
     Statistics m_statistics;
 };
 
-NftablesApplier::NftablesApplier(Encoding encoding) : m_impl(std::make_unique<Impl>(encoding)) {}
+NftablesApplier::NftablesApplier(Encoding encoding)
+    : m_impl(std::make_unique<Impl>(encoding)) {}
 NftablesApplier::~NftablesApplier() = default;
 NftablesApplier::NftablesApplier(NftablesApplier &&) noexcept = default;
 NftablesApplier &NftablesApplier::operator=(NftablesApplier &&) noexcept = default;
 
-base::Status NftablesApplier::apply(const ProxyPlan &plan) { return m_impl->apply(plan); }
+base::Status NftablesApplier::apply(const ProxyPlan &plan) {
+    return m_impl->apply(plan);
+}
 
 base::Status NftablesApplier::installTrace() {
     // ct state new and not untracked: later packets of a connection are translated by connection tracking alone, so
@@ -166,11 +173,14 @@ base::Status NftablesApplier::removeAll() {
 
 base::Result<std::string> NftablesApplier::listRuleset(Encoding encoding) {
     const unsigned flags = encoding == Encoding::json ? static_cast<unsigned>(NFT_CTX_OUTPUT_JSON) : 0U;
-    if (auto status = m_impl->run("list ruleset", "list ruleset", flags); !status) return std::unexpected(status.error());
+    if (auto status = m_impl->run("list ruleset", "list ruleset", flags); !status)
+        return std::unexpected(status.error());
     const char *output = nft_ctx_get_output_buffer(m_impl->m_context.get());
     return std::string(output == nullptr ? "" : output);
 }
 
-const NftablesApplier::Statistics &NftablesApplier::statistics() const { return m_impl->m_statistics; }
+const NftablesApplier::Statistics &NftablesApplier::statistics() const {
+    return m_impl->m_statistics;
+}
 
 } // namespace natlens::proxycore

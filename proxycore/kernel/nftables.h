@@ -18,8 +18,9 @@ namespace natlens::proxycore {
 [[nodiscard]] std::string toNftJson(const ProxyPlan &plan);
 
 /// Keeps the tables `kube-proxy` (ip and ip6) of one network namespace equal to the plans applied last.
-/// Belongs to the network namespace of the thread that constructs it: enter the namespace, construct, leave; every later
-/// call works there from any thread. Not to be used from two threads at once. Needs CAP_NET_ADMIN in that namespace.
+/// Belongs to the network namespace of the thread that constructs it: enter the namespace, construct, leave; every
+/// later call works there from any thread. Not to be used from two threads at once. Needs CAP_NET_ADMIN in that
+/// namespace.
 class NftablesApplier final {
 public:
     /// How transactions are written. Text is faster and keeps every comment (see toNftText).

@@ -12,7 +12,9 @@ std::string_view toString(ServiceType value) {
     return "ClusterIP";
 }
 
-std::string_view toString(TrafficPolicy value) { return value == TrafficPolicy::local ? "Local" : "Cluster"; }
+std::string_view toString(TrafficPolicy value) {
+    return value == TrafficPolicy::local ? "Local" : "Cluster";
+}
 
 std::string_view toString(AddressType value) {
     switch (value) {
@@ -49,8 +51,10 @@ void setHealthCheckNodePort(Service &service, Port port) {
     service.healthCheckNodePort = port;
     const auto key = presentKey(service.annotations, kHealthCheckNodePortBeta, kHealthCheckNodePortAlpha);
     if (key.empty()) return;
-    if (port == 0) service.annotations.erase(std::string(key));
-    else service.annotations[std::string(key)] = std::to_string(port);
+    if (port == 0)
+        service.annotations.erase(std::string(key));
+    else
+        service.annotations[std::string(key)] = std::to_string(port);
 }
 
 std::vector<IpAddress> Node::ipAddresses() const {

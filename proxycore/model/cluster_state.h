@@ -52,7 +52,7 @@ struct ServicePort {
 };
 
 struct LoadBalancerIngress {
-    IpAddress ip;         ///< none when the provider gave only a host name
+    IpAddress ip; ///< none when the provider gave only a host name
     std::string hostname;
     IpMode mode = IpMode::vip;
 
@@ -77,8 +77,8 @@ struct Service {
     Labels labels, annotations;
     Labels selector;
     ServiceType type = ServiceType::clusterIP;
-    bool headless = false;                 ///< clusterIP "None"
-    std::vector<IpAddress> clusterIPs;     ///< at most one of each family; the first is `spec.clusterIP`
+    bool headless = false;             ///< clusterIP "None"
+    std::vector<IpAddress> clusterIPs; ///< at most one of each family; the first is `spec.clusterIP`
     std::vector<ServicePort> ports;
     std::vector<IpAddress> externalIPs;
     /// The effective policy. `spec.externalTrafficPolicy` decides; a Service without the field may carry a 1.5
@@ -90,9 +90,9 @@ struct Service {
     std::chrono::seconds affinityTimeout{10800}; ///< 1..86400, meaningful with clientIpAffinity
     std::vector<IpPrefix> loadBalancerSourceRanges;
     bool allocateLoadBalancerNodePorts = true;
-    Port healthCheckNodePort = 0;          ///< the field, else the 1.5 annotation; 0: none
+    Port healthCheckNodePort = 0; ///< the field, else the 1.5 annotation; 0: none
     bool publishNotReadyAddresses = false;
-    std::string trafficDistribution;       ///< "", PreferClose, PreferSameZone, PreferSameNode
+    std::string trafficDistribution; ///< "", PreferClose, PreferSameZone, PreferSameNode
     std::vector<LoadBalancerIngress> ingress;
 
     bool operator==(const Service &) const = default;
@@ -104,7 +104,7 @@ void setExternalTrafficPolicy(Service &service, TrafficPolicy policy);
 void setHealthCheckNodePort(Service &service, Port port);
 
 struct EndpointPort {
-    std::optional<std::string> name;   ///< an endpoint port without a name is ignored by kube-proxy; "" is a name
+    std::optional<std::string> name; ///< an endpoint port without a name is ignored by kube-proxy; "" is a name
     Protocol protocol = Protocol::tcp;
     std::optional<Port> port;
 
@@ -112,12 +112,12 @@ struct EndpointPort {
 };
 
 struct Endpoint {
-    std::vector<IpAddress> addresses;  ///< kube-proxy uses the first only
+    std::vector<IpAddress> addresses;                       ///< kube-proxy uses the first only
     bool ready = true, serving = true, terminating = false; ///< with the defaults of absent conditions
-    std::string nodeName;              ///< "" when not given: local nowhere
+    std::string nodeName;                                   ///< "" when not given: local nowhere
     std::string zone;
     std::vector<std::string> zoneHints, nodeHints;
-    ObjectName pod;                    ///< targetRef of kind Pod; empty name when not given
+    ObjectName pod; ///< targetRef of kind Pod; empty name when not given
 
     bool operator==(const Endpoint &) const = default;
 };
@@ -125,7 +125,7 @@ struct Endpoint {
 struct EndpointSlice {
     ObjectName name;
     Labels labels;
-    std::string serviceName;           ///< label kubernetes.io/service-name; "" = belongs to no Service
+    std::string serviceName; ///< label kubernetes.io/service-name; "" = belongs to no Service
     AddressType addressType = AddressType::ipv4;
     std::vector<EndpointPort> ports;
     std::vector<Endpoint> endpoints;
@@ -134,7 +134,7 @@ struct EndpointSlice {
 };
 
 struct NodeAddress {
-    std::string type;                  ///< InternalIP, ExternalIP, Hostname, ...
+    std::string type; ///< InternalIP, ExternalIP, Hostname, ...
     std::string address;
 
     bool operator==(const NodeAddress &) const = default;
@@ -146,8 +146,8 @@ struct Node {
     std::vector<NodeAddress> addresses;
     std::vector<IpPrefix> podCIDRs;
     std::vector<std::string> taintKeys;
-    bool ready = true;                 ///< condition Ready; true when not given
-    bool beingDeleted = false;         ///< metadata.deletionTimestamp is set
+    bool ready = true;         ///< condition Ready; true when not given
+    bool beingDeleted = false; ///< metadata.deletionTimestamp is set
 
     /// The first InternalIP of the family, else the first ExternalIP; none when there is neither.
     [[nodiscard]] IpAddress primaryAddress(IpFamily family) const;
@@ -189,7 +189,7 @@ struct ClusterState {
     Objects<Service> services;
     Objects<EndpointSlice> endpointSlices;
     std::map<ObjectName, std::vector<IpPrefix>> serviceCIDRs; ///< ServiceCIDR objects
-    std::vector<Problem> problems;                             ///< of everything read so far
+    std::vector<Problem> problems;                            ///< of everything read so far
 
     void put(Node node);
     void put(Pod pod);

@@ -19,9 +19,12 @@ std::string_view trimmed(std::string_view text) {
 std::string escaped(std::string_view key) {
     std::string result;
     for (const char c : key) {
-        if (c == '~') result += "~0";
-        else if (c == '/') result += "~1";
-        else result += c;
+        if (c == '~')
+            result += "~0";
+        else if (c == '/')
+            result += "~1";
+        else
+            result += c;
     }
     return result;
 }
@@ -148,8 +151,10 @@ Labels Fields::labels(std::string_view key) const {
     Labels result;
     const Fields map = inner(key);
     for (const auto &[name, value] : map.value().items()) {
-        if (value.is_string()) result[name] = value.get<std::string>();
-        else map.report(name, "expected text, found " + shown(value) + "; ignored");
+        if (value.is_string())
+            result[name] = value.get<std::string>();
+        else
+            map.report(name, "expected text, found " + shown(value) + "; ignored");
     }
     return result;
 }
@@ -191,8 +196,10 @@ std::vector<Fields> Fields::objects(std::string_view key) const {
 std::vector<std::string> Fields::texts(std::string_view key) const {
     std::vector<std::string> result;
     for (const auto &entry : list(key)) {
-        if (entry.value().is_string()) result.push_back(entry.value().get<std::string>());
-        else entry.report("", "expected text, found " + shown(entry.value()) + "; ignored");
+        if (entry.value().is_string())
+            result.push_back(entry.value().get<std::string>());
+        else
+            entry.report("", "expected text, found " + shown(entry.value()) + "; ignored");
     }
     return result;
 }
@@ -202,8 +209,10 @@ std::vector<IpAddress> Fields::addresses(std::string_view key) const {
     for (const auto &entry : list(key)) {
         const auto ip =
             entry.value().is_string() ? parseSloppyAddress(entry.value().get_ref<const std::string &>()) : std::nullopt;
-        if (ip) result.push_back(*ip);
-        else entry.report("", shown(entry.value()) + " is not an IP address; ignored");
+        if (ip)
+            result.push_back(*ip);
+        else
+            entry.report("", shown(entry.value()) + " is not an IP address; ignored");
     }
     return result;
 }
@@ -213,8 +222,10 @@ std::vector<IpPrefix> Fields::prefixes(std::string_view key) const {
     for (const auto &entry : list(key)) {
         const auto prefix =
             entry.value().is_string() ? parseSloppyPrefix(entry.value().get_ref<const std::string &>()) : std::nullopt;
-        if (prefix) result.push_back(*prefix);
-        else entry.report("", shown(entry.value()) + " is not an address range (CIDR); ignored");
+        if (prefix)
+            result.push_back(*prefix);
+        else
+            entry.report("", shown(entry.value()) + " is not an address range (CIDR); ignored");
     }
     return result;
 }

@@ -58,7 +58,8 @@ void readHealthCheckPort(const Fields &metadata, const Fields &spec, Service &se
     const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), port);
     if (error == std::errc{} && end == value->data() + value->size() && port >= 1 && port <= 65535)
         service.healthCheckNodePort = static_cast<Port>(port);
-    else metadata.report("annotations", "healthcheck-nodeport \"" + *value + "\" is not a port; ignored");
+    else
+        metadata.report("annotations", "healthcheck-nodeport \"" + *value + "\" is not a port; ignored");
 }
 
 void readServicePorts(const Fields &spec, Service &service) {
@@ -125,9 +126,12 @@ std::optional<Service> readService(const Fields &object, ObjectName name) {
     service.annotations = metadata.labels("annotations");
     service.selector = spec.labels("selector");
     const auto type = spec.text("type", "ClusterIP");
-    if (type == "NodePort") service.type = ServiceType::nodePort;
-    else if (type == "LoadBalancer") service.type = ServiceType::loadBalancer;
-    else if (type == "ExternalName") service.type = ServiceType::externalName;
+    if (type == "NodePort")
+        service.type = ServiceType::nodePort;
+    else if (type == "LoadBalancer")
+        service.type = ServiceType::loadBalancer;
+    else if (type == "ExternalName")
+        service.type = ServiceType::externalName;
     else if (!type.empty() && type != "ClusterIP") {
         spec.report("type", "\"" + type + "\" is not a type of Service; the Service is left out");
         return std::nullopt;
@@ -148,8 +152,10 @@ std::optional<Service> readService(const Fields &object, ObjectName name) {
         ingress.ip = entry.address("ip").value_or(IpAddress{});
         ingress.hostname = entry.text("hostname");
         const auto mode = entry.text("ipMode", "VIP");
-        if (mode == "Proxy") ingress.mode = IpMode::proxy;
-        else if (mode != "VIP") entry.report("ipMode", "\"" + mode + "\" is not VIP or Proxy; VIP is used");
+        if (mode == "Proxy")
+            ingress.mode = IpMode::proxy;
+        else if (mode != "VIP")
+            entry.report("ipMode", "\"" + mode + "\" is not VIP or Proxy; VIP is used");
         if (!ingress.ip.isNone() || !ingress.hostname.empty()) service.ingress.push_back(std::move(ingress));
     }
     return service;
@@ -191,8 +197,10 @@ std::optional<EndpointSlice> readEndpointSlice(const Fields &object, ObjectName 
     if (const auto label = slice.labels.find(std::string(kServiceNameLabel)); label != slice.labels.end())
         slice.serviceName = label->second;
     const auto type = object.text("addressType", "IPv4");
-    if (type == "IPv6") slice.addressType = AddressType::ipv6;
-    else if (type == "FQDN") slice.addressType = AddressType::fqdn;
+    if (type == "IPv6")
+        slice.addressType = AddressType::ipv6;
+    else if (type == "FQDN")
+        slice.addressType = AddressType::fqdn;
     else if (type != "IPv4") {
         object.report("addressType", "\"" + type + "\" is not IPv4, IPv6 or FQDN; the EndpointSlice is left out");
         return std::nullopt;
@@ -229,10 +237,13 @@ Node readNode(const Fields &object, std::string name) {
     }
     node.podCIDRs = spec.prefixes("podCIDRs");
     if (const auto single = spec.text("podCIDR"); node.podCIDRs.empty() && !single.empty()) {
-        if (const auto prefix = detail::parseSloppyPrefix(single)) node.podCIDRs.push_back(*prefix);
-        else spec.report("podCIDR", "\"" + single + "\" is not an address range (CIDR); ignored");
+        if (const auto prefix = detail::parseSloppyPrefix(single))
+            node.podCIDRs.push_back(*prefix);
+        else
+            spec.report("podCIDR", "\"" + single + "\" is not an address range (CIDR); ignored");
     }
-    for (const auto &taint : spec.objects("taints")) node.taintKeys.push_back(taint.text("key"));
+    for (const auto &taint : spec.objects("taints"))
+        node.taintKeys.push_back(taint.text("key"));
     for (const auto &condition : status.objects("conditions"))
         if (condition.text("type") == "Ready") node.ready = condition.text("status") == "True";
     return node;
@@ -256,7 +267,9 @@ Pod readPod(const Fields &object, ObjectName name) {
 /// Where read objects go, and what happens to one that is there already.
 class Sink final {
 public:
-    Sink(ClusterState &state, bool reportDuplicates) : m_state(&state), m_reportDuplicates(reportDuplicates) {}
+    Sink(ClusterState &state, bool reportDuplicates)
+        : m_state(&state)
+        , m_reportDuplicates(reportDuplicates) {}
 
     void remove(bool removing) { m_removing = removing; }
 
@@ -267,8 +280,10 @@ public:
             object.report("", "expected a Kubernetes object, found " + detail::shown(value) + "; ignored");
             return;
         }
-        if (object.has("object") && object.has("type")) event(object, pointer);
-        else objectOrList(object);
+        if (object.has("object") && object.has("type"))
+            event(object, pointer);
+        else
+            objectOrList(object);
     }
 
 private:
@@ -276,7 +291,8 @@ private:
         const auto kind = object.text("kind");
         if (kind.ends_with("List") || (kind.empty() && object.has("items"))) {
             const auto itemKind = kind.size() > 4 ? kind.substr(0, kind.size() - 4) : std::string();
-            for (const auto &item : object.list("items")) readItem(item, itemKind);
+            for (const auto &item : object.list("items"))
+                readItem(item, itemKind);
             return;
         }
         single(object, kind);
@@ -303,8 +319,10 @@ private:
         m_reportDuplicates = false;
         // Not read(): an event within an event would be read as deep as the input likes.
         Fields object(*fields.find("object"), pointer + "/object", "document", m_state->problems);
-        if (object.value().is_object()) objectOrList(object);
-        else object.report("", "expected a Kubernetes object, found " + detail::shown(object.value()) + "; ignored");
+        if (object.value().is_object())
+            objectOrList(object);
+        else
+            object.report("", "expected a Kubernetes object, found " + detail::shown(object.value()) + "; ignored");
         m_removing = before;
         m_reportDuplicates = reported;
     }
@@ -314,8 +332,8 @@ private:
             object.report("kind", "missing; the object is ignored");
             return;
         }
-        const bool used = kind == "Node" || kind == "Pod" || kind == "Service" || kind == "EndpointSlice" ||
-                          kind == "ServiceCIDR";
+        const bool used =
+            kind == "Node" || kind == "Pod" || kind == "Service" || kind == "EndpointSlice" || kind == "ServiceCIDR";
         if (!used) return;
         object.nameObject(kind);
         const auto metadata = object.inner("metadata");
@@ -327,13 +345,18 @@ private:
             return;
         }
         object.nameObject(kind + " " + name.toString());
-        if (kind == "Node") store(m_state->nodes, object, name, [&] { return std::optional(readNode(object, name.name)); });
-        else if (kind == "Pod") store(m_state->pods, object, name, [&] { return std::optional(readPod(object, name)); });
-        else if (kind == "Service") store(m_state->services, object, name, [&] { return readService(object, name); });
+        if (kind == "Node")
+            store(m_state->nodes, object, name, [&] { return std::optional(readNode(object, name.name)); });
+        else if (kind == "Pod")
+            store(m_state->pods, object, name, [&] { return std::optional(readPod(object, name)); });
+        else if (kind == "Service")
+            store(m_state->services, object, name, [&] { return readService(object, name); });
         else if (kind == "EndpointSlice")
             store(m_state->endpointSlices, object, name, [&] { return readEndpointSlice(object, name); });
-        else if (m_removing) m_state->serviceCIDRs.erase(name);
-        else m_state->serviceCIDRs[name] = object.inner("spec").prefixes("cidrs");
+        else if (m_removing)
+            m_state->serviceCIDRs.erase(name);
+        else
+            m_state->serviceCIDRs[name] = object.inner("spec").prefixes("cidrs");
     }
 
     template<class T, class Reader>
@@ -361,7 +384,8 @@ base::Status readInto(Sink &sink, std::string_view text, std::string_view fileNa
         sink.read(*whole, "");
         return {};
     }
-    // JSON Lines: only if the first line is a document of its own, so that the message about a broken List stays the one above.
+    // JSON Lines: only if the first line is a document of its own, so that the message about a broken List stays the
+    // one above.
     std::size_t line = 0;
     for (std::size_t at = 0; at < text.size();) {
         const auto end = std::min(text.find('\n', at), text.size());

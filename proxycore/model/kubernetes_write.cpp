@@ -10,7 +10,8 @@ using Json = nlohmann::ordered_json;
 
 Json labelsJson(const Labels &labels) {
     Json result = Json::object();
-    for (const auto &[key, value] : labels) result[key] = value;
+    for (const auto &[key, value] : labels)
+        result[key] = value;
     return result;
 }
 
@@ -25,13 +26,15 @@ Json metadata(const ObjectName &name, const Labels &labels, const Labels &annota
 template<class Values>
 Json texts(const Values &values) {
     Json result = Json::array();
-    for (const auto &value : values) result.push_back(value.toString());
+    for (const auto &value : values)
+        result.push_back(value.toString());
     return result;
 }
 
 Json names(const std::vector<std::string> &values) {
     Json result = Json::array();
-    for (const auto &value : values) result.push_back({{"name", value}});
+    for (const auto &value : values)
+        result.push_back({{"name", value}});
     return result;
 }
 
@@ -77,7 +80,8 @@ Json specJson(const Service &service) {
     if (!service.allocateLoadBalancerNodePorts) spec["allocateLoadBalancerNodePorts"] = false;
     const bool portInAnnotation = service.annotations.contains(std::string(kHealthCheckNodePortBeta)) ||
                                   service.annotations.contains(std::string(kHealthCheckNodePortAlpha));
-    if (service.healthCheckNodePort != 0 && !portInAnnotation) spec["healthCheckNodePort"] = service.healthCheckNodePort;
+    if (service.healthCheckNodePort != 0 && !portInAnnotation)
+        spec["healthCheckNodePort"] = service.healthCheckNodePort;
     if (service.publishNotReadyAddresses) spec["publishNotReadyAddresses"] = true;
     if (!service.trafficDistribution.empty()) spec["trafficDistribution"] = service.trafficDistribution;
     return spec;
@@ -132,7 +136,8 @@ Json sliceJson(const EndpointSlice &slice) {
         if (port.port) entry["port"] = *port.port;
         result["ports"].push_back(std::move(entry));
     }
-    for (const auto &endpoint : slice.endpoints) result["endpoints"].push_back(endpointJson(endpoint));
+    for (const auto &endpoint : slice.endpoints)
+        result["endpoints"].push_back(endpointJson(endpoint));
     return result;
 }
 
@@ -162,25 +167,40 @@ Json podJson(const Pod &pod) {
     result["status"] = Json::object();
     if (!pod.phase.empty()) result["status"]["phase"] = pod.phase;
     if (!pod.ips.empty()) result["status"]["podIP"] = pod.ips.front().toString();
-    for (const auto &ip : pod.ips) result["status"]["podIPs"].push_back({{"ip", ip.toString()}});
+    for (const auto &ip : pod.ips)
+        result["status"]["podIPs"].push_back({{"ip", ip.toString()}});
     return result;
 }
 
-std::string printed(const Json &json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string printed(const Json &json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 } // namespace
 
-std::string toJson(const Node &node) { return printed(nodeJson(node)); }
-std::string toJson(const Pod &pod) { return printed(podJson(pod)); }
-std::string toJson(const Service &service) { return printed(serviceJson(service)); }
-std::string toJson(const EndpointSlice &slice) { return printed(sliceJson(slice)); }
+std::string toJson(const Node &node) {
+    return printed(nodeJson(node));
+}
+std::string toJson(const Pod &pod) {
+    return printed(podJson(pod));
+}
+std::string toJson(const Service &service) {
+    return printed(serviceJson(service));
+}
+std::string toJson(const EndpointSlice &slice) {
+    return printed(sliceJson(slice));
+}
 
 std::string toJson(const ClusterState &state) {
     Json items = Json::array();
-    for (const auto &[name, node] : state.nodes) items.push_back(nodeJson(*node));
-    for (const auto &[name, pod] : state.pods) items.push_back(podJson(*pod));
-    for (const auto &[name, service] : state.services) items.push_back(serviceJson(*service));
-    for (const auto &[name, slice] : state.endpointSlices) items.push_back(sliceJson(*slice));
+    for (const auto &[name, node] : state.nodes)
+        items.push_back(nodeJson(*node));
+    for (const auto &[name, pod] : state.pods)
+        items.push_back(podJson(*pod));
+    for (const auto &[name, service] : state.services)
+        items.push_back(serviceJson(*service));
+    for (const auto &[name, slice] : state.endpointSlices)
+        items.push_back(sliceJson(*slice));
     for (const auto &[name, ranges] : state.serviceCIDRs)
         items.push_back({{"apiVersion", "networking.k8s.io/v1"},
                          {"kind", "ServiceCIDR"},

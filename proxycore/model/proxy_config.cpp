@@ -16,7 +16,9 @@ std::string_view toString(DetectLocalMode value) {
     return "ClusterCIDR";
 }
 
-std::string_view toString(Mode value) { return value == Mode::nftables ? "nftables" : "iptables"; }
+std::string_view toString(Mode value) {
+    return value == Mode::nftables ? "nftables" : "iptables";
+}
 
 namespace {
 
@@ -27,16 +29,21 @@ void readClusterCidr(const Fields &fields, ProxyConfig &config) {
         const auto end = std::min(text.find(',', at), text.size());
         const auto part = text.substr(at, end - at);
         at = end + 1;
-        if (const auto prefix = detail::parseSloppyPrefix(part)) config.clusterCIDRs.push_back(*prefix);
-        else fields.report("clusterCIDR", "\"" + part + "\" is not an address range (CIDR); ignored");
+        if (const auto prefix = detail::parseSloppyPrefix(part))
+            config.clusterCIDRs.push_back(*prefix);
+        else
+            fields.report("clusterCIDR", "\"" + part + "\" is not an address range (CIDR); ignored");
     }
 }
 
 void readDetector(const Fields &fields, ProxyConfig &config) {
     const auto mode = fields.text("detectLocalMode");
-    if (mode == "NodeCIDR") config.detectLocalMode = DetectLocalMode::nodeCIDR;
-    else if (mode == "BridgeInterface") config.detectLocalMode = DetectLocalMode::bridgeInterface;
-    else if (mode == "InterfaceNamePrefix") config.detectLocalMode = DetectLocalMode::interfaceNamePrefix;
+    if (mode == "NodeCIDR")
+        config.detectLocalMode = DetectLocalMode::nodeCIDR;
+    else if (mode == "BridgeInterface")
+        config.detectLocalMode = DetectLocalMode::bridgeInterface;
+    else if (mode == "InterfaceNamePrefix")
+        config.detectLocalMode = DetectLocalMode::interfaceNamePrefix;
     else if (!mode.empty() && mode != "ClusterCIDR")
         fields.report("detectLocalMode", "\"" + mode + "\" is not a detect-local mode; ClusterCIDR is used");
     const auto detect = fields.inner("detectLocal");
@@ -52,8 +59,11 @@ void readMasquerade(const Fields &section, ProxyConfig &config) {
 
 void readNodePortAddresses(const Fields &fields, ProxyConfig &config) {
     for (auto &entry : fields.texts("nodePortAddresses")) {
-        if (entry == "primary" || detail::parseSloppyPrefix(entry)) config.nodePortAddresses.push_back(std::move(entry));
-        else fields.report("nodePortAddresses", "\"" + entry + "\" is not an address range (CIDR) or \"primary\"; ignored");
+        if (entry == "primary" || detail::parseSloppyPrefix(entry))
+            config.nodePortAddresses.push_back(std::move(entry));
+        else
+            fields.report("nodePortAddresses",
+                          "\"" + entry + "\" is not an address range (CIDR) or \"primary\"; ignored");
     }
 }
 
@@ -72,7 +82,8 @@ base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_vie
                           "/kind: expected a KubeProxyConfiguration object, found \"" + kind + "\"", "parse",
                           std::string(fileName));
     const auto mode = fields.text("mode");
-    if (mode == "nftables") config.mode = Mode::nftables;
+    if (mode == "nftables")
+        config.mode = Mode::nftables;
     else if (!mode.empty() && mode != "iptables")
         fields.report("mode", "\"" + mode + "\" is not a mode that natlens knows; iptables is used");
     readClusterCidr(fields, config);

@@ -21,19 +21,19 @@ enum class Mode : std::uint8_t { nftables, iptables };
 /// Defaults are kube-proxy's (1.36).
 struct ProxyConfig {
     Mode mode = Mode::iptables;
-    std::vector<IpPrefix> clusterCIDRs;   ///< the first of each family counts
+    std::vector<IpPrefix> clusterCIDRs; ///< the first of each family counts
     DetectLocalMode detectLocalMode = DetectLocalMode::clusterCIDR;
-    std::string bridgeInterface;          ///< for DetectLocalMode::bridgeInterface
-    std::string interfaceNamePrefix;      ///< for DetectLocalMode::interfaceNamePrefix
+    std::string bridgeInterface;     ///< for DetectLocalMode::bridgeInterface
+    std::string interfaceNamePrefix; ///< for DetectLocalMode::interfaceNamePrefix
     bool masqueradeAll = false;
-    unsigned masqueradeBit = 14;          ///< 0..31
-    bool localhostNodePorts = true;       ///< iptables mode, IPv4 only
+    unsigned masqueradeBit = 14;    ///< 0..31
+    bool localhostNodePorts = true; ///< iptables mode, IPv4 only
     /// CIDRs or the word "primary"; empty = the mode's default (iptables: all addresses, nftables: primary).
     std::vector<std::string> nodePortAddresses;
     /// The cluster's service ranges. kube-proxy learns them from ServiceCIDR objects; those of the cluster state are
     /// used as well.
     std::vector<IpPrefix> serviceCIDRs;
-    std::vector<Problem> problems;        ///< of reading
+    std::vector<Problem> problems; ///< of reading
 
     bool operator==(const ProxyConfig &) const = default;
 };

@@ -53,7 +53,8 @@ void selectCluster(const std::vector<PlannedEndpoint> &endpoints, const Selectio
         if (!endpoint.ready) {
             selection.excluded.push_back(
                 {endpoint.address, endpoint.terminating ? Exclusion::terminating : Exclusion::notReady});
-        } else if (selection.topology == TopologyMode::preferSameNode && !contains(endpoint.nodeHints, input.nodeName)) {
+        } else if (selection.topology == TopologyMode::preferSameNode &&
+                   !contains(endpoint.nodeHints, input.nodeName)) {
             selection.excluded.push_back({endpoint.address, Exclusion::otherNode});
         } else if (selection.topology == TopologyMode::preferSameZone && !contains(endpoint.zoneHints, input.zone)) {
             selection.excluded.push_back({endpoint.address, Exclusion::otherZone});
@@ -78,8 +79,10 @@ void selectLocal(const std::vector<PlannedEndpoint> &endpoints, Selection &selec
         const auto &endpoint = endpoints[i];
         if (endpoint.ready || endpoint.isFallback()) selection.hasAny = true;
         if (!endpoint.local) continue;
-        if (endpoint.ready) selection.local.push_back(i);
-        else if (endpoint.isFallback()) fallback.push_back(i);
+        if (endpoint.ready)
+            selection.local.push_back(i);
+        else if (endpoint.isFallback())
+            fallback.push_back(i);
     }
     if (selection.local.empty()) selection.local = std::move(fallback);
 }

@@ -45,7 +45,8 @@ public:
     ProxyPlan make() {
         planNode();
         groupSlices();
-        for (const auto &[name, service] : m_state.services) planService(*service);
+        for (const auto &[name, service] : m_state.services)
+            planService(*service);
         const auto byName = [](const auto &a, const auto &b) { return a->name < b->name; };
         std::sort(m_plan.services.begin(), m_plan.services.end(), byName);
         return std::move(m_plan);
@@ -90,7 +91,8 @@ void Planner::planNode() {
     m_plan.family = m_target.family;
     m_plan.mode = m_target.mode;
     m_plan.masqueradeMark = 1U << (m_config.masqueradeBit & 31U);
-    for (const auto &range : m_config.serviceCIDRs) m_plan.serviceCIDRs.push_back(range);
+    for (const auto &range : m_config.serviceCIDRs)
+        m_plan.serviceCIDRs.push_back(range);
     for (const auto &[name, ranges] : m_state.serviceCIDRs)
         m_plan.serviceCIDRs.insert(m_plan.serviceCIDRs.end(), ranges.begin(), ranges.end());
     std::erase_if(m_plan.serviceCIDRs, [&](const IpPrefix &p) { return p.address.family != m_target.family; });
@@ -101,7 +103,8 @@ void Planner::planNode() {
         m_plan.problems.push_back({"Node " + m_target.nodeName, "",
                                    "not in the cluster state: no endpoint is local to it and its zone is unknown"});
     } else {
-        for (const auto &ip : node->ipAddresses()) m_plan.localAddresses.push_back(ip);
+        for (const auto &ip : node->ipAddresses())
+            m_plan.localAddresses.push_back(ip);
         m_primary = node->primaryAddress(m_target.family);
         if (const auto zone = node->labels.find(std::string(kZoneLabel)); zone != node->labels.end())
             m_zone = zone->second;
@@ -137,8 +140,10 @@ void Planner::planDetector(const Node *node) {
             m_plan.detector = {Kind::interfacePrefix, {}, m_config.interfaceNamePrefix};
         break;
     }
-    if (m_config.masqueradeAll) m_plan.clusterIpMasquerade = ClusterIpMasquerade::always;
-    else if (m_plan.detector.kind != Kind::none) m_plan.clusterIpMasquerade = ClusterIpMasquerade::fromOutside;
+    if (m_config.masqueradeAll)
+        m_plan.clusterIpMasquerade = ClusterIpMasquerade::always;
+    else if (m_plan.detector.kind != Kind::none)
+        m_plan.clusterIpMasquerade = ClusterIpMasquerade::fromOutside;
 }
 
 void Planner::planNodePorts() {
@@ -208,8 +213,7 @@ void Planner::planHealthCheck(const Service &service, const Slices &slices) {
     for (const auto &port : service.ports)
         for (const auto &endpoint : endpointsOf({service.name, port.name, port.protocol}, slices))
             if (endpoint.local && endpoint.ready) addresses.insert(endpoint.address.ip);
-    m_plan.healthChecks.push_back(
-        {service.name, service.healthCheckNodePort, static_cast<unsigned>(addresses.size())});
+    m_plan.healthChecks.push_back({service.name, service.healthCheckNodePort, static_cast<unsigned>(addresses.size())});
 }
 
 /// Sorted by "ip:port" as text, each once: the first one stays unless a later one is not terminating
@@ -237,8 +241,10 @@ std::vector<PlannedEndpoint> Planner::endpointsOf(const ServicePortName &name, c
     std::stable_sort(found.begin(), found.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
     std::vector<PlannedEndpoint> result;
     for (auto &[text, endpoint] : found) {
-        if (result.empty() || result.back().address != endpoint.address) result.push_back(std::move(endpoint));
-        else if (!endpoint.terminating) result.back() = std::move(endpoint);
+        if (result.empty() || result.back().address != endpoint.address)
+            result.push_back(std::move(endpoint));
+        else if (!endpoint.terminating)
+            result.back() = std::move(endpoint);
     }
     return result;
 }
@@ -277,14 +283,14 @@ ServicePortPlan Planner::planPort(const Service &service, const ServicePort &por
     plan.name = {service.name, port.name, port.protocol};
     planAccess(service, port, plan);
     const auto endpoints = endpointsOf(plan.name, slices);
-    auto selection = selectEndpoints(endpoints, {.usesCluster = plan.usesCluster,
-                                                 .usesLocal = plan.usesLocal,
-                                                 .nodeName = m_target.nodeName,
-                                                 .zone = m_zone});
+    auto selection = selectEndpoints(
+        endpoints,
+        {.usesCluster = plan.usesCluster, .usesLocal = plan.usesLocal, .nodeName = m_target.nodeName, .zone = m_zone});
     const auto pick = [&](const std::vector<std::size_t> &indices) {
         std::vector<PlannedEndpoint> result;
         result.reserve(indices.size());
-        for (const auto index : indices) result.push_back(endpoints[index]);
+        for (const auto index : indices)
+            result.push_back(endpoints[index]);
         return result;
     };
     plan.cluster = pick(selection.cluster);
@@ -313,8 +319,8 @@ void Planner::addFrontEnd(ServicePortPlan &plan, Via via, const IpAddress &ip, P
     for (const auto &own : plan.frontEnds)
         if (own.ip == ip && own.port == port) return; // the same address listed twice
     if (!m_claims.insert({plan.name.protocol, ip, port}).second) {
-        const auto what = via == Via::nodePort ? "node port " + std::to_string(port)
-                                               : packet::SocketAddress{ip, port}.toString();
+        const auto what =
+            via == Via::nodePort ? "node port " + std::to_string(port) : packet::SocketAddress{ip, port}.toString();
         m_plan.problems.push_back({"Service " + plan.name.service.toString(), "",
                                    what + " belongs to another Service too; the first by name has it"});
         return;

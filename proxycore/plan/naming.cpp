@@ -31,13 +31,14 @@ void compress(State &state, const std::uint8_t *block) {
     }
     auto [a, b, c, d, e, f, g, h] = state;
     for (std::size_t i = 0; i < 64; ++i) {
-        const auto one = h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) + ((e & f) ^ (~e & g)) +
-                         kRound[i] + w[i];
+        const auto one =
+            h + (std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25)) + ((e & f) ^ (~e & g)) + kRound[i] + w[i];
         const auto two = (std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
         h = g, g = f, f = e, e = d + one, d = c, c = b, b = a, a = one + two;
     }
     const State mixed{a, b, c, d, e, f, g, h};
-    for (std::size_t i = 0; i < 8; ++i) state[i] += mixed[i];
+    for (std::size_t i = 0; i < 8; ++i)
+        state[i] += mixed[i];
 }
 
 /// nft names may have 256 characters; kube-proxy leaves room for the longest prefix.
@@ -59,13 +60,16 @@ std::array<std::uint8_t, 32> sha256(std::string_view text) {
     State state{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     std::string padded(text);
     padded += static_cast<char>(0x80);
-    while (padded.size() % 64 != 56) padded += '\0';
+    while (padded.size() % 64 != 56)
+        padded += '\0';
     const std::uint64_t bits = static_cast<std::uint64_t>(text.size()) * 8;
-    for (int shift = 56; shift >= 0; shift -= 8) padded += static_cast<char>((bits >> shift) & 0xff);
+    for (int shift = 56; shift >= 0; shift -= 8)
+        padded += static_cast<char>((bits >> shift) & 0xff);
     for (std::size_t at = 0; at < padded.size(); at += 64)
         compress(state, reinterpret_cast<const std::uint8_t *>(padded.data()) + at);
     std::array<std::uint8_t, 32> result{};
-    for (std::size_t i = 0; i < 32; ++i) result[i] = static_cast<std::uint8_t>(state[i / 4] >> (24 - 8 * (i % 4)));
+    for (std::size_t i = 0; i < 32; ++i)
+        result[i] = static_cast<std::uint8_t>(state[i / 4] >> (24 - 8 * (i % 4)));
     return result;
 }
 
@@ -83,7 +87,8 @@ std::string base32(std::string_view bytes) {
         }
     }
     if (bits > 0) result += alphabet[(buffer << (5 - bits)) & 31];
-    while (result.size() % 8 != 0) result += '=';
+    while (result.size() % 8 != 0)
+        result += '=';
     return result;
 }
 
@@ -104,7 +109,9 @@ std::string_view lowerName(Protocol protocol) {
     }
 }
 
-std::string nftServiceName(const ServicePortName &name) { return nftName(nftPlainName(name)); }
+std::string nftServiceName(const ServicePortName &name) {
+    return nftName(nftPlainName(name));
+}
 
 std::string nftEndpointName(const ServicePortName &name, const packet::SocketAddress &endpoint) {
     auto ip = endpoint.ip.toString();

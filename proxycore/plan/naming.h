@@ -21,7 +21,7 @@ namespace natlens::proxycore {
 /// What kube-proxy counts as one unit: one port of one Service.
 struct ServicePortName {
     ObjectName service;
-    std::string port;                  ///< "" for an unnamed port
+    std::string port; ///< "" for an unnamed port
     Protocol protocol = Protocol::tcp;
 
     auto operator<=>(const ServicePortName &) const = default;

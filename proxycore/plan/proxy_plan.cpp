@@ -46,14 +46,16 @@ std::string endpointText(const PlannedEndpoint &endpoint) {
 
 std::string listText(const std::vector<PlannedEndpoint> &endpoints) {
     std::string text;
-    for (const auto &endpoint : endpoints) text += (text.empty() ? "" : ", ") + endpointText(endpoint);
+    for (const auto &endpoint : endpoints)
+        text += (text.empty() ? "" : ", ") + endpointText(endpoint);
     return text.empty() ? "none" : text;
 }
 
 template<class Values>
 std::string joined(const Values &values) {
     std::string text;
-    for (const auto &value : values) text += (text.empty() ? "" : ", ") + value.toString();
+    for (const auto &value : values)
+        text += (text.empty() ? "" : ", ") + value.toString();
     return text;
 }
 
@@ -79,8 +81,9 @@ std::string routeText(const FrontEnd &frontEnd, const ServicePortPlan &service) 
     case Route::local: return "to a local endpoint";
     case Route::external:
         if (!service.externalLocal) return "to a cluster endpoint, source replaced";
-        return service.local.empty() ? "to a cluster endpoint, for pods and the node itself only"
-                                     : "to a local endpoint, source kept; pods and the node itself: to a cluster endpoint";
+        return service.local.empty()
+                   ? "to a cluster endpoint, for pods and the node itself only"
+                   : "to a local endpoint, source kept; pods and the node itself: to a cluster endpoint";
     }
     return "";
 }
@@ -105,14 +108,15 @@ std::string frontEndText(const FrontEnd &frontEnd, const ServicePortPlan &servic
 } // namespace
 
 std::string toText(const ServicePortPlan &service, const ProxyPlan &plan) {
-    std::string text = fmt::format("service {} ({}, {}):\n", service.name.toString(),
-                                   toString(service.type), packet::toString(service.name.protocol));
+    std::string text = fmt::format("service {} ({}, {}):\n", service.name.toString(), toString(service.type),
+                                   packet::toString(service.name.protocol));
     if (service.internalLocal) text += "  internalTrafficPolicy Local\n";
     if (service.externalLocal)
         text += service.externalPolicySource == PolicySource::annotation
                     ? "  externalTrafficPolicy Local (annotation OnlyLocal)\n"
                     : "  externalTrafficPolicy Local\n";
-    for (const auto &frontEnd : service.frontEnds) text += "  " + frontEndText(frontEnd, service) + "\n";
+    for (const auto &frontEnd : service.frontEnds)
+        text += "  " + frontEndText(frontEnd, service) + "\n";
     if (service.usesCluster) text += "  cluster endpoints: " + listText(service.cluster) + "\n";
     if (service.usesLocal) text += "  local endpoints: " + listText(service.local) + "\n";
     if (service.topology != TopologyMode::none)
@@ -140,15 +144,18 @@ std::string toText(const ProxyPlan &plan) {
                         plan.behaviour.fullyRandomPorts ? ", random ports" : ", ports kept");
     text += fmt::format("a pod that reaches itself: source replaced {}\n",
                         plan.behaviour.hairpinLocalOnly ? "on the node it runs on" : "on any node");
-    text += fmt::format("other ports of a cluster IP: {}\n", plan.behaviour.rejectUnknownPort ? "rejected" : "not touched");
+    text +=
+        fmt::format("other ports of a cluster IP: {}\n", plan.behaviour.rejectUnknownPort ? "rejected" : "not touched");
     if (!plan.serviceCIDRs.empty())
         text += fmt::format("other addresses of {}: {}\n", joined(plan.serviceCIDRs),
                             plan.behaviour.dropUnallocated ? "dropped" : "not touched");
     for (const auto &check : plan.healthChecks)
         text += fmt::format("health check {} on port {}: {} local endpoint(s)\n", check.service.toString(), check.port,
                             check.localEndpoints);
-    for (const auto &service : plan.services) text += toText(*service, plan);
-    for (const auto &problem : plan.problems) text += "note: " + problem.toString() + "\n";
+    for (const auto &service : plan.services)
+        text += toText(*service, plan);
+    for (const auto &problem : plan.problems)
+        text += "note: " + problem.toString() + "\n";
     return text;
 }
 

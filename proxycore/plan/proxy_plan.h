@@ -33,7 +33,7 @@ enum class Otherwise : std::uint8_t { pass, reject, drop };
 /// One address and port (or node port) under which a service port is reached.
 struct FrontEnd {
     Via via = Via::none;
-    IpAddress ip;            ///< none for node ports
+    IpAddress ip; ///< none for node ports
     Port port = 0;
     Route route = Route::none;
     Otherwise otherwise = Otherwise::pass;
@@ -48,15 +48,15 @@ struct ServicePortPlan {
     ServiceType type = ServiceType::clusterIP;
     IpAddress clusterIP;
     Port port = 0, nodePort = 0;
-    std::vector<FrontEnd> frontEnds;     ///< clusterIP, externalIPs, load balancer IPs, node port: in this order
+    std::vector<FrontEnd> frontEnds; ///< clusterIP, externalIPs, load balancer IPs, node port: in this order
 
-    bool internalLocal = false;          ///< internalTrafficPolicy: Local
-    bool externalLocal = false;          ///< externalTrafficPolicy: Local, where it has a meaning
+    bool internalLocal = false; ///< internalTrafficPolicy: Local
+    bool externalLocal = false; ///< externalTrafficPolicy: Local, where it has a meaning
     PolicySource externalPolicySource = PolicySource::defaulted;
-    bool externallyAccessible = false;   ///< has a node port, an external IP or a load balancer IP
+    bool externallyAccessible = false; ///< has a node port, an external IP or a load balancer IP
     bool usesCluster = true, usesLocal = false;
-    bool hasInternal = false;            ///< packets to the cluster IP have an endpoint to go to
-    bool hasExternal = false;            ///< packets from outside have an endpoint to go to
+    bool hasInternal = false; ///< packets to the cluster IP have an endpoint to go to
+    bool hasExternal = false; ///< packets from outside have an endpoint to go to
 
     /// Endpoints for Cluster traffic, for Local traffic, and all of them; sorted by "ip:port" as text.
     std::vector<PlannedEndpoint> cluster, local, reachable;
@@ -64,7 +64,7 @@ struct ServicePortPlan {
     TopologyMode topology = TopologyMode::none;
     std::vector<ExcludedEndpoint> excluded;
 
-    std::chrono::seconds affinity{0};    ///< 0: none
+    std::chrono::seconds affinity{0};     ///< 0: none
     std::vector<IpPrefix> allowedSources; ///< loadBalancerSourceRanges; empty: all
     /// The node itself is in a range, so the load balancer IPs are allowed sources too (a node that talks to itself).
     std::vector<IpAddress> allowedVips;
@@ -101,9 +101,9 @@ enum class ClusterIpMasquerade : std::uint8_t { never, fromOutside, always };
 
 /// Which local addresses accept node ports.
 struct NodePortMatch {
-    bool allLocal = true;                ///< every address of the node
-    std::vector<IpAddress> addresses;    ///< otherwise these
-    bool loopback = false;               ///< with allLocal: 127.0.0.0/8 (or ::1) too
+    bool allLocal = true;             ///< every address of the node
+    std::vector<IpAddress> addresses; ///< otherwise these
+    bool loopback = false;            ///< with allLocal: 127.0.0.0/8 (or ::1) too
 
     bool operator==(const NodePortMatch &) const = default;
 };
@@ -135,12 +135,12 @@ struct ProxyPlan {
     ClusterIpMasquerade clusterIpMasquerade = ClusterIpMasquerade::never;
     std::uint32_t masqueradeMark = 0x4000;
     NodePortMatch nodePorts;
-    bool localhostNodePorts = false;       ///< route_localnet and the guard of 127.0.0.0/8 (iptables, IPv4)
-    std::vector<IpPrefix> serviceCIDRs;    ///< of the family
+    bool localhostNodePorts = false;    ///< route_localnet and the guard of 127.0.0.0/8 (iptables, IPv4)
+    std::vector<IpPrefix> serviceCIDRs; ///< of the family
     /// Sorted by name. Never null. Plans made from states that share objects share these too (makePlan's `previous`).
     std::vector<std::shared_ptr<const ServicePortPlan>> services;
     std::vector<HealthCheckPlan> healthChecks;
-    std::vector<Problem> problems;         ///< front ends that two Services claim, unknown node, ...
+    std::vector<Problem> problems; ///< front ends that two Services claim, unknown node, ...
 
     [[nodiscard]] bool isLocalAddress(const IpAddress &address) const;
     [[nodiscard]] const ServicePortPlan *find(const ServicePortName &name) const;

@@ -9,7 +9,9 @@
 
 namespace natlens::proxycore::test {
 
-inline IpAddress ip(std::string_view text) { return IpAddress::parse(text).value(); }
+inline IpAddress ip(std::string_view text) {
+    return IpAddress::parse(text).value();
+}
 
 /// Three nodes as in the document: node1 (10.240.0.4, pods 10.180.1.0/24), node2, node3.
 inline ClusterState documentNodes() {

@@ -39,7 +39,8 @@ private slots:
     void initTestCase() {
         m_scenarios = Json::parse(natlens::test::dataFile("conformance/flows.json"));
         std::size_t flows = 0;
-        for (const auto &scenario : m_scenarios) flows += scenario["flows"].size();
+        for (const auto &scenario : m_scenarios)
+            flows += scenario["flows"].size();
         QCOMPARE(m_scenarios.size(), std::size_t{97});
         QCOMPARE(flows, std::size_t{446});
     }
@@ -80,7 +81,8 @@ private slots:
         QVERIFY2(answer["verdict"] == row[4], why.c_str());
         QVERIFY2(answer["masquerade"] == row[6], why.c_str());
         std::set<std::string> expected, seen;
-        for (const auto &endpoint : row[5]) expected.insert(endpoint.get<std::string>());
+        for (const auto &endpoint : row[5])
+            expected.insert(endpoint.get<std::string>());
         double sum = 0;
         for (const auto &endpoint : answer["endpoints"]) {
             const auto ip = IpAddress::parse(endpoint["ip"].get<std::string>()).value();

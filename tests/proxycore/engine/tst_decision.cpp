@@ -13,7 +13,8 @@ using namespace natlens::proxycore::test;
 
 namespace {
 
-constexpr const char *kClusterIp = "10.0.1.2", *kVip = "104.198.149.140", *kExternal = "198.51.100.7", *kNode = "10.240.0.4";
+constexpr const char *kClusterIp = "10.0.1.2", *kVip = "104.198.149.140", *kExternal = "198.51.100.7",
+                     *kNode = "10.240.0.4";
 constexpr const char *kPod = "10.180.1.9", *kClient = "104.132.1.79";
 constexpr Port kNodePort = 32080;
 
@@ -27,16 +28,17 @@ Service everyWay() {
 }
 
 ClusterState stateWith(const Service &one, const std::vector<TestEndpoint> &endpoints = {{"10.180.1.136", "node1"},
-                                                                                          {"10.180.2.5", "node2"}}) {
+                                                                                         {"10.180.2.5", "node2"}}) {
     auto state = documentNodes();
     state.put(one);
     state.put(slice(one, endpoints));
     return state;
 }
 
-Decision ask(const ClusterState &state, const ProxyConfig &config, Mode mode, const std::string &from, const std::string &to,
-             Port port, const std::string &interface = "") {
-    const auto plan = makePlan(state, config, {.nodeName = "node1", .localAddresses = {ip("10.180.1.1")}, .mode = mode});
+Decision ask(const ClusterState &state, const ProxyConfig &config, Mode mode, const std::string &from,
+             const std::string &to, Port port, const std::string &interface = "") {
+    const auto plan =
+        makePlan(state, config, {.nodeName = "node1", .localAddresses = {ip("10.180.1.1")}, .mode = mode});
     return decide(plan, {.protocol = Protocol::tcp,
                          .source = {ip(from), 0},
                          .destination = {ip(to), port},
@@ -65,7 +67,8 @@ private slots:
         const struct {
             const char *from;
             bool external;
-            std::array<const char *, 6> expected; // default, eTP Local, iTP Local, both, no detector (eTP Local), masqueradeAll
+            std::array<const char *, 6>
+                expected; // default, eTP Local, iTP Local, both, no detector (eTP Local), masqueradeAll
         } rows[] = {
             {kPod, false, {"all, keep", "all, keep", "local, keep", "local, keep", "all, keep", "all, masq"}},
             {kPod, true, {"all, masq", "all, keep", "all, masq", "all, keep", "local, keep", "all, masq"}},
@@ -74,11 +77,13 @@ private slots:
             {kClient, false, {"all, masq", "all, masq", "local, masq", "local, masq", "all, keep", "all, masq"}},
             {kClient, true, {"all, masq", "local, keep", "all, masq", "local, keep", "local, keep", "all, masq"}},
         };
-        const char *settings[] = {"default", "eTP Local", "iTP Local", "both Local", "no detector, eTP Local", "masqueradeAll"};
+        const char *settings[] = {"default",      "eTP Local", "iTP Local", "both Local", "no detector, eTP Local",
+                                  "masqueradeAll"};
         for (const auto mode : {Mode::iptables, Mode::nftables})
             for (const auto &row : rows)
                 for (std::size_t s = 0; s < 6; ++s)
-                    QTest::addRow("%s, %s, %s %s", toString(mode).data(), settings[s], row.from, row.external ? "external" : "clusterIP")
+                    QTest::addRow("%s, %s, %s %s", toString(mode).data(), settings[s], row.from,
+                                  row.external ? "external" : "clusterIP")
                         << static_cast<int>(mode) << settings[s] << row.from << row.external << row.expected[s];
     }
     void truthTable() {
@@ -109,9 +114,8 @@ private slots:
         QTest::addColumn<int>("port");
         QTest::addColumn<QString>("iptables");
         QTest::addColumn<QString>("nftables");
-        const auto row = [](const char *name, const char *from, const char *to, int port, const char *ipt, const char *nft) {
-            QTest::newRow(name) << from << to << port << ipt << nft;
-        };
+        const auto row = [](const char *name, const char *from, const char *to, int port, const char *ipt,
+                            const char *nft) { QTest::newRow(name) << from << to << port << ipt << nft; };
         row("node port on loopback", "127.0.0.1", "127.0.0.1", kNodePort, "all, masq", "not-a-service");
         row("node port on another address", kClient, "10.180.1.1", kNodePort, "all, masq", "not-a-service");
         row("wrong port of the cluster IP", kPod, kClusterIp, 81, "not-a-service", "rejected");
@@ -142,7 +146,8 @@ private slots:
         const auto remote = stateWith(everyWay(), {{kPod, "node2"}});
         QCOMPARE(summary(ask(remote, config, Mode::nftables, kPod, kClusterIp, 80)), QString("remote, keep"));
         QCOMPARE(summary(ask(remote, config, Mode::iptables, kPod, kClusterIp, 80)), QString("remote, masq"));
-        const auto two = ask(stateWith(everyWay(), {{kPod, "node1"}, {"10.180.2.5", "node2"}}), config, Mode::nftables, kPod, kClusterIp, 80);
+        const auto two = ask(stateWith(everyWay(), {{kPod, "node1"}, {"10.180.2.5", "node2"}}), config, Mode::nftables,
+                             kPod, kClusterIp, 80);
         QVERIFY(!two.masquerade);
         QVERIFY(two.endpoints[0].masquerade != two.endpoints[1].masquerade);
     }
@@ -209,7 +214,8 @@ private slots:
     }
 
     void jsonHasTheSchema() {
-        const auto decision = ask(stateWith(everyWay()), podRange("10.180.0.0/16"), Mode::iptables, kClient, kNode, kNodePort);
+        const auto decision =
+            ask(stateWith(everyWay()), podRange("10.180.0.0/16"), Mode::iptables, kClient, kNode, kNodePort);
         const auto json = nlohmann::json::parse(toExplainJson(decision));
         QCOMPARE(json["schema"].get<std::string>(), std::string("natlens.explain/1"));
         QCOMPARE(json["verdict"].get<std::string>(), std::string("forwarded"));
@@ -219,14 +225,17 @@ private slots:
         QCOMPARE(json["endpoints"].size(), std::size_t{2});
         QCOMPARE(json["endpoints"][0]["probability"].get<double>(), 0.5);
         QCOMPARE(json["masquerade"].get<bool>(), true);
-        for (std::size_t i = 0; i < json["rules"].size(); ++i) QCOMPARE(json["rules"][i]["step"].get<std::size_t>(), i + 1);
+        for (std::size_t i = 0; i < json["rules"].size(); ++i)
+            QCOMPARE(json["rules"][i]["step"].get<std::size_t>(), i + 1);
         const auto nothing = nlohmann::json::parse(toExplainJson(Decision{}));
         QVERIFY(nothing["service"].is_null() && nothing["via"].is_null() && nothing["endpoints"].empty());
     }
 
     void badQuestions() {
         const auto state = documentNodes();
-        ExplainRequest request{.nodeName = "node9", .nodeAddresses = {}, .mode = Mode::iptables,
+        ExplainRequest request{.nodeName = "node9",
+                               .nodeAddresses = {},
+                               .mode = Mode::iptables,
                                .flow = {.source = {ip(kClient), 0}, .destination = {ip(kNode), 80}}};
         auto answer = explain(state, {}, request);
         QVERIFY(!answer.has_value());

@@ -31,24 +31,35 @@ private slots:
         QTest::addColumn<QString>("type");
         QTest::addColumn<QString>("weight");
         QTest::addColumn<QByteArray>("body");
-        const int picture = static_cast<int>(HealthProfile::picture), document = static_cast<int>(HealthProfile::document),
-                  today = static_cast<int>(HealthProfile::today);
+        const int picture = static_cast<int>(HealthProfile::picture),
+                  document = static_cast<int>(HealthProfile::document), today = static_cast<int>(HealthProfile::today);
         const QByteArray found = "1 Service Endpoints found", none = "No Service Endpoints Found";
         const auto json = [](int count, const char *healthy) {
-            return QByteArray("{\n\t\"service\": {\n\t\t\"namespace\": \"default\",\n\t\t\"name\": \"loadbalancer\"\n\t},\n"
-                              "\t\"localEndpoints\": ") +
+            return QByteArray(
+                       "{\n\t\"service\": {\n\t\t\"namespace\": \"default\",\n\t\t\"name\": \"loadbalancer\"\n\t},\n"
+                       "\t\"localEndpoints\": ") +
                    QByteArray::number(count) + ",\n\t\"serviceProxyHealthy\": " + healthy + "\n}";
         };
-        QTest::newRow("picture, endpoint") << picture << 1U << true << 200 << "text/plain" << "" << found;
-        QTest::newRow("picture, none") << picture << 0U << true << 500 << "text/plain" << "" << none;
-        QTest::newRow("document, endpoint") << document << 1U << true << 200 << "text/plain" << "" << found;
-        QTest::newRow("document counts Services") << document << 7U << true << 200 << "text/plain" << "" << found;
-        QTest::newRow("document, none") << document << 0U << true << 503 << "text/plain" << "" << none;
-        QTest::newRow("document ignores the proxy") << document << 1U << false << 200 << "text/plain" << "" << found;
-        QTest::newRow("today, endpoint") << today << 1U << true << 200 << "application/json" << "1" << json(1, "true");
-        QTest::newRow("today, three") << today << 3U << true << 200 << "application/json" << "3" << json(3, "true");
-        QTest::newRow("today, none") << today << 0U << true << 503 << "application/json" << "0" << json(0, "true");
-        QTest::newRow("today, proxy ill") << today << 2U << false << 503 << "application/json" << "2" << json(2, "false");
+        QTest::newRow("picture, endpoint") << picture << 1U << true << 200 << "text/plain"
+                                           << "" << found;
+        QTest::newRow("picture, none") << picture << 0U << true << 500 << "text/plain"
+                                       << "" << none;
+        QTest::newRow("document, endpoint") << document << 1U << true << 200 << "text/plain"
+                                            << "" << found;
+        QTest::newRow("document counts Services") << document << 7U << true << 200 << "text/plain"
+                                                  << "" << found;
+        QTest::newRow("document, none") << document << 0U << true << 503 << "text/plain"
+                                        << "" << none;
+        QTest::newRow("document ignores the proxy") << document << 1U << false << 200 << "text/plain"
+                                                    << "" << found;
+        QTest::newRow("today, endpoint") << today << 1U << true << 200 << "application/json"
+                                         << "1" << json(1, "true");
+        QTest::newRow("today, three") << today << 3U << true << 200 << "application/json"
+                                      << "3" << json(3, "true");
+        QTest::newRow("today, none") << today << 0U << true << 503 << "application/json"
+                                     << "0" << json(0, "true");
+        QTest::newRow("today, proxy ill") << today << 2U << false << 503 << "application/json"
+                                          << "2" << json(2, "false");
     }
     void healthCheck() {
         QFETCH(int, profile);
@@ -58,8 +69,8 @@ private slots:
         QFETCH(QString, type);
         QFETCH(QString, weight);
         QFETCH(QByteArray, body);
-        const auto answer = healthCheckAnswer(static_cast<HealthProfile>(profile), ObjectName{"default", "loadbalancer"},
-                                              endpoints, proxyHealthy);
+        const auto answer = healthCheckAnswer(static_cast<HealthProfile>(profile),
+                                              ObjectName{"default", "loadbalancer"}, endpoints, proxyHealthy);
         QCOMPARE(answer.status, status);
         QCOMPARE(header(answer, "Content-Type"), type);
         QCOMPARE(header(answer, "X-Load-Balancing-Endpoint-Weight"), weight);
@@ -76,8 +87,9 @@ private slots:
         QTest::addColumn<QByteArray>("livezBody");
         const QByteArray now = "2026-01-01T00:00:02.000000002Z", old = "2026-01-01T00:00:01.000000001Z";
         const auto body = [&](const QByteArray &updated, const QByteArray &node, const QByteArray &healthy) {
-            return "{\"lastUpdated\":\"" + updated + "\",\"currentTime\":\"" + now + "\"," + node + "\"healthy\":" + healthy +
-                   ",\"status\":{\"IPv4\":{\"lastUpdated\":\"" + old + "\",\"healthy\":" + healthy + "}}}";
+            return "{\"lastUpdated\":\"" + updated + "\",\"currentTime\":\"" + now + "\"," + node +
+                   "\"healthy\":" + healthy + ",\"status\":{\"IPv4\":{\"lastUpdated\":\"" + old +
+                   "\",\"healthy\":" + healthy + "}}}";
         };
         QTest::newRow("well") << true << true << 200 << 200 << body(now, "\"nodeEligible\":true,", "true")
                               << body(now, "", "true");
@@ -128,9 +140,9 @@ private slots:
         service.ports.push_back({.name = "more", .protocol = Protocol::tcp, .port = 81, .targetPort = ""});
         state.put(service);
         // Two ports of one pod count once; a terminating one does not count although it still serves.
-        state.put(slice(service, {{"10.180.1.136", "node1"},
-                                  {"10.180.1.137", "node1", false, true, true},
-                                  {"10.180.2.5", "node2"}}));
+        state.put(
+            slice(service,
+                  {{"10.180.1.136", "node1"}, {"10.180.1.137", "node1", false, true, true}, {"10.180.2.5", "node2"}}));
         const auto count = [&](const char *node) {
             const auto plan = makePlan(state, {}, {.nodeName = node, .localAddresses = {}});
             return plan.healthChecks.size() == 1 ? static_cast<int>(plan.healthChecks.front().localEndpoints) : -1;

@@ -68,8 +68,10 @@ inline ChildResult inNamespace(const std::function<std::string()> &work) {
     ::close(ends[0]);
     int status = 0;
     ::waitpid(child, &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) result.available = false;
-    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) result.text = "died: status " + std::to_string(status);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        result.available = false;
+    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        result.text = "died: status " + std::to_string(status);
     return result;
 }
 

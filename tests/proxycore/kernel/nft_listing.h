@@ -45,7 +45,8 @@ inline std::vector<std::string> split(const std::string &text) {
 
 } // namespace detail
 
-/// The blocks of one table, e.g. normalForm(text, "ip kube-proxy"). Elements become lines "element ...", sorted, at the end.
+/// The blocks of one table, e.g. normalForm(text, "ip kube-proxy"). Elements become lines "element ...", sorted, at the
+/// end.
 inline Blocks normalForm(const std::string &listing, const std::string &table) {
     Blocks blocks;
     std::istringstream lines(listing);
@@ -58,8 +59,10 @@ inline Blocks normalForm(const std::string &listing, const std::string &table) {
             if (!std::getline(lines, next)) break;
             line += " " + next.substr(std::min(next.find_first_not_of(" \t"), next.size()));
         }
-        if (line == "table " + table + " {") inTable = true;
-        else if (line == "}") inTable = false;
+        if (line == "table " + table + " {")
+            inTable = true;
+        else if (line == "}")
+            inTable = false;
         if (!inTable) continue;
         const auto first = line.find_first_not_of('\t');
         if (first == std::string::npos) continue;
@@ -73,7 +76,8 @@ inline Blocks normalForm(const std::string &listing, const std::string &table) {
             if (text.starts_with("elements = { ")) {
                 auto elements = detail::split(text.substr(13, text.size() - 15));
                 std::sort(elements.begin(), elements.end());
-                for (const auto &element : elements) current->push_back("element " + element);
+                for (const auto &element : elements)
+                    current->push_back("element " + element);
             } else if (!text.starts_with("size ")) {
                 current->push_back(detail::normalLine(text));
             }

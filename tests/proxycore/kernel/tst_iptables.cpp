@@ -20,13 +20,13 @@ using Json = nlohmann::json;
 
 namespace {
 
-/// Chain to rules. In the fixed chains the order between Services is arbitrary (a Go map's), so those are sorted, except
-/// for the last rule of nat KUBE-SERVICES.
+/// Chain to rules. In the fixed chains the order between Services is arbitrary (a Go map's), so those are sorted,
+/// except for the last rule of nat KUBE-SERVICES.
 using Chains = std::map<std::string, std::vector<std::string>>;
 
 void normalise(Chains &chains) {
-    for (const auto *name : {"nat KUBE-SERVICES", "nat KUBE-NODEPORTS", "filter KUBE-SERVICES", "filter KUBE-EXTERNAL-SERVICES",
-                             "filter KUBE-NODEPORTS", "filter KUBE-PROXY-FIREWALL"}) {
+    for (const auto *name : {"nat KUBE-SERVICES", "nat KUBE-NODEPORTS", "filter KUBE-SERVICES",
+                             "filter KUBE-EXTERNAL-SERVICES", "filter KUBE-NODEPORTS", "filter KUBE-PROXY-FIREWALL"}) {
         auto &rules = chains[name];
         const bool hasTail = std::string_view(name) == "nat KUBE-SERVICES" && !rules.empty();
         std::sort(rules.begin(), hasTail ? rules.end() - 1 : rules.end());
@@ -50,7 +50,8 @@ Chains expectedChains(const std::string &file) {
 
 Chains madeChains(const ProxyPlan &plan) {
     Chains chains;
-    for (const auto &chain : iptablesChains(plan)) chains[chain.table + " " + chain.name] = chain.rules;
+    for (const auto &chain : iptablesChains(plan))
+        chains[chain.table + " " + chain.name] = chain.rules;
     normalise(chains);
     return chains;
 }
@@ -72,9 +73,12 @@ private slots:
         QTest::addColumn<QString>("file");
         QTest::addColumn<QString>("node");
         QTest::addColumn<bool>("six");
-        QTest::newRow("n1 IPv4") << "iptables-n1-v4.json" << "n1" << false;
-        QTest::newRow("n1 IPv6") << "iptables-n1-v6.json" << "n1" << true;
-        QTest::newRow("n2 IPv4") << "iptables-n2-v4.json" << "n2" << false;
+        QTest::newRow("n1 IPv4") << "iptables-n1-v4.json"
+                                 << "n1" << false;
+        QTest::newRow("n1 IPv6") << "iptables-n1-v6.json"
+                                 << "n1" << true;
+        QTest::newRow("n2 IPv4") << "iptables-n2-v4.json"
+                                 << "n2" << false;
     }
     void sameRulesAsKubeProxy() {
         QFETCH(QString, file);
@@ -87,11 +91,13 @@ private slots:
             QVERIFY2(made.contains(name), ("missing: " + name).c_str());
             const auto &ours = made.at(name);
             for (std::size_t i = 0; i < std::max(rules.size(), ours.size()); ++i) {
-                const std::string a = i < ours.size() ? ours[i] : "(nothing)", b = i < rules.size() ? rules[i] : "(nothing)";
+                const std::string a = i < ours.size() ? ours[i] : "(nothing)",
+                                  b = i < rules.size() ? rules[i] : "(nothing)";
                 QVERIFY2(a == b, (name + "\n  made     " + a + "\n  expected " + b).c_str());
             }
         }
-        for (const auto &[name, rules] : made) QVERIFY2(expected.contains(name), ("not expected: " + name).c_str());
+        for (const auto &[name, rules] : made)
+            QVERIFY2(expected.contains(name), ("not expected: " + name).c_str());
     }
 
     void ruleCounts_data() {
@@ -101,7 +107,8 @@ private slots:
         QTest::addColumn<int>("filter");
         QTest::addColumn<int>("nat");
         const auto row = [](bool lb, int services, int endpoints, int filter, int nat) {
-            QTest::addRow("%s %d x %d", lb ? "LB" : "ClusterIP", services, endpoints) << lb << services << endpoints << filter << nat;
+            QTest::addRow("%s %d x %d", lb ? "LB" : "ClusterIP", services, endpoints)
+                << lb << services << endpoints << filter << nat;
         };
         // kube-proxy's TestNumberIptablesRules; LB rows without the one nfacct rule each Service has there (when it has
         // endpoints).
@@ -161,7 +168,9 @@ private slots:
         QFETCH(int, index);
         QFETCH(int, count);
         QFETCH(QString, text);
-        QCOMPARE(QString::fromStdString(iptablesProbability(static_cast<std::size_t>(index), static_cast<std::size_t>(count))), text);
+        QCOMPARE(QString::fromStdString(
+                     iptablesProbability(static_cast<std::size_t>(index), static_cast<std::size_t>(count))),
+                 text);
     }
 
     /// Loads through iptables-restore in a namespace, and iptables-save prints it back as it was written.
@@ -190,11 +199,13 @@ private slots:
             if (output == nullptr) return "no popen";
             std::string listed;
             char buffer[4096];
-            for (std::size_t n; (n = std::fread(buffer, 1, sizeof buffer, output)) > 0;) listed.append(buffer, n);
+            for (std::size_t n; (n = std::fread(buffer, 1, sizeof buffer, output)) > 0;)
+                listed.append(buffer, n);
             return ::pclose(output) == 0 ? listed : "save failed";
         });
         if (!result.available) {
-            if (qEnvironmentVariable("NATLENS_REQUIRE_LAB") == "1") QFAIL("unprivileged user namespaces are not available");
+            if (qEnvironmentVariable("NATLENS_REQUIRE_LAB") == "1")
+                QFAIL("unprivileged user namespaces are not available");
             QSKIP("unprivileged user namespaces are not available");
         }
         QVERIFY2(result.text.find("COMMIT") != std::string::npos, result.text.c_str());
@@ -207,7 +218,8 @@ private slots:
         rules(text, written);
         rules(result.text, listed);
         QVERIFY(written.size() > 15);
-        for (const auto &rule : written) QVERIFY2(listed.contains(rule), ("not listed: " + rule).c_str());
+        for (const auto &rule : written)
+            QVERIFY2(listed.contains(rule), ("not listed: " + rule).c_str());
         QCOMPARE(listed.size(), written.size());
     }
 };

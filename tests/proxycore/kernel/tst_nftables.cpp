@@ -22,7 +22,9 @@ using Json = nlohmann::json;
 
 namespace {
 
-ClusterState cluster() { return readClusterState(natlens::test::dataFile("cluster/cluster.json"), "cluster.json").value(); }
+ClusterState cluster() {
+    return readClusterState(natlens::test::dataFile("cluster/cluster.json"), "cluster.json").value();
+}
 
 ProxyConfig clusterConfig() {
     ProxyConfig config;
@@ -42,9 +44,11 @@ Blocks expectedBlocks(const std::string &file) {
     for (const auto &[name, lines] : document.items())
         for (const auto &line : lines) {
             auto &block = blocks[name];
-            if (line.is_string()) block.push_back(line.get<std::string>());
+            if (line.is_string())
+                block.push_back(line.get<std::string>());
             else
-                for (const auto &element : line) block.push_back("element " + element.get<std::string>());
+                for (const auto &element : line)
+                    block.push_back("element " + element.get<std::string>());
         }
     return blocks;
 }
@@ -72,17 +76,22 @@ std::string kernelText(NftablesApplier &applier, const std::string &table) {
     std::string text;
     for (const auto &[name, lines] : normalForm(*listing, table)) {
         text += name + "\n";
-        for (const auto &line : lines) text += "  " + line + "\n";
+        for (const auto &line : lines)
+            text += "  " + line + "\n";
     }
     return text;
 }
 
-std::string failure(const natlens::base::Status &status) { return status ? "" : status.error().sentence(); }
+std::string failure(const natlens::base::Status &status) {
+    return status ? "" : status.error().sentence();
+}
 
 /// One random change of a Service, an endpoint or a slice.
 void mutate(ClusterState &state, std::mt19937 &random) {
     const auto below = [&](std::size_t n) { return random() % n; };
-    const auto pick = [&](const auto &objects) { return std::next(objects.begin(), static_cast<long>(below(objects.size()))); };
+    const auto pick = [&](const auto &objects) {
+        return std::next(objects.begin(), static_cast<long>(below(objects.size())));
+    };
     const auto slice = pick(state.endpointSlices);
     const auto service = pick(state.services);
     switch (below(7)) {
@@ -109,7 +118,8 @@ void mutate(ClusterState &state, std::mt19937 &random) {
     case 3: {
         auto changed = *slice->second;
         Endpoint endpoint;
-        endpoint.addresses = {IpAddress::v4(10, 1, static_cast<std::uint8_t>(1 + below(2)), static_cast<std::uint8_t>(5 + below(20)))};
+        endpoint.addresses = {
+            IpAddress::v4(10, 1, static_cast<std::uint8_t>(1 + below(2)), static_cast<std::uint8_t>(5 + below(20)))};
         endpoint.nodeName = endpoint.addresses.front().bytes[2] == 1 ? "n1" : "n2";
         if (changed.addressType == AddressType::ipv4) changed.endpoints.push_back(endpoint);
         state.put(changed);
@@ -145,9 +155,11 @@ class TestNftables : public QObject {
     /// True when the test must stop: no namespaces here (skipped, or failed where they are required).
     bool unavailable(const natlens::test::ChildResult &result) {
         if (result.available) return false;
-        [] { if (qEnvironmentVariable("NATLENS_REQUIRE_LAB") == "1") QFAIL("unprivileged user namespaces are not available"); }();
-        if (!QTest::currentTestFailed())
-            [] { QSKIP("unprivileged user namespaces are not available"); }();
+        [] {
+            if (qEnvironmentVariable("NATLENS_REQUIRE_LAB") == "1")
+                QFAIL("unprivileged user namespaces are not available");
+        }();
+        if (!QTest::currentTestFailed()) [] { QSKIP("unprivileged user namespaces are not available"); }();
         return true;
     }
 
@@ -181,14 +193,15 @@ private slots:
         const std::string table = six ? "ip6 kube-proxy" : "ip kube-proxy";
         const auto result = natlens::test::inNamespace([&] {
             NftablesApplier applier;
-            if (auto text = failure(applier.apply(planFor(cluster(), six ? IpFamily::v6 : IpFamily::v4))); !text.empty())
+            if (auto text = failure(applier.apply(planFor(cluster(), six ? IpFamily::v6 : IpFamily::v4)));
+                !text.empty())
                 return "error: " + text;
             return applier.listRuleset().value_or("error: no listing");
         });
         if (unavailable(result)) return;
         QVERIFY2(!result.text.starts_with("error") && !result.text.starts_with("died"), result.text.c_str());
-        const auto found =
-            difference(normalForm(result.text, table), expectedBlocks(six ? "nftables-n1-v6.json" : "nftables-n1-v4.json"));
+        const auto found = difference(normalForm(result.text, table),
+                                      expectedBlocks(six ? "nftables-n1-v6.json" : "nftables-n1-v4.json"));
         QVERIFY2(found.empty(), found.c_str());
     }
 
@@ -244,7 +257,8 @@ private slots:
             }
             const auto &statistics = kept.statistics();
             if (statistics.full != 1 || statistics.incremental < 50)
-                return "full " + std::to_string(statistics.full) + " incremental " + std::to_string(statistics.incremental);
+                return "full " + std::to_string(statistics.full) + " incremental " +
+                       std::to_string(statistics.incremental);
             return "fine";
         });
         if (unavailable(result)) return;
@@ -264,7 +278,8 @@ private slots:
             state.put(slice(nodePort, {{"10.180.2.7", "node2"}}));
             if (auto text = failure(applier.apply(makePlan(state, {}, target))); !text.empty()) return text;
             if (applier.statistics().full != 2) return "not repaired by a full replacement";
-            return kernelText(applier, "ip kube-proxy").find("10.180.2.7 . 8080") == std::string::npos ? "no endpoint" : "fine";
+            return kernelText(applier, "ip kube-proxy").find("10.180.2.7 . 8080") == std::string::npos ? "no endpoint"
+                                                                                                       : "fine";
         });
         if (unavailable(result)) return;
         QCOMPARE(QString::fromStdString(result.text), QString("fine"));
@@ -275,9 +290,11 @@ private slots:
         const auto result = natlens::test::inNamespace([]() -> std::string {
             ClusterState state = documentNodes();
             for (int i = 0; i < 600; ++i) {
-                auto one = service("s" + std::to_string(i), "10.0." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1));
+                auto one = service("s" + std::to_string(i),
+                                   "10.0." + std::to_string(i / 200) + "." + std::to_string(i % 200 + 1));
                 one.clientIpAffinity = i % 10 == 0;
-                one.externalIPs = {IpAddress::v4(192, 0, static_cast<std::uint8_t>(i / 200), static_cast<std::uint8_t>(i % 200))};
+                one.externalIPs = {
+                    IpAddress::v4(192, 0, static_cast<std::uint8_t>(i / 200), static_cast<std::uint8_t>(i % 200))};
                 state.put(one);
                 state.put(slice(one, {{"10.180.1." + std::to_string(i % 200 + 1), "node1"}, {"10.180.2.1", "node2"}}));
             }
@@ -312,7 +329,8 @@ private slots:
                 if (auto text = failure(applier.installTrace()); !text.empty()) return text;
             const auto listing = applier.listRuleset().value_or("");
             const auto trace = normalForm(listing, "inet natlens");
-            if (normalForm(listing, "ip kube-proxy").empty() || normalForm(listing, "ip6 kube-proxy").empty()) return "tables";
+            if (normalForm(listing, "ip kube-proxy").empty() || normalForm(listing, "ip6 kube-proxy").empty())
+                return "tables";
             for (const auto *name : {"chain trace-prerouting", "chain trace-output"}) {
                 const auto found = trace.find(name);
                 if (found == trace.end() || found->second.size() != 2) return listing;

@@ -34,7 +34,8 @@ private slots:
         QVERIFY(s->type == ServiceType::clusterIP);
         QCOMPARE(s->ports.size(), std::size_t{1});
         QVERIFY(s->ports[0].protocol == Protocol::tcp && s->ports[0].name.empty() && s->ports[0].nodePort == 0);
-        QVERIFY(s->externalTrafficPolicy == TrafficPolicy::cluster && s->internalTrafficPolicy == TrafficPolicy::cluster);
+        QVERIFY(s->externalTrafficPolicy == TrafficPolicy::cluster &&
+                s->internalTrafficPolicy == TrafficPolicy::cluster);
         QVERIFY(s->externalTrafficPolicySource == PolicySource::defaulted);
         QVERIFY(!s->clientIpAffinity && s->affinityTimeout.count() == 10800);
     }
@@ -45,20 +46,24 @@ private slots:
         QTest::addColumn<bool>("local");
         QTest::addColumn<int>("source");
         QTest::addColumn<int>("healthPort");
-        const auto row = [](const char *name, const char *spec, const char *annotations, bool local, PolicySource source,
-                            int port) {
+        const auto row = [](const char *name, const char *spec, const char *annotations, bool local,
+                            PolicySource source, int port) {
             QTest::newRow(name) << spec << annotations << local << static_cast<int>(source) << port;
         };
         row("nothing", "", "", false, PolicySource::defaulted, 0);
-        row("field", R"(,"externalTrafficPolicy":"Local","healthCheckNodePort":32122)", "", true, PolicySource::field, 32122);
-        row("beta", "", R"("service.beta.kubernetes.io/external-traffic":"OnlyLocal","service.beta.kubernetes.io/healthcheck-nodeport":"32122")",
+        row("field", R"(,"externalTrafficPolicy":"Local","healthCheckNodePort":32122)", "", true, PolicySource::field,
+            32122);
+        row("beta", "",
+            R"("service.beta.kubernetes.io/external-traffic":"OnlyLocal","service.beta.kubernetes.io/healthcheck-nodeport":"32122")",
             true, PolicySource::annotation, 32122);
-        row("alpha", "", R"("service.alpha.kubernetes.io/external-traffic":"OnlyLocal","service.alpha.kubernetes.io/healthcheck-nodeport":"32123")",
+        row("alpha", "",
+            R"("service.alpha.kubernetes.io/external-traffic":"OnlyLocal","service.alpha.kubernetes.io/healthcheck-nodeport":"32123")",
             true, PolicySource::annotation, 32123);
-        row("beta before alpha", "", R"("service.alpha.kubernetes.io/external-traffic":"OnlyLocal","service.beta.kubernetes.io/external-traffic":"Global")",
+        row("beta before alpha", "",
+            R"("service.alpha.kubernetes.io/external-traffic":"OnlyLocal","service.beta.kubernetes.io/external-traffic":"Global")",
             false, PolicySource::annotation, 0);
-        row("field before annotation", R"(,"externalTrafficPolicy":"Cluster")", R"("service.beta.kubernetes.io/external-traffic":"OnlyLocal")",
-            false, PolicySource::field, 0);
+        row("field before annotation", R"(,"externalTrafficPolicy":"Cluster")",
+            R"("service.beta.kubernetes.io/external-traffic":"OnlyLocal")", false, PolicySource::field, 0);
     }
     void policy() {
         QFETCH(QString, spec);
@@ -66,8 +71,9 @@ private slots:
         QFETCH(bool, local);
         QFETCH(int, source);
         QFETCH(int, healthPort);
-        const auto state = read(service(R"("type":"LoadBalancer","clusterIP":"10.0.0.1","ports":[{"port":80}])" + spec.toStdString(),
-                                        R"(,"annotations":{)" + annotations.toStdString() + "}"));
+        const auto state =
+            read(service(R"("type":"LoadBalancer","clusterIP":"10.0.0.1","ports":[{"port":80}])" + spec.toStdString(),
+                         R"(,"annotations":{)" + annotations.toStdString() + "}"));
         QVERIFY(state.problems.empty());
         const auto s = state.service("n", "s");
         QVERIFY(s != nullptr);
@@ -97,7 +103,8 @@ private slots:
             QVERIFY2(*again.services.at(name) == *one, name.toString().c_str());
         for (const auto &[name, one] : state.endpointSlices)
             QVERIFY2(*again.endpointSlices.at(name) == *one, name.toString().c_str());
-        for (const auto &[name, one] : state.nodes) QVERIFY2(*again.nodes.at(name) == *one, name.toString().c_str());
+        for (const auto &[name, one] : state.nodes)
+            QVERIFY2(*again.nodes.at(name) == *one, name.toString().c_str());
     }
 
     void watchEvents() {
@@ -106,7 +113,8 @@ private slots:
         QVERIFY(applyWatchEvent(state, watchEvent(WatchEventType::added, json)).has_value());
         QVERIFY(state.service("n", "s") != nullptr);
         const auto before = state;
-        QVERIFY(applyWatchEvent(state, watchEvent(WatchEventType::modified, service(R"("clusterIP":"10.0.0.2")"))).has_value());
+        QVERIFY(applyWatchEvent(state, watchEvent(WatchEventType::modified, service(R"("clusterIP":"10.0.0.2")")))
+                    .has_value());
         QVERIFY(state.service("n", "s")->clusterIPs.front() == IpAddress::v4(10, 0, 0, 2));
         QVERIFY(before.service("n", "s")->clusterIPs.front() == IpAddress::v4(10, 0, 0, 1));
         QVERIFY(state.problems.empty());
@@ -118,13 +126,18 @@ private slots:
 
     void formsOfInput_data() {
         QTest::addColumn<QString>("text");
-        const QString one = R"({"kind":"Service","metadata":{"name":"s","namespace":"n"},"spec":{"clusterIP":"10.0.0.1"}})";
+        const QString one =
+            R"({"kind":"Service","metadata":{"name":"s","namespace":"n"},"spec":{"clusterIP":"10.0.0.1"}})";
         QTest::newRow("object") << one;
         QTest::newRow("List") << R"({"kind":"List","items":[)" + one + "]}";
-        QTest::newRow("typed list") << R"({"kind":"ServiceList","items":[{"metadata":{"name":"s","namespace":"n"},"spec":{}}]})";
+        QTest::newRow("typed list")
+            << R"({"kind":"ServiceList","items":[{"metadata":{"name":"s","namespace":"n"},"spec":{}}]})";
         QTest::newRow("watch event") << R"({"type":"ADDED","object":)" + one + "}";
-        QTest::newRow("JSON Lines") << R"({"kind":"Node","metadata":{"name":"x"}})" "\n" + one + "\n\n";
-        QTest::newRow("other kinds between") << R"({"kind":"List","items":[{"kind":"Secret","metadata":{"name":"x"}},)" + one + "]}";
+        QTest::newRow("JSON Lines") << R"({"kind":"Node","metadata":{"name":"x"}})"
+                                       "\n" +
+                                           one + "\n\n";
+        QTest::newRow("other kinds between")
+            << R"({"kind":"List","items":[{"kind":"Secret","metadata":{"name":"x"}},)" + one + "]}";
     }
     void formsOfInput() {
         QFETCH(QString, text);
@@ -140,7 +153,8 @@ private slots:
         QTest::newRow("cut off") << QByteArray("{\"kind\":") << "line 1, column 9";
         QTest::newRow("third line") << QByteArray("{\n\"kind\": \"List\",\n\"items\": [}\n}") << "line 3, column 11";
         QTest::newRow("not UTF-8") << QByteArray("{\"kind\":\"\xff\"}") << "line 1, column 10";
-        QTest::newRow("second of two lines") << QByteArray("{\"kind\":\"Node\",\"metadata\":{\"name\":\"x\"}}\n{]\n") << "line 2, column 1";
+        QTest::newRow("second of two lines")
+            << QByteArray("{\"kind\":\"Node\",\"metadata\":{\"name\":\"x\"}}\n{]\n") << "line 2, column 1";
         QTest::newRow("plain text") << QByteArray("hello") << "line 1, column 1";
     }
     void brokenJson() {
@@ -168,30 +182,44 @@ private slots:
         row("metadata is text", R"({"kind":"Service","metadata":"x"})", "Service: /metadata", false);
         row("items is text", R"({"kind":"List","items":"x"})", "document: /items", false);
         row("item is number", R"({"kind":"List","items":[7]})", "document: /items/0", false);
-        row("spec is a list", R"({"kind":"Service","metadata":{"name":"s","namespace":"n"},"spec":[]})", "Service n/s: /spec", true);
+        row("spec is a list", R"({"kind":"Service","metadata":{"name":"s","namespace":"n"},"spec":[]})",
+            "Service n/s: /spec", true);
         row("type unknown", service(R"("type":"Magic")"), "Service n/s: /spec/type", false);
         row("port 0", service(ip + R"("ports":[{"port":0}])"), "Service n/s: /spec/ports/0/port", true);
         row("port 70000", service(ip + R"("ports":[{"port":70000}])"), "Service n/s: /spec/ports/0/port", true);
-        row("port huge", service(ip + R"("ports":[{"port":18446744073709551615}])"), "Service n/s: /spec/ports/0/port", true);
+        row("port huge", service(ip + R"("ports":[{"port":18446744073709551615}])"), "Service n/s: /spec/ports/0/port",
+            true);
         row("port negative", service(ip + R"("ports":[{"port":-1}])"), "Service n/s: /spec/ports/0/port", true);
         row("port text", service(ip + R"("ports":[{"port":"80"}])"), "Service n/s: /spec/ports/0/port", true);
         row("port missing", service(ip + R"("ports":[{}])"), "Service n/s: /spec/ports/0/port", true);
         row("port twice", service(ip + R"("ports":[{"port":80},{"port":81}])"), "Service n/s: /spec/ports/1", true);
-        row("nodePort 99999", service(ip + R"("ports":[{"port":80,"nodePort":99999}])"), "Service n/s: /spec/ports/0/nodePort", true);
-        row("protocol", service(ip + R"("ports":[{"port":80,"protocol":"ICMP"}])"), "Service n/s: /spec/ports/0/protocol", true);
+        row("nodePort 99999", service(ip + R"("ports":[{"port":80,"nodePort":99999}])"),
+            "Service n/s: /spec/ports/0/nodePort", true);
+        row("protocol", service(ip + R"("ports":[{"port":80,"protocol":"ICMP"}])"),
+            "Service n/s: /spec/ports/0/protocol", true);
         row("cluster IP", service(R"("clusterIP":"10.0.0.256")"), "Service n/s: /spec/clusterIP", true);
         row("external IP", service(ip + R"("externalIPs":["x"])"), "Service n/s: /spec/externalIPs/0", true);
-        row("source range /40", service(ip + R"("loadBalancerSourceRanges":["10.0.0.0/40"])"), "Service n/s: /spec/loadBalancerSourceRanges/0", true);
-        row("policy", service(ip + R"("externalTrafficPolicy":"Sometimes")"), "Service n/s: /spec/externalTrafficPolicy", true);
-        row("timeout", service(ip + R"("sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":0}})"),
+        row("source range /40", service(ip + R"("loadBalancerSourceRanges":["10.0.0.0/40"])"),
+            "Service n/s: /spec/loadBalancerSourceRanges/0", true);
+        row("policy", service(ip + R"("externalTrafficPolicy":"Sometimes")"),
+            "Service n/s: /spec/externalTrafficPolicy", true);
+        row("timeout",
+            service(ip + R"("sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":0}})"),
             "Service n/s: /spec/sessionAffinityConfig/clientIP/timeoutSeconds", true);
-        row("boolean as text", service(ip + R"("allocateLoadBalancerNodePorts":"no")"), "Service n/s: /spec/allocateLoadBalancerNodePorts", true);
-        row("annotation", service(R"("clusterIP":"10.0.0.1")", R"(,"annotations":{"service.beta.kubernetes.io/external-traffic":"local"})"),
+        row("boolean as text", service(ip + R"("allocateLoadBalancerNodePorts":"no")"),
+            "Service n/s: /spec/allocateLoadBalancerNodePorts", true);
+        row("annotation",
+            service(R"("clusterIP":"10.0.0.1")",
+                    R"(,"annotations":{"service.beta.kubernetes.io/external-traffic":"local"})"),
             "Service n/s: /metadata/annotations", true);
-        row("slice type", R"({"kind":"EndpointSlice","metadata":{"name":"e"},"addressType":"IPX"})", "EndpointSlice default/e: /addressType", false);
-        row("endpoint address", R"({"kind":"EndpointSlice","metadata":{"name":"e"},"addressType":"IPv4","endpoints":[{"addresses":["fd00::1"]}]})",
+        row("slice type", R"({"kind":"EndpointSlice","metadata":{"name":"e"},"addressType":"IPX"})",
+            "EndpointSlice default/e: /addressType", false);
+        row("endpoint address",
+            R"({"kind":"EndpointSlice","metadata":{"name":"e"},"addressType":"IPv4","endpoints":[{"addresses":["fd00::1"]}]})",
             "EndpointSlice default/e: /endpoints/0/addresses", false);
-        row("same object twice", R"({"kind":"List","items":[)" + service(R"("clusterIP":"10.0.0.1")") + "," + service(R"("clusterIP":"10.0.0.2")") + "]}",
+        row("same object twice",
+            R"({"kind":"List","items":[)" + service(R"("clusterIP":"10.0.0.1")") + "," +
+                service(R"("clusterIP":"10.0.0.2")") + "]}",
             "Service n/s: /items/1", true);
     }
     void problems() {
@@ -208,7 +236,8 @@ private slots:
     }
 
     void sloppyAddresses() {
-        const auto state = read(service(R"("clusterIP":"010.001.002.003","loadBalancerSourceRanges":[" 10.0.0.0/8 "])"));
+        const auto state =
+            read(service(R"("clusterIP":"010.001.002.003","loadBalancerSourceRanges":[" 10.0.0.0/8 "])"));
         QVERIFY(state.problems.empty());
         QVERIFY(state.service("n", "s")->clusterIPs.front() == IpAddress::v4(10, 1, 2, 3));
         QCOMPARE(state.service("n", "s")->loadBalancerSourceRanges.size(), std::size_t{1});
@@ -220,7 +249,8 @@ private slots:
         deep.append(200000, ']');
         QVERIFY(readClusterState(deep, "deep.json").has_value());
         std::string events;
-        for (int i = 0; i < 100000; ++i) events += R"({"type":"ADDED","object":)";
+        for (int i = 0; i < 100000; ++i)
+            events += R"({"type":"ADDED","object":)";
         events += "{}" + std::string(100000, '}');
         QVERIFY(readClusterState(events, "events.json").has_value());
         const auto target = read(service(R"("clusterIP":"10.0.0.1","ports":[{"port":80,"targetPort":)" + deep + "}]"));
@@ -228,9 +258,11 @@ private slots:
     }
 
     void configuration() {
-        const auto config = readProxyConfig(R"({"kind":"KubeProxyConfiguration","mode":"nftables","clusterCIDR":"10.0.0.0/8,fd00::/64",
+        const auto config =
+            readProxyConfig(R"({"kind":"KubeProxyConfiguration","mode":"nftables","clusterCIDR":"10.0.0.0/8,fd00::/64",
             "detectLocalMode":"BridgeInterface","detectLocal":{"bridgeInterface":"cbr0"},"nftables":{"masqueradeAll":true,"masqueradeBit":15},
-            "iptables":{"localhostNodePorts":false},"nodePortAddresses":["192.168.0.0/24","primary"],"unknownField":{}})", "config.json");
+            "iptables":{"localhostNodePorts":false},"nodePortAddresses":["192.168.0.0/24","primary"],"unknownField":{}})",
+                            "config.json");
         QVERIFY(config.has_value());
         QVERIFY(config->problems.empty());
         QVERIFY(config->mode == Mode::nftables && config->masqueradeAll && config->masqueradeBit == 15);
@@ -243,11 +275,16 @@ private slots:
     void configurationProblems_data() {
         QTest::addColumn<QString>("text");
         QTest::addColumn<QString>("problem");
-        QTest::newRow("range") << R"({"clusterCIDR":"10.0.0.0/40"})" << "KubeProxyConfiguration: /clusterCIDR";
-        QTest::newRow("mode") << R"({"mode":"ipvs"})" << "KubeProxyConfiguration: /mode";
-        QTest::newRow("bit") << R"({"iptables":{"masqueradeBit":32}})" << "KubeProxyConfiguration: /iptables/masqueradeBit";
-        QTest::newRow("addresses") << R"({"nodePortAddresses":["here"]})" << "KubeProxyConfiguration: /nodePortAddresses";
-        QTest::newRow("detector") << R"({"detectLocalMode":"Guess"})" << "KubeProxyConfiguration: /detectLocalMode";
+        QTest::newRow("range") << R"({"clusterCIDR":"10.0.0.0/40"})"
+                               << "KubeProxyConfiguration: /clusterCIDR";
+        QTest::newRow("mode") << R"({"mode":"ipvs"})"
+                              << "KubeProxyConfiguration: /mode";
+        QTest::newRow("bit") << R"({"iptables":{"masqueradeBit":32}})"
+                             << "KubeProxyConfiguration: /iptables/masqueradeBit";
+        QTest::newRow("addresses") << R"({"nodePortAddresses":["here"]})"
+                                   << "KubeProxyConfiguration: /nodePortAddresses";
+        QTest::newRow("detector") << R"({"detectLocalMode":"Guess"})"
+                                  << "KubeProxyConfiguration: /detectLocalMode";
     }
     void configurationProblems() {
         QFETCH(QString, text);

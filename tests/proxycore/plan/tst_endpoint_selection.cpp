@@ -52,7 +52,8 @@ private slots:
                                                            .nodeHints = given["nodeHints"]});
         const auto names = [&](const std::vector<std::size_t> &indices) {
             std::set<std::string> result;
-            for (const auto index : indices) result.insert(endpoints[index].address.toString());
+            for (const auto index : indices)
+                result.insert(endpoints[index].address.toString());
             return result;
         };
         QCOMPARE(names(selection.cluster), given["cluster"].get<std::set<std::string>>());

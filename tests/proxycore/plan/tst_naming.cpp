@@ -47,13 +47,20 @@ private slots:
     void base32_data() {
         QTest::addColumn<QString>("bytes");
         QTest::addColumn<QString>("expected");
-        QTest::newRow("0") << "" << "";
-        QTest::newRow("1") << "f" << "MY======";
-        QTest::newRow("2") << "fo" << "MZXQ====";
-        QTest::newRow("3") << "foo" << "MZXW6===";
-        QTest::newRow("4") << "foob" << "MZXW6YQ=";
-        QTest::newRow("5") << "fooba" << "MZXW6YTB";
-        QTest::newRow("6") << "foobar" << "MZXW6YTBOI======";
+        QTest::newRow("0") << ""
+                           << "";
+        QTest::newRow("1") << "f"
+                           << "MY======";
+        QTest::newRow("2") << "fo"
+                           << "MZXQ====";
+        QTest::newRow("3") << "foo"
+                           << "MZXW6===";
+        QTest::newRow("4") << "foob"
+                           << "MZXW6YQ=";
+        QTest::newRow("5") << "fooba"
+                           << "MZXW6YTB";
+        QTest::newRow("6") << "foobar"
+                           << "MZXW6YTBOI======";
     }
     void base32() {
         QFETCH(QString, bytes);
@@ -91,14 +98,21 @@ private slots:
     void iptablesServiceOf15_data() {
         QTest::addColumn<QString>("text");
         QTest::addColumn<QString>("hash");
-        QTest::newRow("clusterip") << "default/clusterip:tcp" << "CQNAS6RSUGJF2C2D";
-        QTest::newRow("nodeport") << "default/nodeport:tcp" << "XP7QDA4CRQ2QA33W";
-        QTest::newRow("loadbalancer") << "default/loadbalancer:tcp" << "J3BEA7WOARFSAXTQ";
-        QTest::newRow("memory-service") << "default/memory-service:tcp" << "RCFZYSCVQORLOLVD";
-        QTest::newRow("nginx-ext") << "default/nginx-ext:tcp" << "ICKQE4PTG2WGVXBF";
-        QTest::newRow("endpoint") << "default/nodeport:tcp10.180.1.136:8080" << "5RU4SWI7Q4POHOTC";
+        QTest::newRow("clusterip") << "default/clusterip:tcp"
+                                   << "CQNAS6RSUGJF2C2D";
+        QTest::newRow("nodeport") << "default/nodeport:tcp"
+                                  << "XP7QDA4CRQ2QA33W";
+        QTest::newRow("loadbalancer") << "default/loadbalancer:tcp"
+                                      << "J3BEA7WOARFSAXTQ";
+        QTest::newRow("memory-service") << "default/memory-service:tcp"
+                                        << "RCFZYSCVQORLOLVD";
+        QTest::newRow("nginx-ext") << "default/nginx-ext:tcp"
+                                   << "ICKQE4PTG2WGVXBF";
+        QTest::newRow("endpoint") << "default/nodeport:tcp10.180.1.136:8080"
+                                  << "5RU4SWI7Q4POHOTC";
         // An address as kube-proxy's test writes it; the canonical text of the same address has no "::" for one group.
-        QTest::newRow("IPv6") << "testing/service:httptcp[fd80:abcd:12::a1b2:c3d4:e5f6:9999]:80" << "4HL2SHUF3YZH3EXP";
+        QTest::newRow("IPv6") << "testing/service:httptcp[fd80:abcd:12::a1b2:c3d4:e5f6:9999]:80"
+                              << "4HL2SHUF3YZH3EXP";
     }
     void iptablesServiceOf15() {
         QFETCH(QString, text);

@@ -29,22 +29,24 @@ class TestProxyPlan : public QObject {
 private slots:
     void text() {
         const auto plan = makePlan(nodePortState(TrafficPolicy::local), podRange("10.180.0.0/16"), kNode1);
-        QCOMPARE(QString::fromStdString(toText(plan)),
-                 QString("node node1, IPv4, nftables mode\n"
-                         "local addresses: 10.240.0.4\n"
-                         "local pods: source in 10.180.0.0/16\n"
-                         "cluster IPs: source replaced unless from a local pod\n"
-                         "node ports: on 10.240.0.4\n"
-                         "masquerade mark: 0x4000, random ports\n"
-                         "a pod that reaches itself: source replaced on the node it runs on\n"
-                         "other ports of a cluster IP: rejected\n"
-                         "service default/nodeport (NodePort, TCP):\n"
-                         "  externalTrafficPolicy Local\n"
-                         "  clusterIP 10.0.1.2:80: to a cluster endpoint\n"
-                         "  nodePort 32080: to a local endpoint, source kept; pods and the node itself: to a cluster endpoint\n"
-                         "  cluster endpoints: 10.180.1.136:8080 on node1 (this node)\n"
-                         "  local endpoints: 10.180.1.136:8080 on node1 (this node)\n"
-                         "  not used: 10.180.2.5:8080: not ready\n"));
+        QCOMPARE(
+            QString::fromStdString(toText(plan)),
+            QString(
+                "node node1, IPv4, nftables mode\n"
+                "local addresses: 10.240.0.4\n"
+                "local pods: source in 10.180.0.0/16\n"
+                "cluster IPs: source replaced unless from a local pod\n"
+                "node ports: on 10.240.0.4\n"
+                "masquerade mark: 0x4000, random ports\n"
+                "a pod that reaches itself: source replaced on the node it runs on\n"
+                "other ports of a cluster IP: rejected\n"
+                "service default/nodeport (NodePort, TCP):\n"
+                "  externalTrafficPolicy Local\n"
+                "  clusterIP 10.0.1.2:80: to a cluster endpoint\n"
+                "  nodePort 32080: to a local endpoint, source kept; pods and the node itself: to a cluster endpoint\n"
+                "  cluster endpoints: 10.180.1.136:8080 on node1 (this node)\n"
+                "  local endpoints: 10.180.1.136:8080 on node1 (this node)\n"
+                "  not used: 10.180.2.5:8080: not ready\n"));
     }
 
     void unchangedServicesAreShared() {
@@ -111,9 +113,11 @@ private slots:
         QTest::newRow("nftables default") << nft << QStringList{} << false << false << QStringList{"10.240.0.4"};
         QTest::newRow("iptables default") << ipt << QStringList{} << true << true << QStringList{};
         QTest::newRow("nftables all") << nft << QStringList{"0.0.0.0/0"} << true << false << QStringList{};
-        QTest::newRow("iptables primary") << ipt << QStringList{"primary"} << false << false << QStringList{"10.240.0.4"};
+        QTest::newRow("iptables primary")
+            << ipt << QStringList{"primary"} << false << false << QStringList{"10.240.0.4"};
         QTest::newRow("range") << nft << QStringList{"192.168.0.0/16"} << false << false << QStringList{"192.168.5.5"};
-        QTest::newRow("loopback, iptables") << ipt << QStringList{"127.0.0.0/8"} << false << false << QStringList{"127.0.0.1"};
+        QTest::newRow("loopback, iptables")
+            << ipt << QStringList{"127.0.0.0/8"} << false << false << QStringList{"127.0.0.1"};
         QTest::newRow("loopback, nftables") << nft << QStringList{"127.0.0.0/8"} << false << false << QStringList{};
         QTest::newRow("other family") << nft << QStringList{"fd00::/64"} << true << false << QStringList{};
     }
@@ -124,13 +128,16 @@ private slots:
         QFETCH(bool, loopback);
         QFETCH(QStringList, addresses);
         ProxyConfig config;
-        for (const auto &one : written) config.nodePortAddresses.push_back(one.toStdString());
-        const auto plan = makePlan(documentNodes(), config,
-                                   {.nodeName = "node1", .localAddresses = {ip("192.168.5.5")}, .mode = static_cast<Mode>(mode)});
+        for (const auto &one : written)
+            config.nodePortAddresses.push_back(one.toStdString());
+        const auto plan =
+            makePlan(documentNodes(), config,
+                     {.nodeName = "node1", .localAddresses = {ip("192.168.5.5")}, .mode = static_cast<Mode>(mode)});
         QCOMPARE(plan.nodePorts.allLocal, all);
         QCOMPARE(plan.nodePorts.loopback, loopback);
         QStringList found;
-        for (const auto &one : plan.nodePorts.addresses) found << QString::fromStdString(one.toString());
+        for (const auto &one : plan.nodePorts.addresses)
+            found << QString::fromStdString(one.toString());
         QCOMPARE(found, addresses);
     }
 
