@@ -20,7 +20,7 @@ PathStore::PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &poin
                      const RuleTraceLog &rules)
     : m_legs(&legs)
     , m_points(&points)
-    , m_sources{legs, flows, points, translations, rules, m_roles}
+    , m_sources{legs, flows, points, translations, rules, m_roles, m_answers}
     , m_finder(legs, flows, points, translations)
     , m_annotator(points, m_cluster) {}
 
@@ -59,6 +59,16 @@ void PathStore::reconnect(const std::vector<LegIndex> &touched) {
     }
 }
 
+/// What this path says about others. True if they may have to be judged anew.
+bool PathStore::learn(const Path &path) {
+    const bool roles = m_roles.learn(path);
+    if (path.outcome != Outcome::delivered) return roles;
+    const auto answer = std::ranges::find(path.hops, Direction::reply, &Hop::direction);
+    if (answer == path.hops.end() || !(answer->out || answer->in)) return roles;
+    const Timestamp time = answer->out ? answer->out->time : answer->in->time;
+    return m_answers.learn(path.client.address.ip, path.protocol, path.requested.port, time - path.firstSeen) || roles;
+}
+
 std::set<std::uint32_t> PathStore::allIds() const {
     std::set<std::uint32_t> ids;
     for (const auto &[id, entry] : m_entries) ids.insert(id);
@@ -86,7 +96,7 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
             Path path = builder.build(entry.connection);
             path.id = fmt::format("p{}", id);
             m_annotator.annotate(path, builder);
-            news = m_roles.learn(path) || news;
+            news = learn(path) || news;
             if (!entry.path || !(*entry.path == path)) entry.path = std::make_shared<const Path>(std::move(path));
         }
         Annotator::nameHosts(*m_points, m_roles, m_cluster);

@@ -37,11 +37,13 @@ private:
     void reconnect(const std::vector<LegIndex> &touched);
     void rebuild(const std::set<std::uint32_t> &ids, const Moment &moment);
     [[nodiscard]] std::set<std::uint32_t> waiting(const Moment &moment) const;
+    [[nodiscard]] bool learn(const Path &path);
     [[nodiscard]] std::set<std::uint32_t> allIds() const;
 
     LegTable *m_legs;
     CapturePoints *m_points;
     HostRoles m_roles;
+    AnswerTimes m_answers;
     PathSources m_sources;
     LinkFinder m_finder;
     ClusterContext m_cluster;

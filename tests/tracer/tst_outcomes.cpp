@@ -78,6 +78,8 @@ class TestOutcomes : public QObject {
 private slots:
     void silence_data();
     void silence();
+    void silenceAtTheEnd_data();
+    void silenceAtTheEnd();
     void droppedByRules();
     void rejected_data();
     void rejected();
@@ -144,6 +146,39 @@ void TestOutcomes::silence() {
         }
         if (lost) QVERIFY(std::ranges::any_of(path.notes, [](const auto &n) { return n.starts_with("capture lost 3"); }));
     }
+}
+
+void TestOutcomes::silenceAtTheEnd_data() {
+    QTest::addColumn<int>("silenceMs");
+    QTest::addColumn<bool>("samePort");
+    QTest::addColumn<QString>("outcome");
+    QTest::newRow("much longer than the answer elsewhere") << 16 << true << "dropped";
+    QTest::newRow("too short to tell") << 1 << true << "incomplete";
+    QTest::newRow("nothing to compare with") << 16 << false << "incomplete";
+}
+
+/// The capture breaks off soon after; the same client got its answer from another node at once.
+void TestOutcomes::silenceAtTheEnd() {
+    QFETCH(int, silenceMs);
+    QFETCH(bool, samePort);
+    QFETCH(QString, outcome);
+    Scenario scenario;
+    const std::string node1 = samePort ? "10.240.0.4:32080" : "10.240.0.4:31000";
+    addTcp(scenario, viaNode1(tcp("104.132.1.79:1234", node1.c_str()), tcp("104.132.1.79:1234", "10.180.1.136:8080")));
+    Talk silent = toNode2();
+    silent.begin = 10 * kMilli;
+    silent.clientIsn = 5;
+    addSyns(scenario, silent, 1);
+    scenario.endsAt = (10 + silenceMs) * kMilli;
+    for (const bool byPoint : {true, false}) {
+        const auto snapshot = trace(scenario, {.byPoint = byPoint});
+        QCOMPARE(snapshot->paths.size(), 2u);
+        const auto &path = *snapshot->paths[1];
+        QCOMPARE(named(path.outcome), outcome);
+        if (outcome == "dropped") QVERIFY(hopAt(path, "node2")->confidence <= 0.5);
+    }
+    // While the source still runs there is no hurry.
+    QCOMPARE(named(trace(scenario, {.finish = false})->paths[1]->outcome), "incomplete");
 }
 
 void TestOutcomes::droppedByRules() {

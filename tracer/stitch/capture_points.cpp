@@ -49,7 +49,8 @@ const Host *CapturePoints::findHost(std::string_view name) const {
 bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
     auto &known = m_hosts[index].addresses;
     const auto at = std::ranges::lower_bound(known, address);
-    if (address.isNone() || (at != known.end() && *at == address)) return false;
+    if (address.isNone() || address.isLoopback() || // every host has that one
+         (at != known.end() && *at == address)) return false;
     known.insert(at, address);
     return true;
 }
