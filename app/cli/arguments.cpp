@@ -18,15 +18,18 @@ constexpr const char *kExitStatus =
 void addSourceOptions(CLI::App &command, SourceOptions &options) {
     auto *json = command.add_flag("--json", options.json,
                                   "JSON Lines on standard output, one path per line, and nothing else there");
-    command.add_option("--diagram", options.diagram,
-                       "print the picture only: `document` (the document's own, in ASCII) or `unicode` (every host and hop)")
+    command
+        .add_option(
+            "--diagram", options.diagram,
+            "print the picture only: `document` (the document's own, in ASCII) or `unicode` (every host and hop)")
         ->option_text("document|unicode")
         ->check(CLI::IsMember({"document", "unicode"}))
         ->excludes(json);
     command.add_option("--record", options.record, "write everything captured to this file (Wireshark opens it)")
         ->option_text("FILE.pcapng");
-    command.add_option("--cluster", options.cluster,
-                       "cluster state: what `kubectl get nodes,pods,services,endpointslices -A -o json` prints")
+    command
+        .add_option("--cluster", options.cluster,
+                    "cluster state: what `kubectl get nodes,pods,services,endpointslices -A -o json` prints")
         ->option_text("FILE");
     command.add_option("--proxy-config", options.proxyConfig, "a KubeProxyConfiguration object in JSON")
         ->option_text("FILE");
@@ -39,9 +42,11 @@ void addLabOptions(CLI::App &command, LabOptions &options) {
     command.add_option("SCENARIO", options.scenario, "a name from `natlens lab list`, or a scenario file")->required();
     command.add_option("--datapath", options.datapath, "what carries the rules out; this version has `nftables`")
         ->option_text("nftables");
-    command.add_option("--profile", options.profile,
-                       "what a failed health check answers: `picture` (500, as the document's drawing), `document` (503, as "
-                       "kube-proxy 1.5 really did), `today` (503, as 1.36)")
+    command
+        .add_option(
+            "--profile", options.profile,
+            "what a failed health check answers: `picture` (500, as the document's drawing), `document` (503, as "
+            "kube-proxy 1.5 really did), `today` (503, as 1.36)")
         ->option_text("picture|document|today")
         ->check(CLI::IsMember({"picture", "document", "today"}));
     command.add_option("--seed", options.seed, "seed of the lab's own random choices")->option_text("N");
@@ -55,7 +60,8 @@ void addFiles(CLI::App &command, std::vector<std::string> &files) {
 /// One line, whatever the library wrote.
 std::string oneLine(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
-    while (!text.empty() && (text.back() == ' ' || text.back() == '.')) text.pop_back();
+    while (!text.empty() && (text.back() == ' ' || text.back() == '.'))
+        text.pop_back();
     return text;
 }
 
@@ -77,12 +83,13 @@ Arguments parseArguments(int argc, const char *const *argv) {
     app.set_version_flag("--version", std::string("natlens ") + NATLENS_VERSION, "print the version");
     app.require_subcommand(1);
     app.get_formatter()->column_width(34);
-    app.footer(std::string("Examples:\n"
-                           "  natlens lab run nodeport                      the document's first diagram, from real packets\n"
-                           "  natlens lab run nodeport-local --json | jq .\n"
-                           "  natlens replay node1-eth0.pcap node2-eth0.pcap\n"
-                           "  natlens doctor                                what this machine allows\n\n") +
-               kExitStatus);
+    app.footer(
+        std::string("Examples:\n"
+                    "  natlens lab run nodeport                      the document's first diagram, from real packets\n"
+                    "  natlens lab run nodeport-local --json | jq .\n"
+                    "  natlens replay node1-eth0.pcap node2-eth0.pcap\n"
+                    "  natlens doctor                                what this machine allows\n\n") +
+        kExitStatus);
 
     CLI::App *lab = app.add_subcommand("lab", "a cluster in network namespaces: client, load balancer, nodes, pods");
     lab->require_subcommand(1);
@@ -108,11 +115,12 @@ Arguments parseArguments(int argc, const char *const *argv) {
     addSourceOptions(*upCommand, up.source);
     upCommand->add_option("--ready-file", up.lab.readyFile, "write this file when the lab is ready (for scripts)")
         ->option_text("PATH");
-    upCommand->footer(std::string("Examples:\n"
-                                  "  natlens lab up nodeport\n"
-                                  "  natlens lab exec client -- curl -s http://10.240.0.5:32080/     (in another terminal)\n"
-                                  "  natlens lab up nodeport --json --ready-file ready > paths.jsonl &\n\n") +
-                      kExitStatus);
+    upCommand->footer(
+        std::string("Examples:\n"
+                    "  natlens lab up nodeport\n"
+                    "  natlens lab exec client -- curl -s http://10.240.0.5:32080/     (in another terminal)\n"
+                    "  natlens lab up nodeport --json --ready-file ready > paths.jsonl &\n\n") +
+        kExitStatus);
 
     LabExec exec;
     CLI::App *execCommand = lab->add_subcommand("exec", "run a program inside a host of a running lab");
@@ -128,12 +136,13 @@ Arguments parseArguments(int argc, const char *const *argv) {
     CLI::App *replayCommand = app.add_subcommand("replay", "recorded captures of one or several capture points");
     addFiles(*replayCommand, replay.files);
     addSourceOptions(*replayCommand, replay.source);
-    replayCommand->footer(std::string("A classic pcap file is a capture point named as the file: node2-eth0.pcap is node2/eth0.\n\n"
-                                      "Examples:\n"
-                                      "  natlens replay recording.pcapng\n"
-                                      "  natlens replay node1-eth0.pcap node2-eth0.pcap --cluster cluster.json\n"
-                                      "  ssh node2 tcpdump -i eth0 -U -w - | natlens replay - --json\n\n") +
-                          kExitStatus);
+    replayCommand->footer(
+        std::string("A classic pcap file is a capture point named as the file: node2-eth0.pcap is node2/eth0.\n\n"
+                    "Examples:\n"
+                    "  natlens replay recording.pcapng\n"
+                    "  natlens replay node1-eth0.pcap node2-eth0.pcap --cluster cluster.json\n"
+                    "  ssh node2 tcpdump -i eth0 -U -w - | natlens replay - --json\n\n") +
+        kExitStatus);
 
     Render render;
     CLI::App *renderCommand = app.add_subcommand("render", "draw recorded captures");
@@ -147,7 +156,8 @@ Arguments parseArguments(int argc, const char *const *argv) {
     renderCommand->add_option("--theme", render.theme, "colours of svg")
         ->option_text("light|dark|high-contrast")
         ->check(CLI::IsMember({"light", "dark", "high-contrast"}));
-    renderCommand->add_option("--cluster", render.cluster, "cluster state, a Kubernetes List in JSON")->option_text("FILE");
+    renderCommand->add_option("--cluster", render.cluster, "cluster state, a Kubernetes List in JSON")
+        ->option_text("FILE");
     renderCommand->add_option("--filter", render.filter, "use only packets that match, in pcap filter syntax")
         ->option_text("EXPR");
     renderCommand->footer("Examples:\n"
@@ -185,8 +195,8 @@ Arguments parseArguments(int argc, const char *const *argv) {
     if (*renderCommand) return render;
     if (*doctor) return Doctor{};
     if (exec.command.empty())
-        return Finished{2, "natlens lab exec: write -- and a command after the host, e.g. natlens lab exec " + exec.host +
-                               " -- bash"};
+        return Finished{2, "natlens lab exec: write -- and a command after the host, e.g. natlens lab exec " +
+                               exec.host + " -- bash"};
     return exec;
 }
 

@@ -11,7 +11,7 @@ namespace natlens::cli {
 /// Options that `lab run`, `lab up` and `replay` share.
 struct SourceOptions {
     bool json = false;
-    std::string diagram;       ///< "document", "unicode", "" none asked for
+    std::string diagram; ///< "document", "unicode", "" none asked for
     std::string record, cluster, proxyConfig, filter;
     bool quiet = false;
 };
@@ -20,21 +20,37 @@ struct LabOptions {
     std::string scenario;
     std::string datapath, profile;
     std::uint64_t seed = 0;
-    std::string readyFile;     ///< `lab up` only
+    std::string readyFile; ///< `lab up` only
 };
 
 struct LabList {};
-struct LabRun { LabOptions lab; SourceOptions source; };
-struct LabUp { LabOptions lab; SourceOptions source; };
-struct LabExec { std::string host; std::vector<std::string> command; int lab = 0; };
-struct Replay { std::vector<std::string> files; SourceOptions source; };
-struct Render { std::vector<std::string> files; std::string format, output, theme = "light", cluster, filter; };
+struct LabRun {
+    LabOptions lab;
+    SourceOptions source;
+};
+struct LabUp {
+    LabOptions lab;
+    SourceOptions source;
+};
+struct LabExec {
+    std::string host;
+    std::vector<std::string> command;
+    int lab = 0;
+};
+struct Replay {
+    std::vector<std::string> files;
+    SourceOptions source;
+};
+struct Render {
+    std::vector<std::string> files;
+    std::string format, output, theme = "light", cluster, filter;
+};
 struct Doctor {};
 
 /// Nothing to run: help, the version, or a mistake.
 struct Finished {
     int status = 0;
-    std::string text;          ///< for standard output when status is 0, else one line for standard error
+    std::string text; ///< for standard output when status is 0, else one line for standard error
 };
 
 using Arguments = std::variant<Finished, LabList, LabRun, LabUp, LabExec, Replay, Render, Doctor>;

@@ -18,7 +18,8 @@ std::string labFault(const LabOptions &options) {
     const bool file = options.scenario.find_first_of("/.") != std::string::npos;
     if (known || file || scenarios.empty()) return {};
     std::string names;
-    for (const auto &scenario : scenarios) names += (names.empty() ? "" : ", ") + scenario.name;
+    for (const auto &scenario : scenarios)
+        names += (names.empty() ? "" : ", ") + scenario.name;
     return fmt::format("no scenario \"{}\"; there are {}", options.scenario, names);
 }
 

@@ -14,9 +14,11 @@ int labList() {
         return 2;
     }
     std::size_t width = 0;
-    for (const auto &scenario : scenarios) width = std::max(width, scenario.name.size());
+    for (const auto &scenario : scenarios)
+        width = std::max(width, scenario.name.size());
     Output output;
-    for (const auto &scenario : scenarios) output.write(fmt::format("{:<{}}  {}\n", scenario.name, width, scenario.summary));
+    for (const auto &scenario : scenarios)
+        output.write(fmt::format("{:<{}}  {}\n", scenario.name, width, scenario.summary));
     return output.finish(0);
 }
 

@@ -21,7 +21,8 @@ void printWelcome(Output &output, const session::LabStatus &lab) {
     if (!lab.enterHint.empty()) output.write(fmt::format("  enter it:   {}\n", lab.enterHint));
     if (!lab.nodes.empty()) output.write(fmt::format("  nodes:      {}\n", fmt::join(lab.nodes, ", ")));
     if (!lab.clients.empty() && !lab.targets.empty())
-        output.write(fmt::format("  try:        natlens lab exec {} -- curl -s {}\n", lab.clients.front(), lab.targets.front()));
+        output.write(
+            fmt::format("  try:        natlens lab exec {} -- curl -s {}\n", lab.clients.front(), lab.targets.front()));
     if (!lab.targets.empty()) output.write(fmt::format("  targets:    {}\n", fmt::join(lab.targets, " ")));
     output.write("  end it:     Ctrl-C\n");
 }
@@ -39,13 +40,16 @@ base::Status writeReadyFile(const std::string &path, const session::LabStatus &l
 /// Prints what is new in each view.
 class Follower final {
 public:
-    Follower(Output &output, const LabUp &arguments) : m_output(output), m_arguments(arguments) {}
+    Follower(Output &output, const LabUp &arguments)
+        : m_output(output)
+        , m_arguments(arguments) {}
 
     void operator()(const session::View &view) {
         if (view.lab.running && !m_welcomed) {
             m_welcomed = true;
             if (plain() && !m_arguments.source.quiet) printWelcome(m_output, view.lab);
-            if (!plain() && !m_arguments.source.quiet) complain(fmt::format("{}: ready; {}", kName, view.lab.enterHint));
+            if (!plain() && !m_arguments.source.quiet)
+                complain(fmt::format("{}: ready; {}", kName, view.lab.enterHint));
             if (!m_arguments.lab.readyFile.empty()) {
                 if (auto written = writeReadyFile(m_arguments.lab.readyFile, view.lab); !written)
                     complain(fmt::format("{}: {}", kName, written.error().sentence()));

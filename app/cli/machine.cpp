@@ -66,9 +66,7 @@ public:
         std::memcpy(m_bytes.data() + at, &length, sizeof length);
         pad();
     }
-    void append(const void *data, std::size_t size) {
-        m_bytes.append(static_cast<const char *>(data), size);
-    }
+    void append(const void *data, std::size_t size) { m_bytes.append(static_cast<const char *>(data), size); }
     std::string finished() {
         pad();
         const auto length = static_cast<std::uint32_t>(m_bytes.size());
@@ -120,7 +118,9 @@ int tryLink(std::string_view kind) {
     return ask(NETLINK_ROUTE, request.finished(), 1);
 }
 
-constexpr int netfilterType(int subsystem, int message) { return subsystem << 8 | message; }
+constexpr int netfilterType(int subsystem, int message) {
+    return subsystem << 8 | message;
+}
 
 nfgenmsg batchHeader() {
     nfgenmsg header{};
@@ -221,7 +221,10 @@ std::string namespaceRemedy() {
     return "inside a container: allow unshare (docker run --security-opt seccomp=unconfined), or run natlens with sudo";
 }
 
-struct Description { const char *name, *tried; std::string remedy; };
+struct Description {
+    const char *name, *tried;
+    std::string remedy;
+};
 
 } // namespace
 
@@ -251,16 +254,20 @@ std::vector<Ability> tryAbilities() {
         {"network, mount and PID namespaces", "unshare them inside the user namespace", namespaceRemedy()},
         {"veth pairs", "make one", "sudo modprobe veth"},
         {"bridges", "make one", "sudo modprobe bridge"},
-        {"nftables NAT", "make a table with a nat chain", "sudo modprobe -a nf_tables nft_chain_nat nft_masq nft_fib_inet"},
-        {"conntrack events", "listen for new connections and ask for the statistics", "sudo modprobe nf_conntrack_netlink"},
+        {"nftables NAT", "make a table with a nat chain",
+         "sudo modprobe -a nf_tables nft_chain_nat nft_masq nft_fib_inet"},
+        {"conntrack events", "listen for new connections and ask for the statistics",
+         "sudo modprobe nf_conntrack_netlink"},
         {"packet capture", "open a packet socket", "sudo modprobe af_packet"},
     };
     std::vector<Ability> abilities;
     for (int step = 0; step < kSteps; ++step) {
         const int found = findings[static_cast<std::size_t>(step)];
         Ability ability{descriptions[step].name, found == 0, true, {}, {}};
-        if (found == kNotTried) ability.detail = "not tried: it needs what is missing above";
-        else if (found != 0) ability.detail = fmt::format("{}: {}", descriptions[step].tried, std::strerror(found));
+        if (found == kNotTried)
+            ability.detail = "not tried: it needs what is missing above";
+        else if (found != 0)
+            ability.detail = fmt::format("{}: {}", descriptions[step].tried, std::strerror(found));
         if (found != 0 && found != kNotTried) ability.remedy = descriptions[step].remedy;
         abilities.push_back(std::move(ability));
     }

@@ -7,11 +7,11 @@
 namespace natlens::cli {
 
 struct Ability {
-    std::string name;          ///< "user namespaces"
+    std::string name; ///< "user namespaces"
     bool available = false;
-    bool needed = true;        ///< for the lab
-    std::string detail;        ///< what was tried, and how it failed
-    std::string remedy;        ///< how to get it, "" when available
+    bool needed = true; ///< for the lab
+    std::string detail; ///< what was tried, and how it failed
+    std::string remedy; ///< how to get it, "" when available
 };
 
 /// Tries everything the lab needs in a child process inside namespaces of its own; nothing stays. Takes some

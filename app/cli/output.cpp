@@ -29,8 +29,10 @@ Output::Output() {
 }
 
 void Output::failed() {
-    if (errno == EPIPE) m_closed = true;
-    else if (m_error == 0) m_error = errno;
+    if (errno == EPIPE)
+        m_closed = true;
+    else if (m_error == 0)
+        m_error = errno;
 }
 
 void Output::write(std::string_view text) {
@@ -76,8 +78,12 @@ bool unicodeLocale() {
     return false;
 }
 
-Progress::Progress(bool wanted) : m_wanted(wanted && terminal(STDERR_FILENO)), m_start(nowMilliseconds()) {}
-Progress::~Progress() { clear(); }
+Progress::Progress(bool wanted)
+    : m_wanted(wanted && terminal(STDERR_FILENO))
+    , m_start(nowMilliseconds()) {}
+Progress::~Progress() {
+    clear();
+}
 
 void Progress::show(std::string_view text) {
     const long long elapsed = nowMilliseconds() - m_start;

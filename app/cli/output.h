@@ -8,8 +8,8 @@ namespace natlens::cli {
 
 enum class Style { plain, bold, good, bad, warning, muted };
 
-/// Writes to standard output. When the reader has gone (EPIPE) the rest is swallowed: `natlens ... | head` ends quietly.
-/// Any other failure is kept for finish(). Lives on the main thread.
+/// Writes to standard output. When the reader has gone (EPIPE) the rest is swallowed: `natlens ... | head` ends
+/// quietly. Any other failure is kept for finish(). Lives on the main thread.
 class Output final {
 public:
     Output();

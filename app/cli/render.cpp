@@ -18,7 +18,8 @@ std::string drawn(const tracer::Snapshot &snapshot, const Render &arguments) {
     if (arguments.format == "unicode") return diagram::renderUnicode(snapshot);
     if (arguments.format == "svg") return diagram::renderSvg(diagram::layout(snapshot), arguments.theme);
     std::string lines;
-    for (const auto &path : snapshot.paths) lines += tracer::toJsonLine(*path) + "\n";
+    for (const auto &path : snapshot.paths)
+        lines += tracer::toJsonLine(*path) + "\n";
     return lines;
 }
 
@@ -37,7 +38,8 @@ int writeFile(const std::string &path, const std::string &text) {
 int render(const Render &arguments) {
     catchSignals();
     session::FileSource source;
-    for (const std::string &file : arguments.files) source.files.emplace_back(file);
+    for (const std::string &file : arguments.files)
+        source.files.emplace_back(file);
     SourceOptions options;
     options.cluster = arguments.cluster;
     options.filter = arguments.filter;
@@ -56,8 +58,10 @@ int render(const Render &arguments) {
     int status = conclude(*view, options, kName);
     if (!view->problem.empty() && view->traced->points.empty()) return status;
     const std::string text = drawn(*view->traced, arguments);
-    if (arguments.output.empty()) output.write(text);
-    else if (const int written = writeFile(arguments.output, text); written != 0) status = written;
+    if (arguments.output.empty())
+        output.write(text);
+    else if (const int written = writeFile(arguments.output, text); written != 0)
+        status = written;
     return output.finish(status);
 }
 

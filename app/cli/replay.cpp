@@ -9,7 +9,8 @@ int replay(const Replay &arguments) {
     static constexpr const char *kName = "natlens replay";
     catchSignals();
     session::FileSource source;
-    for (const std::string &file : arguments.files) source.files.emplace_back(file);
+    for (const std::string &file : arguments.files)
+        source.files.emplace_back(file);
     auto session = session::Session::open(source, sessionOptions(arguments.source));
     if (!session) {
         complain(fmt::format("{}: {}", kName, session.error().sentence()));

@@ -34,20 +34,25 @@ std::string endpointText(const Path &path) {
     if (!end.node.empty() && end.node != name) name += " on " + end.node;
     if (!path.seenByEndpoint) return name;
     std::string text = fmt::format("{} sees {}", name, path.seenByEndpoint->toString());
-    if (path.sourcePreserved) text += *path.sourcePreserved ? " (client's address kept)" : " (client's address replaced)";
+    if (path.sourcePreserved)
+        text += *path.sourcePreserved ? " (client's address kept)" : " (client's address replaced)";
     return text;
 }
 
 void printPaths(Output &output, const tracer::Snapshot &snapshot) {
     if (snapshot.paths.empty()) return;
     output.write(output.styled(Style::bold, "Paths") + "\n");
-    for (const auto &path : snapshot.paths) output.write(pathLine(output, *path) + "\n");
+    for (const auto &path : snapshot.paths)
+        output.write(pathLine(output, *path) + "\n");
     output.write("\n");
 }
 
 /// The same finding on several paths is one finding.
 void printFindings(Output &output, const tracer::Snapshot &snapshot) {
-    struct Group { const tracer::Finding *finding; std::vector<std::string> paths; };
+    struct Group {
+        const tracer::Finding *finding;
+        std::vector<std::string> paths;
+    };
     std::vector<Group> groups;
     for (const auto &path : snapshot.paths) {
         for (const tracer::Finding &finding : path->findings) {
@@ -62,11 +67,13 @@ void printFindings(Output &output, const tracer::Snapshot &snapshot) {
     output.write(output.styled(Style::bold, "Findings") + "\n");
     for (const Group &group : groups) {
         std::string paths;
-        for (const std::string &id : group.paths) paths += (paths.empty() ? "" : ", ") + id;
+        for (const std::string &id : group.paths)
+            paths += (paths.empty() ? "" : ", ") + id;
         const Style style = group.finding->severity == tracer::Severity::error     ? Style::bad
                             : group.finding->severity == tracer::Severity::warning ? Style::warning
                                                                                    : Style::plain;
-        output.write(fmt::format("  {} {} ({})\n", output.styled(style, group.finding->code), group.finding->text, paths));
+        output.write(
+            fmt::format("  {} {} ({})\n", output.styled(style, group.finding->code), group.finding->text, paths));
         if (!group.finding->fix.empty()) output.write(fmt::format("      what helps: {}\n", group.finding->fix));
     }
     output.write("\n");
@@ -89,9 +96,11 @@ void printComparisons(Output &output, const std::vector<session::Comparison> &co
 void printLosses(Output &output, const tracer::Snapshot &snapshot) {
     for (const tracer::CapturePointStatus &point : snapshot.points) {
         if (point.dropped == 0) continue;
-        output.write(output.styled(Style::warning,
-                                   fmt::format("The capture lost {} packets at {}: what is missing there may have been sent.",
-                                               point.dropped, point.name)) + "\n");
+        output.write(
+            output.styled(Style::warning,
+                          fmt::format("The capture lost {} packets at {}: what is missing there may have been sent.",
+                                      point.dropped, point.name)) +
+            "\n");
     }
 }
 
@@ -127,8 +136,9 @@ void printReport(Output &output, const session::View &view) {
     if (!picture.empty()) output.write(picture + "\n");
     printLosses(output, snapshot);
     if (snapshot.paths.empty())
-        output.write(fmt::format("No connections in {} packets{}.\n\n", snapshot.packets,
-                                 snapshot.undecodable ? fmt::format(" ({} not understood)", snapshot.undecodable) : ""));
+        output.write(
+            fmt::format("No connections in {} packets{}.\n\n", snapshot.packets,
+                        snapshot.undecodable ? fmt::format(" ({} not understood)", snapshot.undecodable) : ""));
     printPaths(output, snapshot);
     printFindings(output, snapshot);
     printComparisons(output, view.lab.comparisons);

@@ -13,7 +13,9 @@ namespace {
 
 volatile std::sig_atomic_t g_interrupted = 0;
 
-void onSignal(int) { g_interrupted = 1; }
+void onSignal(int) {
+    g_interrupted = 1;
+}
 
 /// How often signals and progress are looked at while nothing changes.
 constexpr std::chrono::milliseconds kGlance{100};
@@ -21,7 +23,8 @@ constexpr std::chrono::milliseconds kGlance{100};
 std::string stage(const session::View &view, bool stopping) {
     if (stopping) return "ending";
     if (view.progress < 1) return fmt::format("reading: {:.0f} %", view.progress * 100);
-    if (view.lab.scenario.empty()) return view.bytes ? fmt::format("reading: {} MiB", view.bytes >> 20) : "building the lab";
+    if (view.lab.scenario.empty())
+        return view.bytes ? fmt::format("reading: {} MiB", view.bytes >> 20) : "building the lab";
     return fmt::format("{}: {} packets captured", view.lab.log.empty() ? "playing the scenario" : view.lab.log.back(),
                        view.traced->packets);
 }
@@ -39,7 +42,9 @@ void catchSignals() {
     }
 }
 
-bool interrupted() { return g_interrupted != 0; }
+bool interrupted() {
+    return g_interrupted != 0;
+}
 
 std::shared_ptr<const session::View> watch(session::Session &session, const Output &output, Progress &progress,
                                            const std::function<void(const session::View &)> &onView) {
@@ -80,7 +85,8 @@ session::Options sessionOptions(const SourceOptions &options, const LabOptions &
 
 void printResult(Output &output, const session::View &view, const SourceOptions &options) {
     if (options.json) {
-        for (const auto &path : view.traced->paths) output.write(tracer::toJsonLine(*path) + "\n");
+        for (const auto &path : view.traced->paths)
+            output.write(tracer::toJsonLine(*path) + "\n");
     } else if (options.diagram == "document") {
         output.write(diagram::renderDocument(*view.traced));
     } else if (options.diagram == "unicode") {

@@ -15,9 +15,9 @@ void catchSignals();
 
 /// Waits until the source has ended. The first signal, or a closed standard output, stops the source; its end is then
 /// waited for (the lab drains its captures, recordings are closed). `onView` sees each new view.
-[[nodiscard]] std::shared_ptr<const session::View>
-watch(session::Session &session, const Output &output, Progress &progress,
-      const std::function<void(const session::View &)> &onView = {});
+[[nodiscard]] std::shared_ptr<const session::View> watch(session::Session &session, const Output &output,
+                                                         Progress &progress,
+                                                         const std::function<void(const session::View &)> &onView = {});
 
 /// The session's options for these command line options.
 [[nodiscard]] session::Options sessionOptions(const SourceOptions &options);

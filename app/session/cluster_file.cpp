@@ -60,7 +60,8 @@ std::string objectFault(const json &object) {
     if (!object.is_object()) return "must be an object";
     if (!object.contains("kind") || !object["kind"].is_string()) return "has no \"kind\"";
     if (!object.contains("metadata") || !object["metadata"].is_object()) return "has no \"metadata\"";
-    if (!object["metadata"].contains("name") || !object["metadata"]["name"].is_string()) return "has no \"metadata.name\"";
+    if (!object["metadata"].contains("name") || !object["metadata"]["name"].is_string())
+        return "has no \"metadata.name\"";
     return {};
 }
 

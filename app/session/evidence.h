@@ -14,8 +14,7 @@ namespace natlens::session {
 [[nodiscard]] std::optional<tracer::TranslationEvent> translationEvent(const file::PacketView &packet,
                                                                        const std::string &host);
 /// An NFT_MSG_TRACE message as an event of the tracer; nothing if it cannot be read.
-[[nodiscard]] std::optional<tracer::RuleTraceEvent> ruleTraceEvent(const file::PacketView &packet,
-                                                                   const std::string &host,
-                                                                   const netlink::InterfaceNames &names);
+[[nodiscard]] std::optional<tracer::RuleTraceEvent>
+ruleTraceEvent(const file::PacketView &packet, const std::string &host, const netlink::InterfaceNames &names);
 
 } // namespace natlens::session

@@ -29,7 +29,9 @@ bool translatedAt(const Path &path, Nat nat, const std::optional<std::string> &h
     return std::find(hosts.begin(), hosts.end(), *host) != hosts.end();
 }
 
-std::string seenAddress(const Path &path) { return path.seenByEndpoint ? path.seenByEndpoint->ip.toString() : ""; }
+std::string seenAddress(const Path &path) {
+    return path.seenByEndpoint ? path.seenByEndpoint->ip.toString() : "";
+}
 
 bool fits(const PathExpectation &wanted, const Path &path) {
     if (wanted.outcome && *wanted.outcome != tracer::toString(path.outcome)) return false;
@@ -63,7 +65,8 @@ Comparison compareOne(const PathExpectation &wanted, const tracer::Snapshot &sna
         if (!shown || (met && !fit)) shown = path.get(); // the first that contradicts says most
         met = met && fit;
     }
-    if (!shown) return {{}, fmt::format("no connection from {} to {} was seen", wanted.client, wanted.requested), false};
+    if (!shown)
+        return {{}, fmt::format("no connection from {} to {} was seen", wanted.client, wanted.requested), false};
     std::string observed = inWords(*shown);
     if (count > 1 && met) observed += fmt::format(" ({} connections, all so)", count);
     return {{}, std::move(observed), met};

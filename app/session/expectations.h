@@ -13,8 +13,8 @@ namespace natlens::session {
 /// Every service path that has this client and request must fit, and there must be at least one.
 /// Fields that are absent (or empty) are not compared.
 struct PathExpectation {
-    std::string client;                    ///< IP
-    std::string requested;                 ///< "ip:port"
+    std::string client;    ///< IP
+    std::string requested; ///< "ip:port"
     std::optional<std::string> outcome;
     std::vector<std::string> seenByEndpoint; ///< one of these IPs
     std::optional<bool> sourcePreserved;
@@ -36,7 +36,7 @@ struct HealthCheckExpectation {
 };
 
 struct Expectation {
-    std::string text;                      ///< for people
+    std::string text; ///< for people
     std::variant<PathExpectation, AnswerExpectation, HealthCheckExpectation> wanted;
 };
 
@@ -44,7 +44,8 @@ struct Expectation {
 /// that is silently ignored would always be met.
 [[nodiscard]] base::Result<std::vector<Expectation>> parseExpectations(const nlohmann::json &array);
 
-/// One comparison per expectation, in order. Paths that began before `since` are left out (an earlier run of the steps).
+/// One comparison per expectation, in order. Paths that began before `since` are left out (an earlier run of the
+/// steps).
 [[nodiscard]] std::vector<Comparison> compare(std::span<const Expectation> expectations,
                                               const tracer::Snapshot &snapshot, std::span<const ClientAnswer> answers,
                                               base::Timestamp since = {});

@@ -38,21 +38,18 @@ Expectation parseOne(const json &entry) {
         const json &path = entry["path"];
         onlyKeys(path, {"client", "requested", "outcome", "seenByEndpoint", "sourcePreserved", "snatAt", "dnatAt",
                         "droppedAt"});
-        expectation.wanted = PathExpectation{path.at("client").get<std::string>(),
-                                             path.at("requested").get<std::string>(),
-                                             optionalField<std::string>(path, "outcome"),
-                                             alternatives(path, "seenByEndpoint"),
-                                             optionalField<bool>(path, "sourcePreserved"),
-                                             optionalField<std::string>(path, "snatAt"),
-                                             optionalField<std::string>(path, "dnatAt"),
-                                             optionalField<std::string>(path, "droppedAt")};
+        expectation.wanted = PathExpectation{
+            path.at("client").get<std::string>(),         path.at("requested").get<std::string>(),
+            optionalField<std::string>(path, "outcome"),  alternatives(path, "seenByEndpoint"),
+            optionalField<bool>(path, "sourcePreserved"), optionalField<std::string>(path, "snatAt"),
+            optionalField<std::string>(path, "dnatAt"),   optionalField<std::string>(path, "droppedAt")};
     } else if (entry.contains("answer")) {
         const json &answer = entry["answer"];
         onlyKeys(answer, {"from", "to", "status", "clientAddress", "text"});
-        expectation.wanted = AnswerExpectation{answer.at("from").get<std::string>(), answer.at("to").get<std::string>(),
-                                               optionalField<int>(answer, "status"),
-                                               alternatives(answer, "clientAddress"),
-                                               optionalField<std::string>(answer, "text")};
+        expectation.wanted =
+            AnswerExpectation{answer.at("from").get<std::string>(), answer.at("to").get<std::string>(),
+                              optionalField<int>(answer, "status"), alternatives(answer, "clientAddress"),
+                              optionalField<std::string>(answer, "text")};
     } else {
         const json &check = entry.at("healthCheck");
         onlyKeys(check, {"node", "status"});

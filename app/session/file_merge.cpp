@@ -29,7 +29,8 @@ base::Error named(base::Error error, const std::string &name) {
 
 base::Result<std::size_t> readSome(const InputFile &input, std::span<std::byte> buffer) {
     ssize_t got;
-    while ((got = ::read(input.fd.get(), buffer.data(), buffer.size())) < 0 && errno == EINTR) {}
+    while ((got = ::read(input.fd.get(), buffer.data(), buffer.size())) < 0 && errno == EINTR) {
+    }
     if (got < 0) return base::failErrno("read", input.name);
     return static_cast<std::size_t>(got);
 }
@@ -37,7 +38,9 @@ base::Result<std::size_t> readSome(const InputFile &input, std::span<std::byte> 
 /// What one file has delivered and the merge has not yet passed on. Ids are translated to the source's on the way in.
 class Queue final : public file::StreamSink {
 public:
-    Queue(file::StreamSink &sink, std::uint32_t &nextPoint) : m_sink(sink), m_nextPoint(nextPoint) {}
+    Queue(file::StreamSink &sink, std::uint32_t &nextPoint)
+        : m_sink(sink)
+        , m_nextPoint(nextPoint) {}
 
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
         if (m_ids.size() <= id.value) m_ids.resize(id.value + 1);
@@ -82,7 +85,7 @@ public:
 
 private:
     struct Item {
-        file::PacketView packet;           ///< its data and comment lie in m_bytes
+        file::PacketView packet; ///< its data and comment lie in m_bytes
         file::PointStatistics statistics;
         std::size_t offset, length, commentLength;
         bool isStatistics;
@@ -98,7 +101,9 @@ private:
 /// Reads one file portion by portion into a sink.
 class Pull final {
 public:
-    Pull(InputFile &input, file::StreamSink &sink) : m_input(input), m_reader(sink, {pointName(input.name), 0, 1}) {}
+    Pull(InputFile &input, file::StreamSink &sink)
+        : m_input(input)
+        , m_reader(sink, {pointName(input.name), 0, 1}) {}
 
     [[nodiscard]] bool done() const { return m_done; }
     [[nodiscard]] const base::Status &status() const { return m_status; }
@@ -134,7 +139,8 @@ private:
 
 base::Result<InputFile> InputFile::open(const std::filesystem::path &path) {
     InputFile input{path.string(), {}, 0};
-    input.fd.reset(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    input.fd.reset(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                               : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status {};
     if (!input.fd || ::fstat(input.fd.get(), &status) != 0) {
         auto failure = base::failErrno("read", input.name);
@@ -142,7 +148,8 @@ base::Result<InputFile> InputFile::open(const std::filesystem::path &path) {
         return failure;
     }
     if (S_ISDIR(status.st_mode))
-        return base::fail(base::ErrorCode::invalidInput, "this is a folder; name its capture files", "read", input.name);
+        return base::fail(base::ErrorCode::invalidInput, "this is a folder; name its capture files", "read",
+                          input.name);
     if (S_ISREG(status.st_mode)) input.size = static_cast<std::uint64_t>(status.st_size);
     ::posix_fadvise(input.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
     return input;
@@ -164,7 +171,8 @@ base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, 
     std::uint64_t nextPacket = 1;
     std::deque<Queue> queues; // a deque: neither class can be moved
     std::deque<Pull> pulls;
-    for (InputFile &input : inputs) pulls.emplace_back(input, queues.emplace_back(sink, nextPoint));
+    for (InputFile &input : inputs)
+        pulls.emplace_back(input, queues.emplace_back(sink, nextPoint));
     for (;;) {
         std::size_t earliest = inputs.size();
         for (std::size_t i = 0; i < inputs.size(); ++i) {

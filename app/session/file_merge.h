@@ -14,9 +14,9 @@ namespace natlens::session {
 
 /// One open input.
 struct InputFile {
-    std::string name;              ///< for people, and for the only capture point of a classic pcap
+    std::string name; ///< for people, and for the only capture point of a classic pcap
     base::UniqueFd fd;
-    std::uint64_t size = 0;        ///< 0 when it cannot be known (a pipe)
+    std::uint64_t size = 0; ///< 0 when it cannot be known (a pipe)
 
     /// "-" is standard input. A folder, a missing or unreadable file is an error (exit status 2).
     [[nodiscard]] static base::Result<InputFile> open(const std::filesystem::path &path);
@@ -24,15 +24,16 @@ struct InputFile {
 
 /// Asked between portions (at most 256 KiB of one file).
 struct MergeHooks {
-    std::function<bool(std::uint64_t bytesRead)> goOn;             ///< false ends reading without an error
-    std::function<void(std::span<const std::byte>)> raw = {};     ///< sees every byte, in the order of reading
+    std::function<bool(std::uint64_t bytesRead)> goOn;        ///< false ends reading without an error
+    std::function<void(std::span<const std::byte>)> raw = {}; ///< sees every byte, in the order of reading
 };
 
 /// Reads all inputs to their ends. Capture points continue from file to file. One file is delivered exactly as it is;
 /// of several, the next packet is always the earliest of the files' next packets (so each keeps its own order), and
 /// numbers are given in that order, as `mergecap` would number them.
 /// Uses read(), not mmap: a recording that is cut while it is read must not end in SIGBUS; and pipes work alike.
-/// On a fault in one file the others are still read to their ends; the first fault is returned, its subject naming the file.
+/// On a fault in one file the others are still read to their ends; the first fault is returned, its subject naming the
+/// file.
 [[nodiscard]] base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, const MergeHooks &hooks);
 
 } // namespace natlens::session

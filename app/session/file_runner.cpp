@@ -19,7 +19,9 @@ using Clock = std::chrono::steady_clock;
 /// Copies a stream into a pcapng file. The first failure is kept and ends the copy, never the stream.
 class WriterSink final : public file::StreamSink {
 public:
-    WriterSink(base::UniqueFd fd, std::string subject) : m_writer(std::move(fd)), m_subject(std::move(subject)) {}
+    WriterSink(base::UniqueFd fd, std::string subject)
+        : m_writer(std::move(fd))
+        , m_subject(std::move(subject)) {}
 
     void onCapturePoint(base::CapturePointId, const file::CapturePoint &point) override {
         if (auto id = m_writer.addPoint(point); !id) keep(id.error());
@@ -183,9 +185,10 @@ void FileRunner::run(std::stop_token stop) {
     };
     if (m_stdinCopy) {
         // Of several inputs one may be standard input; only that one cannot be read again.
-        if (m_source.files.size() == 1) hooks.raw = [this](std::span<const std::byte> bytes) {
-            (void)m_stdinCopy->append(bytes); // without room for the copy there is nothing to save later: said then
-        };
+        if (m_source.files.size() == 1)
+            hooks.raw = [this](std::span<const std::byte> bytes) {
+                (void)m_stdinCopy->append(bytes); // without room for the copy there is nothing to save later: said then
+            };
     }
     const base::Status read = readMerged(m_inputs, *this, hooks);
     if (!read) {
@@ -222,7 +225,9 @@ base::Status FileRunner::saveRecording(const std::filesystem::path &path) const 
     /// Lets the packets through that the view shows.
     class Limit final : public file::StreamSink {
     public:
-        Limit(WriterSink &sink, std::uint64_t last) : m_sink(sink), m_last(last) {}
+        Limit(WriterSink &sink, std::uint64_t last)
+            : m_sink(sink)
+            , m_last(last) {}
         void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
             m_sink.onCapturePoint(id, point);
         }

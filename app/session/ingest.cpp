@@ -8,7 +8,7 @@ namespace natlens::session {
 struct Ingest::Point {
     Kind kind = Kind::packets;
     std::string host;
-    netlink::InterfaceNames interfaces;   ///< for rule traces
+    netlink::InterfaceNames interfaces; ///< for rule traces
     bool filtered = false;
     /// Of a filtered point; nothing where the expression cannot apply to the link type: then no packet matches it.
     std::optional<live::OfflineFilter> filter;
@@ -27,14 +27,17 @@ tracer::Crossing crossing(file::PacketDirection direction) {
 
 } // namespace
 
-Ingest::Ingest(tracer::Tracer &tracer, Options options) : m_tracer(tracer), m_options(std::move(options)) {}
+Ingest::Ingest(tracer::Tracer &tracer, Options options)
+    : m_tracer(tracer)
+    , m_options(std::move(options)) {}
 Ingest::~Ingest() = default;
 
 void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) {
     auto added = std::make_unique<Point>();
     const auto slash = point.name.find('/');
     added->host = point.name.substr(0, slash);
-    const std::string_view interface = slash == std::string::npos ? std::string_view() : std::string_view(point.name).substr(slash + 1);
+    const std::string_view interface =
+        slash == std::string::npos ? std::string_view() : std::string_view(point.name).substr(slash + 1);
     if (point.linkType == packet::LinkType::netlink) {
         added->kind = interface == "nftrace" ? Kind::ruleTrace : Kind::conntrack;
         added->interfaces = netlink::parseInterfaceNames(point.description);
@@ -42,7 +45,8 @@ void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &p
         added->kind = Kind::clusterState;
     } else if (!m_options.filter.empty()) {
         added->filtered = true;
-        if (auto filter = live::compileFilter(m_options.filter, point.linkType)) added->filter.emplace(std::move(*filter));
+        if (auto filter = live::compileFilter(m_options.filter, point.linkType))
+            added->filter.emplace(std::move(*filter));
     }
     if (m_points.size() <= id.value) m_points.resize(id.value + 1);
     m_points[id.value] = std::move(added);
@@ -59,12 +63,16 @@ void Ingest::onPacket(const file::PacketView &packet) {
                            packet.data);
         break;
     case Kind::conntrack:
-        if (const auto event = translationEvent(packet, point.host)) m_tracer.addTranslation(*event);
-        else ++m_unreadable;
+        if (const auto event = translationEvent(packet, point.host))
+            m_tracer.addTranslation(*event);
+        else
+            ++m_unreadable;
         break;
     case Kind::ruleTrace:
-        if (const auto event = ruleTraceEvent(packet, point.host, point.interfaces)) m_tracer.addRuleTrace(*event);
-        else ++m_unreadable;
+        if (const auto event = ruleTraceEvent(packet, point.host, point.interfaces))
+            m_tracer.addRuleTrace(*event);
+        else
+            ++m_unreadable;
         break;
     case Kind::clusterState:
         if (m_options.ownClusterState) return;

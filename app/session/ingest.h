@@ -15,8 +15,8 @@ namespace natlens::session {
 class Ingest final : public file::StreamSink {
 public:
     struct Options {
-        std::string filter;          ///< pcap filter for packets; evidence always passes
-        bool ownClusterState = false;///< a person gave the cluster state: what the stream says of it is not used
+        std::string filter;           ///< pcap filter for packets; evidence always passes
+        bool ownClusterState = false; ///< a person gave the cluster state: what the stream says of it is not used
     };
 
     /// The filter must be one that checkFilter() accepted.

@@ -26,7 +26,9 @@ struct Entrance {
     std::size_t received = 0;
 };
 
-std::string socketName(pid_t pid) { return fmt::format("natlens-lab-{}-{}", ::getuid(), pid); }
+std::string socketName(pid_t pid) {
+    return fmt::format("natlens-lab-{}-{}", ::getuid(), pid);
+}
 
 /// When the process started, in clock ticks since boot (proc(5), stat field 22); 0 if it is gone.
 unsigned long long startTime(pid_t pid) {
@@ -70,7 +72,8 @@ base::Result<base::UniqueFd> connectTo(pid_t pid) {
 /// One line of JSON; the descriptors come with its first byte.
 base::Result<Entrance> ask(int fd, const std::string &host) {
     const std::string question = nlohmann::json{{"command", "enter"}, {"host", host}}.dump(
-                                     -1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+                                     -1, ' ', false, nlohmann::json::error_handler_t::replace) +
+                                 '\n';
     if (::send(fd, question.data(), question.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(question.size()))
         return base::failErrno("enter", host);
     Entrance entrance;
@@ -94,8 +97,10 @@ base::Result<Entrance> ask(int fd, const std::string &host) {
             for (std::size_t i = 0; i < count; ++i) {
                 int received;
                 std::memcpy(&received, CMSG_DATA(header) + i * sizeof(int), sizeof received);
-                if (entrance.received < kNamespaces) entrance.namespaces[entrance.received++].reset(received);
-                else ::close(received);
+                if (entrance.received < kNamespaces)
+                    entrance.namespaces[entrance.received++].reset(received);
+                else
+                    ::close(received);
             }
         }
         line.append(text.data(), static_cast<std::size_t>(got));
@@ -113,7 +118,8 @@ base::Status enter(const Entrance &entrance, const std::string &host) {
         // Started as root without a user namespace of its own the lab may share ours: entering that is not allowed
         // and not needed (setns(2), EINVAL).
         if (kTypes[i] == CLONE_NEWUSER) {
-            struct stat ours {}, theirs {};
+            struct stat ours {
+            }, theirs{};
             if (::stat("/proc/self/ns/user", &ours) == 0 && ::fstat(entrance.namespaces[i].get(), &theirs) == 0 &&
                 ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino)
                 continue;
@@ -128,22 +134,27 @@ base::Status enter(const Entrance &entrance, const std::string &host) {
 base::Result<int> runInside(const std::vector<std::string> &command) {
     std::vector<std::string> words = command;
     std::vector<char *> argv;
-    for (std::string &word : words) argv.push_back(word.data());
+    for (std::string &word : words)
+        argv.push_back(word.data());
     argv.push_back(nullptr);
     // Ctrl-C is for the program inside; we report how it took it.
-    for (const int signal : {SIGINT, SIGQUIT}) ::signal(signal, SIG_IGN);
+    for (const int signal : {SIGINT, SIGQUIT})
+        ::signal(signal, SIG_IGN);
     const pid_t pid = ::fork();
     if (pid < 0) return base::failErrno("fork", command.front());
     if (pid == 0) {
-        for (const int signal : {SIGINT, SIGQUIT, SIGPIPE}) ::signal(signal, SIG_DFL);
+        for (const int signal : {SIGINT, SIGQUIT, SIGPIPE})
+            ::signal(signal, SIG_DFL);
         ::execvp(argv.front(), argv.data());
         const int error = errno;
         const std::string line = fmt::format("natlens lab exec: {}: {}\n", command.front(), std::strerror(error));
-        if (::write(STDERR_FILENO, line.data(), line.size()) < 0) { /* nowhere to say it */ }
+        if (::write(STDERR_FILENO, line.data(), line.size()) < 0) { /* nowhere to say it */
+        }
         ::_exit(error == ENOENT ? 127 : 126);
     }
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -165,19 +176,19 @@ std::vector<pid_t> runningLabs() {
     }
     std::sort(found.rbegin(), found.rend());
     std::vector<pid_t> pids;
-    for (const auto &[started, pid] : found) pids.push_back(pid);
+    for (const auto &[started, pid] : found)
+        pids.push_back(pid);
     return pids;
 }
 
 base::Result<int> enterLab(const std::string &host, const std::vector<std::string> &command, pid_t pid) {
     const std::vector<pid_t> labs = runningLabs();
     if (labs.empty())
-        return base::fail(base::ErrorCode::notFound, "no lab is running; start one with `natlens lab up nodeport`",
-                          "lab exec");
+        return base::fail(base::ErrorCode::notFound, "no lab is running; start one with `natlens lab up nodeport`");
     if (pid == 0) pid = labs.front();
     if (std::find(labs.begin(), labs.end(), pid) == labs.end())
         return base::fail(base::ErrorCode::notFound, fmt::format("no such lab; running: {}", fmt::join(labs, ", ")),
-                          "lab exec --lab", std::to_string(pid));
+                          "--lab", std::to_string(pid));
     auto socket = connectTo(pid);
     if (!socket) return std::unexpected(socket.error());
     auto entrance = ask(socket->get(), host);
@@ -191,7 +202,7 @@ base::Result<int> enterLab(const std::string &host, const std::vector<std::strin
                 if (name.is_string()) names.push_back(name.get<std::string>());
             if (!names.empty()) message += fmt::format("; hosts: {}", fmt::join(names, ", "));
         }
-        return base::fail(base::ErrorCode::notFound, message, "lab exec", host);
+        return base::fail(base::ErrorCode::notFound, message);
     }
     if (entrance->received != kNamespaces)
         return base::fail(base::ErrorCode::io, "the lab did not hand over its namespaces", "enter", host);

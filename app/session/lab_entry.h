@@ -14,7 +14,8 @@ namespace natlens::session {
 /// other belongs to the same user. `pid` chooses one of several labs; 0 takes the newest.
 /// Returns the command's exit status, or 128 + the signal that ended it; 127 if it cannot be found, 126 if not run.
 /// Must be called while the program has one thread (setns(2) into a user namespace demands it).
-[[nodiscard]] base::Result<int> enterLab(const std::string &host, const std::vector<std::string> &command, pid_t pid = 0);
+[[nodiscard]] base::Result<int> enterLab(const std::string &host, const std::vector<std::string> &command,
+                                         pid_t pid = 0);
 
 /// Process ids of the running labs of this user, newest first (from the kernel's list of unix sockets).
 [[nodiscard]] std::vector<pid_t> runningLabs();

@@ -8,7 +8,9 @@ namespace {
 using nlohmann::json;
 
 /// Text as one valid JSON line, whatever bytes a caller put into it.
-std::string dump(const json &object) { return object.dump(-1, ' ', false, json::error_handler_t::replace); }
+std::string dump(const json &object) {
+    return object.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 /// A field that is absent or null has the value `otherwise`.
 template<class T>
@@ -22,7 +24,8 @@ std::string valueOr(const json &object, const char *key, const char *otherwise) 
 
 std::vector<std::string> strings(const json &event, const char *key) {
     const auto found = event.find(key);
-    return found == event.end() || found->is_null() ? std::vector<std::string>{} : found->get<std::vector<std::string>>();
+    return found == event.end() || found->is_null() ? std::vector<std::string>{}
+                                                    : found->get<std::vector<std::string>>();
 }
 
 void readReady(const json &event, LabConversation &lab) {
@@ -65,7 +68,9 @@ void keepLast(std::vector<T> &list, std::size_t most) {
 
 } // namespace
 
-std::string playCommand() { return dump({{"command", "play"}}); }
+std::string playCommand() {
+    return dump({{"command", "play"}});
+}
 std::string requestCommand(const std::string &fromHost, const std::string &url) {
     return dump({{"command", "request"}, {"from", fromHost}, {"url", url}});
 }
@@ -75,8 +80,12 @@ std::string setPolicyCommand(const std::string &service, const std::string &poli
 std::string movePodCommand(const std::string &pod, const std::string &node) {
     return dump({{"command", "move-pod"}, {"pod", pod}, {"node", node}});
 }
-std::string scaleCommand(unsigned replicas) { return dump({{"command", "scale"}, {"replicas", replicas}}); }
-std::string stopCommand() { return dump({{"command", "stop"}}); }
+std::string scaleCommand(unsigned replicas) {
+    return dump({{"command", "scale"}, {"replicas", replicas}});
+}
+std::string stopCommand() {
+    return dump({{"command", "stop"}});
+}
 
 void LabConversation::log(std::string text) {
     status.log.push_back(std::move(text));

@@ -18,16 +18,16 @@ class LabConversation final {
 public:
     void feed(std::string_view bytes);
 
-    LabStatus status;                     ///< as told by the lab; `comparisons` and `stepsDone` are the session's to set
+    LabStatus status; ///< as told by the lab; `comparisons` and `stepsDone` are the session's to set
     std::vector<Expectation> expectations;
     bool ready = false;
-    unsigned stepsDone = 0;               ///< how often "steps-done" came
-    std::string fatal;                    ///< message of a fatal error, "" none
+    unsigned stepsDone = 0; ///< how often "steps-done" came
+    std::string fatal;      ///< message of a fatal error, "" none
     int fatalStatus = 0;
 
-    void log(std::string line);           ///< appends, keeping the last kMaxLines
+    void log(std::string line); ///< appends, keeping the last kMaxLines
 
-    static constexpr std::size_t kMaxLines = 1000;   ///< log lines and answers kept
+    static constexpr std::size_t kMaxLines = 1000;         ///< log lines and answers kept
     static constexpr std::size_t kMaxLineBytes = 4u << 20; ///< a longer line is a fault of the lab process
 
 private:

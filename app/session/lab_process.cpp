@@ -16,7 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool isProgram(const fs::path &path) { return ::access(path.c_str(), X_OK) == 0 && fs::is_regular_file(path); }
+bool isProgram(const fs::path &path) {
+    return ::access(path.c_str(), X_OK) == 0 && fs::is_regular_file(path);
+}
 
 /// Above every number that the child's fixed descriptors use, so that dup2 cannot overwrite one that is still needed.
 base::Result<base::UniqueFd> raised(base::UniqueFd fd) {
@@ -25,7 +27,9 @@ base::Result<base::UniqueFd> raised(base::UniqueFd fd) {
     return high;
 }
 
-struct Redirection { int from, to; };
+struct Redirection {
+    int from, to;
+};
 
 /// posix_spawn with a clean signal state: nothing blocked, nothing ignored, whatever the calling thread does.
 base::Result<pid_t> spawn(const fs::path &program, const std::vector<std::string> &arguments,
@@ -33,7 +37,8 @@ base::Result<pid_t> spawn(const fs::path &program, const std::vector<std::string
     std::vector<std::string> words{"natlens"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char *> argv;
-    for (std::string &word : words) argv.push_back(word.data());
+    for (std::string &word : words)
+        argv.push_back(word.data());
     argv.push_back(nullptr);
 
     posix_spawn_file_actions_t actions;
@@ -66,7 +71,8 @@ base::Result<pid_t> spawn(const fs::path &program, const std::vector<std::string
 
 int waitFor(pid_t pid) {
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     return status;
 }
 
@@ -117,7 +123,8 @@ base::Result<LabProcess> LabProcess::start(const fs::path &program, const std::v
 
     std::vector<std::string> words{"lab-process"};
     words.insert(words.end(), arguments.begin(), arguments.end());
-    for (const char *word : {"--stream-fd", "3", "--control-fd", "4"}) words.emplace_back(word);
+    for (const char *word : {"--stream-fd", "3", "--control-fd", "4"})
+        words.emplace_back(word);
     const Redirection redirections[] = {
         {STDERR_FILENO, STDOUT_FILENO}, {streamWrite->get(), kStream}, {controlTheirs->get(), kControl}};
     auto pid = spawn(program, words, redirections);
@@ -158,7 +165,8 @@ base::Result<std::string> runProgram(const fs::path &program, const std::vector<
     std::string text;
     std::array<char, 4096> buffer;
     for (ssize_t got; text.size() < kMost; text.append(buffer.data(), static_cast<std::size_t>(got))) {
-        while ((got = ::read(in.get(), buffer.data(), buffer.size())) < 0 && errno == EINTR) {}
+        while ((got = ::read(in.get(), buffer.data(), buffer.size())) < 0 && errno == EINTR) {
+        }
         if (got <= 0) break;
     }
     in.reset();

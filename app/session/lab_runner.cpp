@@ -33,7 +33,9 @@ constexpr milliseconds kSettleTime{3'000};
 
 class LabRunner final : public Runner {
 public:
-    LabRunner(const Options &options, Publisher &publisher) : m_options(options), m_publisher(publisher) {}
+    LabRunner(const Options &options, Publisher &publisher)
+        : m_options(options)
+        , m_publisher(publisher) {}
     ~LabRunner() override {
         m_thread.request_stop();
         wake();
@@ -63,7 +65,8 @@ private:
     base::Result<std::vector<std::string>> arguments(const LabSource &source);
     void wake() {
         const std::uint64_t one = 1;
-        if (::write(m_wake.get(), &one, sizeof one) < 0) { /* the counter is full: it will wake anyway */ }
+        if (::write(m_wake.get(), &one, sizeof one) < 0) { /* the counter is full: it will wake anyway */
+        }
     }
     void run(std::stop_token stop);
     void poll();
@@ -99,8 +102,8 @@ private:
     PublishClock m_publishClock;
     std::vector<std::byte> m_buffer = std::vector<std::byte>(256u << 10);
     std::string m_toSend;
-    unsigned m_stepsDone = 0;            ///< of m_lab.stepsDone, those acted upon
-    base::Timestamp m_stepsBegan;        ///< paths before it belong to an earlier run
+    unsigned m_stepsDone = 0;                       ///< of m_lab.stepsDone, those acted upon
+    base::Timestamp m_stepsBegan;                   ///< paths before it belong to an earlier run
     std::optional<Clock::time_point> m_settleUntil; ///< comparisons may still change until then
     std::optional<Clock::time_point> m_drainUntil;  ///< `stop` was sent
     bool m_streamOpen = true, m_controlOpen = true, m_streamBad = false;
@@ -167,7 +170,8 @@ base::Status LabRunner::start(const LabSource &source) {
 
 void LabRunner::takeCommands() {
     std::uint64_t count;
-    while (::read(m_wake.get(), &count, sizeof count) > 0) {}
+    while (::read(m_wake.get(), &count, sizeof count) > 0) {
+    }
     std::vector<std::string> commands;
     bool stopWanted;
     {
@@ -354,7 +358,8 @@ void LabRunner::conclude() {
         const int exited = WIFEXITED(waitStatus) ? WEXITSTATUS(waitStatus) : 0;
         const bool verdict = !m_lab.ready && (exited == 2 || exited == 3);
         problem(fmt::format("the lab process {} {}; `natlens doctor` tells what this machine allows",
-                            describeWaitStatus(waitStatus), m_lab.ready ? "while the lab was running" : "before the lab was ready"),
+                            describeWaitStatus(waitStatus),
+                            m_lab.ready ? "while the lab was running" : "before the lab was ready"),
                 verdict ? exited : 1);
     } else if (!complete) {
         problem("the lab's stream breaks off: " + complete.error().sentence(), 2);

@@ -20,7 +20,8 @@ public:
     /// Until the next one is due, rounded up; 0 when it is.
     [[nodiscard]] std::chrono::milliseconds left() const {
         const auto now = Clock::now();
-        return now >= m_next ? std::chrono::milliseconds(0) : std::chrono::ceil<std::chrono::milliseconds>(m_next - now);
+        return now >= m_next ? std::chrono::milliseconds(0)
+                             : std::chrono::ceil<std::chrono::milliseconds>(m_next - now);
     }
 
 private:

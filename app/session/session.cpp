@@ -11,7 +11,8 @@ public:
     std::unique_ptr<Runner> runner; // declared after the publisher: dies first
 };
 
-Session::Session(std::unique_ptr<Impl> impl) : m_impl(std::move(impl)) {}
+Session::Session(std::unique_ptr<Impl> impl)
+    : m_impl(std::move(impl)) {}
 Session::~Session() = default;
 
 base::Result<std::unique_ptr<Session>> Session::open(const LabSource &source, const Options &options) {
@@ -30,7 +31,9 @@ base::Result<std::unique_ptr<Session>> Session::open(const FileSource &source, c
     return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
 
-std::shared_ptr<const View> Session::view() const { return m_impl->publisher.view(); }
+std::shared_ptr<const View> Session::view() const {
+    return m_impl->publisher.view();
+}
 
 std::shared_ptr<const View> Session::waitForChange(std::uint64_t version, std::chrono::milliseconds atMost) const {
     return m_impl->publisher.waitForChange(version, atMost);
@@ -45,9 +48,15 @@ void Session::setExternalTrafficPolicy(const std::string &service, const std::st
 void Session::movePod(const std::string &pod, const std::string &node) {
     m_impl->runner->command(movePodCommand(pod, node));
 }
-void Session::scale(unsigned replicas) { m_impl->runner->command(scaleCommand(replicas)); }
-void Session::playSteps() { m_impl->runner->command(playCommand()); }
-void Session::stop() { m_impl->runner->stop(); }
+void Session::scale(unsigned replicas) {
+    m_impl->runner->command(scaleCommand(replicas));
+}
+void Session::playSteps() {
+    m_impl->runner->command(playCommand());
+}
+void Session::stop() {
+    m_impl->runner->stop();
+}
 
 base::Status Session::saveRecording(const std::filesystem::path &path) const {
     return m_impl->runner->saveRecording(path);

@@ -13,20 +13,24 @@
 namespace natlens::session {
 
 /// Where packets come from.
-struct LabSource { std::string scenario; };                       ///< a name from `natlens lab list`, or a scenario file
-struct FileSource { std::vector<std::filesystem::path> files; };  ///< recordings; "-" is standard input
-
+struct LabSource {
+    std::string scenario;
+}; ///< a name from `natlens lab list`, or a scenario file
+struct FileSource {
+    std::vector<std::filesystem::path> files;
+}; ///< recordings; "-" is standard input
 
 struct Options {
-    std::string record;            ///< write the stream to this pcapng file too; "" no
-    std::string clusterFile;       ///< Kubernetes List to use (lab: instead of the scenario's; replay: instead of the recorded)
-    std::string proxyConfigFile;   ///< lab: KubeProxyConfiguration in JSON; "" the scenario's own
-    std::string filter;            ///< pcap filter; "" everything
-    std::string profile;           ///< lab: "picture", "document", "today"; "" the scenario's own
-    std::string datapath;          ///< lab: "nftables"; "" the default
-    std::uint64_t seed = 0;        ///< lab: random choices of its own
-    bool interactive = false;      ///< lab: play the scenario's steps, then stay until told to stop
-    bool playSteps = true;         ///< lab: false builds only
+    std::string record; ///< write the stream to this pcapng file too; "" no
+    std::string
+        clusterFile; ///< Kubernetes List to use (lab: instead of the scenario's; replay: instead of the recorded)
+    std::string proxyConfigFile;       ///< lab: KubeProxyConfiguration in JSON; "" the scenario's own
+    std::string filter;                ///< pcap filter; "" everything
+    std::string profile;               ///< lab: "picture", "document", "today"; "" the scenario's own
+    std::string datapath;              ///< lab: "nftables"; "" the default
+    std::uint64_t seed = 0;            ///< lab: random choices of its own
+    bool interactive = false;          ///< lab: play the scenario's steps, then stay until told to stop
+    bool playSteps = true;             ///< lab: false builds only
     bool replayAtCaptureSpeed = false; ///< files: pace packets as they were captured (GUI)
     bool keepStream = true;        ///< lab, standard input: keep the raw stream on disk, so that saveRecording() works
     std::filesystem::path program; ///< the `natlens` program to start the lab with; "" finds it (see lab_process.h)
@@ -40,31 +44,40 @@ struct Comparison {
 
 /// A request that the lab's client made, as the client itself saw it.
 struct ClientAnswer {
-    std::string from, to;          ///< "client", "http://10.240.0.5:32080/"
-    int status = 0;                ///< HTTP status, 0 when there was no answer
-    std::string clientAddress;     ///< "client_address=" of the echo page
-    std::string error;             ///< "timed out", "connection refused", ""
-    std::string text;              ///< the whole body
+    std::string from, to;      ///< "client", "http://10.240.0.5:32080/"
+    int status = 0;            ///< HTTP status, 0 when there was no answer
+    std::string clientAddress; ///< "client_address=" of the echo page
+    std::string error;         ///< "timed out", "connection refused", ""
+    std::string text;          ///< the whole body
 };
 
 /// A service whose traffic policy a person may flip, and a pod that may be moved.
-struct ServiceControl { std::string name; std::string externalTrafficPolicy; unsigned endpoints = 0; };
-struct PodControl { std::string name; std::string node; std::string ip; bool client = false; };
+struct ServiceControl {
+    std::string name;
+    std::string externalTrafficPolicy;
+    unsigned endpoints = 0;
+};
+struct PodControl {
+    std::string name;
+    std::string node;
+    std::string ip;
+    bool client = false;
+};
 
 /// State of the lab, empty for other sources.
 struct LabStatus {
-    bool running = false;          ///< built and answering
+    bool running = false; ///< built and answering
     std::string scenario, summary;
-    std::string enterHint;         ///< how to enter it: "natlens lab exec node2 -- bash"
-    std::vector<std::string> clients;      ///< hosts that can send requests
-    std::vector<std::string> targets;      ///< "http://10.240.0.5:32080/" and so on, of the scenario's service
+    std::string enterHint;            ///< how to enter it: "natlens lab exec node2 -- bash"
+    std::vector<std::string> clients; ///< hosts that can send requests
+    std::vector<std::string> targets; ///< "http://10.240.0.5:32080/" and so on, of the scenario's service
     std::vector<std::string> nodes;
     std::vector<ServiceControl> services;
     std::vector<PodControl> pods;
-    std::vector<std::string> inRotation;   ///< nodes that the load balancer uses now
-    std::vector<std::string> log;          ///< what was done, one line each
+    std::vector<std::string> inRotation; ///< nodes that the load balancer uses now
+    std::vector<std::string> log;        ///< what was done, one line each
     std::vector<ClientAnswer> answers;
-    std::vector<Comparison> comparisons;   ///< filled when the scenario's steps have been played
+    std::vector<Comparison> comparisons; ///< filled when the scenario's steps have been played
     bool stepsDone = false;
 };
 
@@ -73,11 +86,11 @@ struct View {
     std::uint64_t version = 0;
     std::shared_ptr<const tracer::Snapshot> traced; ///< never null
     LabStatus lab;
-    bool ended = false;            ///< the source has ended
-    std::string problem;           ///< one clear line when something went wrong ("recording breaks off at byte ..."), else ""
-    int problemStatus = 0;         ///< exit status that goes with `problem` (DESIGN section 5)
-    double progress = 1;           ///< files: part read, 0..1
-    std::uint64_t bytes = 0;       ///< read so far
+    bool ended = false;      ///< the source has ended
+    std::string problem;     ///< one clear line when something went wrong ("recording breaks off at byte ..."), else ""
+    int problemStatus = 0;   ///< exit status that goes with `problem` (DESIGN section 5)
+    double progress = 1;     ///< files: part read, 0..1
+    std::uint64_t bytes = 0; ///< read so far
 };
 
 /// A running source. Its thread reads the stream and traces; view() may be called from any thread at any rate and never
@@ -93,7 +106,8 @@ public:
     /// The newest published state.
     [[nodiscard]] std::shared_ptr<const View> view() const;
     /// Waits until a view newer than `version` is there or the time is over.
-    [[nodiscard]] std::shared_ptr<const View> waitForChange(std::uint64_t version, std::chrono::milliseconds atMost) const;
+    [[nodiscard]] std::shared_ptr<const View> waitForChange(std::uint64_t version,
+                                                            std::chrono::milliseconds atMost) const;
 
     // Commands to a running lab; errors come back as lines of LabStatus::log.
     void sendRequest(const std::string &fromHost, const std::string &url);
@@ -113,7 +127,9 @@ private:
 };
 
 /// A scenario of the lab.
-struct ScenarioInfo { std::string name, summary; };
+struct ScenarioInfo {
+    std::string name, summary;
+};
 /// What `natlens lab-process --list` says; empty if that program cannot be run.
 [[nodiscard]] std::vector<ScenarioInfo> scenarios();
 

@@ -15,7 +15,8 @@ constexpr std::uint32_t kSmallestBlock = 12;
 
 std::uint32_t number(const unsigned char *bytes, bool bigEndian) {
     std::uint32_t value = 0;
-    for (int i = 0; i < 4; ++i) value |= std::uint32_t(bytes[i]) << (bigEndian ? 24 - 8 * i : 8 * i);
+    for (int i = 0; i < 4; ++i)
+        value |= std::uint32_t(bytes[i]) << (bigEndian ? 24 - 8 * i : 8 * i);
     return value;
 }
 
@@ -32,7 +33,8 @@ void BlockBoundary::header() {
     const bool section = number(m_head.data(), false) == kSectionHeader;
     if (section) m_bigEndian = number(m_head.data() + 8, true) == kByteOrderMagic;
     m_length = number(m_head.data() + 4, m_bigEndian);
-    if (m_length < kSmallestBlock || m_length % 4 != 0 || (section && number(m_head.data() + 8, m_bigEndian) != kByteOrderMagic)) {
+    if (m_length < kSmallestBlock || m_length % 4 != 0 ||
+        (section && number(m_head.data() + 8, m_bigEndian) != kByteOrderMagic)) {
         m_lost = true;
         return;
     }

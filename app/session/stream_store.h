@@ -23,13 +23,13 @@ public:
 
 private:
     void header();
-    std::uint64_t m_complete = 0;      ///< end of the last complete block
-    std::uint64_t m_left = 0;          ///< bytes of the current block still to come, 0 while its header is read
+    std::uint64_t m_complete = 0; ///< end of the last complete block
+    std::uint64_t m_left = 0;     ///< bytes of the current block still to come, 0 while its header is read
     std::uint64_t m_length = 0;
     std::array<unsigned char, 12> m_head{}; ///< type, length, byte-order magic
     std::size_t m_headSize = 0;
     bool m_bigEndian = false;
-    bool m_lost = false;               ///< not pcapng: nothing can be said any more
+    bool m_lost = false; ///< not pcapng: nothing can be said any more
 };
 
 /// Appends a pcapng stream to a file. append() belongs to one thread, copyTo() may be called by any.
@@ -49,12 +49,14 @@ public:
     [[nodiscard]] std::filesystem::path path() const { return "/proc/self/fd/" + std::to_string(m_fd.get()); }
 
 private:
-    StreamStore(base::UniqueFd fd, std::string subject) : m_fd(std::move(fd)), m_subject(std::move(subject)) {}
+    StreamStore(base::UniqueFd fd, std::string subject)
+        : m_fd(std::move(fd))
+        , m_subject(std::move(subject)) {}
     base::UniqueFd m_fd;
     std::string m_subject;
-    BlockBoundary m_boundary;          ///< append()'s thread only
+    BlockBoundary m_boundary; ///< append()'s thread only
     mutable std::mutex m_mutex;
-    std::uint64_t m_complete = 0;      ///< guarded by m_mutex
+    std::uint64_t m_complete = 0; ///< guarded by m_mutex
     bool m_failed = false;
 };
 

@@ -21,8 +21,10 @@ Ran run(const QStringList &arguments, const QString &shell = {}) {
     environment.insert("LC_ALL", "C.UTF-8");
     process.setProcessEnvironment(environment);
     const QString program = QStringLiteral(NATLENS_PROGRAM_DIR "/natlens");
-    if (shell.isEmpty()) process.start(program, arguments);
-    else process.start("sh", {"-c", shell, program});
+    if (shell.isEmpty())
+        process.start(program, arguments);
+    else
+        process.start("sh", {"-c", shell, program});
     if (!process.waitForFinished(60'000) || process.exitStatus() != QProcess::NormalExit) return {};
     return {process.exitCode(), QString::fromUtf8(process.readAllStandardOutput()),
             QString::fromUtf8(process.readAllStandardError())};
@@ -63,10 +65,12 @@ private slots:
         row("scenario file that is broken", "lab run @broken.json", 2, {"broken.json"});
         row("datapath", "lab run nodeport --datapath engine", 2, {"engine", "nftables"});
         row("profile", "lab run nodeport --profile tomorrow", 2, {"--profile", "picture"});
-        row("cluster is broken JSON", "lab run nodeport --cluster @broken.json", 2, {"broken.json", "line 3, column 13"});
+        row("cluster is broken JSON", "lab run nodeport --cluster @broken.json", 2,
+            {"broken.json", "line 3, column 13"});
         row("cluster is no list", "replay @good.pcapng --cluster @service.json", 2, {"service.json", "/kind"});
         row("replay's cluster is broken", "replay @good.pcapng --cluster @broken.json", 2, {"broken.json", "line 3"});
-        row("proxy configuration", "lab run nodeport --proxy-config @service.json", 2, {"service.json", "KubeProxyConfiguration"});
+        row("proxy configuration", "lab run nodeport --proxy-config @service.json", 2,
+            {"service.json", "KubeProxyConfiguration"});
         row("filter", "replay @good.pcapng --filter nonsense-here", 2, {"--filter", "nonsense-here"});
         row("missing file", "replay @none.pcapng", 2, {"none.pcapng", "No such file"});
         row("folder", "replay @.", 2, {"folder"});
@@ -92,7 +96,8 @@ private slots:
         QVERIFY2(ran.status == status, qPrintable(QString::number(ran.status) + ran.err));
         QCOMPARE(ran.out, QString());
         QCOMPARE(ran.err.count('\n'), 1);
-        for (const QString &word : mentions) QVERIFY2(ran.err.contains(word), qPrintable(ran.err));
+        for (const QString &word : mentions)
+            QVERIFY2(ran.err.contains(word), qPrintable(ran.err));
         QVERIFY2(testing::contents(at("good.pcapng").toStdString()).size() > 500, "the source was overwritten");
     }
 
@@ -103,7 +108,8 @@ private slots:
         QCOMPARE(ran.out.count('\n'), 1);
         QVERIFY(ran.out.startsWith("{\"schema\":\"natlens.path/1\""));
         QCOMPARE(ran.err.count('\n'), 1);
-        QVERIFY2(ran.err.contains("cut.pcapng") && ran.err.contains(QRegularExpression("[0-9]{3,}")), qPrintable(ran.err));
+        QVERIFY2(ran.err.contains("cut.pcapng") && ran.err.contains(QRegularExpression("[0-9]{3,}")),
+                 qPrintable(ran.err));
     }
 
     void replayAgreesWithItself_data() {
@@ -164,15 +170,23 @@ private slots:
         QTest::addColumn<QString>("words");
         const QString source = " --json --diagram --record --cluster --proxy-config --filter --quiet Example Exit";
         const QString lab = " --datapath --profile --seed SCENARIO" + source;
-        QTest::newRow("natlens") << "" << "lab replay render doctor --version Example Exit";
-        QTest::newRow("lab") << "lab" << "list run up exec Example";
-        QTest::newRow("lab list") << "lab list" << "Example";
+        QTest::newRow("natlens") << ""
+                                 << "lab replay render doctor --version Example Exit";
+        QTest::newRow("lab") << "lab"
+                             << "list run up exec Example";
+        QTest::newRow("lab list") << "lab list"
+                                  << "Example";
         QTest::newRow("lab run") << "lab run" << lab;
-        QTest::newRow("lab up") << "lab up" << "--ready-file" + lab;
-        QTest::newRow("lab exec") << "lab exec" << "NODE --lab -- Example";
-        QTest::newRow("replay") << "replay" << "FILE" + source;
-        QTest::newRow("render") << "render" << "FILE --format --output --theme --cluster --filter Example";
-        QTest::newRow("doctor") << "doctor" << "Exit Example";
+        QTest::newRow("lab up") << "lab up"
+                                << "--ready-file" + lab;
+        QTest::newRow("lab exec") << "lab exec"
+                                  << "NODE --lab -- Example";
+        QTest::newRow("replay") << "replay"
+                                << "FILE" + source;
+        QTest::newRow("render") << "render"
+                                << "FILE --format --output --theme --cluster --filter Example";
+        QTest::newRow("doctor") << "doctor"
+                                << "Exit Example";
     }
     void help() {
         QFETCH(QString, command);
@@ -217,17 +231,21 @@ private slots:
         const Ran ran = run({"lab", "list"});
         QCOMPARE(ran.status, 0);
         for (const char *name : {"clusterip", "nodeport", "nodeport-local", "loadbalancer", "loadbalancer-local"})
-            QVERIFY(ran.out.contains(QRegularExpression(QString("^%1  +\\S").arg(name), QRegularExpression::MultilineOption)));
+            QVERIFY(ran.out.contains(
+                QRegularExpression(QString("^%1  +\\S").arg(name), QRegularExpression::MultilineOption)));
     }
 
     void doctor() {
         const Ran ran = run({"doctor"});
         QVERIFY2(ran.status == 0 || ran.status == 3, qPrintable(ran.err));
-        for (const char *text : {"user namespaces", "nftables", "conntrack", "capture"}) QVERIFY(ran.out.contains(text));
+        for (const char *text : {"user namespaces", "nftables", "conntrack", "capture"})
+            QVERIFY(ran.out.contains(text));
         QCOMPARE(ran.out.contains("The lab can run here"), ran.status == 0);
         // A user who may make no more namespaces is told so, with a remedy.
-        const Ran limited = run({}, "exec unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec \"$0\" doctor' \"$0\"");
-        if (limited.err.contains("unshare") || limited.err.contains("annot create") || limited.status < 0) QSKIP("cannot be limited here");
+        const Ran limited =
+            run({}, "exec unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec \"$0\" doctor' \"$0\"");
+        if (limited.err.contains("unshare") || limited.err.contains("annot create") || limited.status < 0)
+            QSKIP("cannot be limited here");
         QCOMPARE(limited.status, 3);
         QVERIFY2(limited.out.contains("to get it:"), qPrintable(limited.out));
     }

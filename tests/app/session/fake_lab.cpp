@@ -42,9 +42,11 @@ std::string nextCommand() {
 
 json expectations(const std::string &scenario) {
     const std::string seen = scenario == "unmet" ? "104.132.1.79" : "10.240.0.5";
-    return json::array({{{"text", "the node's address"},
-                         {"path", {{"client", "104.132.1.79"}, {"requested", "10.240.0.5:32080"}, {"seenByEndpoint", seen}}}},
-                        {{"text", "the page"}, {"answer", {{"from", "client"}, {"to", "http://10.240.0.5:32080/"}, {"status", 200}}}}});
+    return json::array(
+        {{{"text", "the node's address"},
+          {"path", {{"client", "104.132.1.79"}, {"requested", "10.240.0.5:32080"}, {"seenByEndpoint", seen}}}},
+         {{"text", "the page"},
+          {"answer", {{"from", "client"}, {"to", "http://10.240.0.5:32080/"}, {"status", 200}}}}});
 }
 
 constexpr const char *kCluster = R"({"apiVersion":"v1","kind":"List","items":[
@@ -56,7 +58,8 @@ constexpr const char *kCluster = R"({"apiVersion":"v1","kind":"List","items":[
 
 class Stream final {
 public:
-    explicit Stream(int fd) : m_writer(base::UniqueFd(fd)) {
+    explicit Stream(int fd)
+        : m_writer(base::UniqueFd(fd)) {
         for (const char *name : {"client/eth0", "node2/eth0", "pod/eth0", "cluster-state"}) {
             file::CapturePoint point;
             point.name = name;
@@ -76,7 +79,9 @@ public:
         view.data = frame.bytes;
         if (!m_writer.writePacket(view)) std::_Exit(7);
     }
-    void flush() { if (!m_writer.flush()) std::_Exit(7); }
+    void flush() {
+        if (!m_writer.flush()) std::_Exit(7);
+    }
     void statistics() {
         if (!m_writer.writeStatistics({{1}, {1'700'000'000'100'000'000}, 100, 3})) std::_Exit(7);
     }
@@ -114,20 +119,31 @@ int main(int argc, char **argv) {
     stream.flush();
     say({{"event", "log"}, {"text", "arguments " + all}});
     say({{"event", "log"}, {"text", "stray descriptors:" + descriptors + "."}});
-    say({{"event", "ready"}, {"scenario", scenario}, {"summary", "a fake"}, {"enterHint", "natlens lab exec node2 -- bash"},
-         {"clients", {"client"}}, {"targets", {"http://10.240.0.5:32080/"}}, {"nodes", {"node2"}},
+    say({{"event", "ready"},
+         {"scenario", scenario},
+         {"summary", "a fake"},
+         {"enterHint", "natlens lab exec node2 -- bash"},
+         {"clients", {"client"}},
+         {"targets", {"http://10.240.0.5:32080/"}},
+         {"nodes", {"node2"}},
          {"expect", expectations(scenario)}});
     packet::Port port = 53210;
     std::int64_t start = 0;
     for (std::string command = nextCommand(); !command.empty(); command = nextCommand()) {
         if (command == "play") {
-            for (const testing::Frame &frame : testing::conversation(port, start)) stream.send(frame);
+            for (const testing::Frame &frame : testing::conversation(port, start))
+                stream.send(frame);
             port = static_cast<packet::Port>(port + 10);
             start += 1'000'000;
             stream.flush();
             if (scenario == "dies") ::raise(SIGKILL);
-            say({{"event", "answer"}, {"from", "client"}, {"to", "http://10.240.0.5:32080/"}, {"status", 200},
-                 {"clientAddress", "10.240.0.5"}, {"error", ""}, {"text", "CLIENT VALUES:\n"}});
+            say({{"event", "answer"},
+                 {"from", "client"},
+                 {"to", "http://10.240.0.5:32080/"},
+                 {"status", 200},
+                 {"clientAddress", "10.240.0.5"},
+                 {"error", ""},
+                 {"text", "CLIENT VALUES:\n"}});
             say({{"event", "steps-done"}});
         } else if (command == "stop") {
             stream.statistics();

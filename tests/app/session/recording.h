@@ -45,16 +45,20 @@ inline std::vector<Frame> conversation(packet::Port clientPort = 53210, std::int
     std::vector<Frame> frames;
     std::int64_t time = start;
     const auto request = [&](std::uint8_t flags, std::uint32_t seq, std::uint32_t ack, std::uint16_t id) {
-        const auto outside = packet::PacketBuilder().ip(client, node).tcp(clientPort, 32080, flags).seq(seq).ack(ack).ipId(id).ttl(64);
-        const auto inside = packet::PacketBuilder().ip(node, pod).tcp(nodePort, 8080, flags).seq(seq).ack(ack).ipId(id).ttl(63);
+        const auto outside =
+            packet::PacketBuilder().ip(client, node).tcp(clientPort, 32080, flags).seq(seq).ack(ack).ipId(id).ttl(64);
+        const auto inside =
+            packet::PacketBuilder().ip(node, pod).tcp(nodePort, 8080, flags).seq(seq).ack(ack).ipId(id).ttl(63);
         frames.push_back({"client/eth0", time += 10, outside.build()});
         frames.push_back({"node2/eth0", time += 10, outside.build()});
         frames.push_back({"node2/eth0", time += 10, inside.build()});
         frames.push_back({"pod/eth0", time += 10, inside.build()});
     };
     const auto reply = [&](std::uint8_t flags, std::uint32_t seq, std::uint32_t ack, std::uint16_t id) {
-        const auto inside = packet::PacketBuilder().ip(pod, node).tcp(8080, nodePort, flags).seq(seq).ack(ack).ipId(id).ttl(64);
-        const auto outside = packet::PacketBuilder().ip(node, client).tcp(32080, clientPort, flags).seq(seq).ack(ack).ipId(id).ttl(63);
+        const auto inside =
+            packet::PacketBuilder().ip(pod, node).tcp(8080, nodePort, flags).seq(seq).ack(ack).ipId(id).ttl(64);
+        const auto outside =
+            packet::PacketBuilder().ip(node, client).tcp(32080, clientPort, flags).seq(seq).ack(ack).ipId(id).ttl(63);
         frames.push_back({"pod/eth0", time += 10, inside.build()});
         frames.push_back({"node2/eth0", time += 10, inside.build()});
         frames.push_back({"node2/eth0", time += 10, outside.build()});

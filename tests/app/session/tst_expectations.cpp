@@ -14,7 +14,9 @@ std::string json(std::string text) {
     return text;
 }
 
-packet::SocketAddress address(const char *text) { return *packet::SocketAddress::parse(text); }
+packet::SocketAddress address(const char *text) {
+    return *packet::SocketAddress::parse(text);
+}
 
 /// What node2 made of the client's request.
 tracer::Path delivered(const char *seen = "10.240.0.5:4021", const char *requested = "10.240.0.5:32080") {
@@ -23,7 +25,8 @@ tracer::Path delivered(const char *seen = "10.240.0.5:4021", const char *request
     path.kind = tracer::PathKind::service;
     path.client = {"client", address("104.132.1.79:53210")};
     path.requested = address(requested);
-    path.endpoint = tracer::EndpointEnd{"default/source-ip-app", "node1", "source-ip-app", address("10.180.1.136:8080")};
+    path.endpoint =
+        tracer::EndpointEnd{"default/source-ip-app", "node1", "source-ip-app", address("10.180.1.136:8080")};
     path.seenByEndpoint = address(seen);
     path.sourcePreserved = false;
     path.outcome = tracer::Outcome::delivered;
@@ -61,7 +64,8 @@ tracer::Path check(const char *host, int status, std::int64_t time) {
 
 tracer::Snapshot snapshot(std::initializer_list<tracer::Path> paths) {
     tracer::Snapshot result;
-    for (const tracer::Path &path : paths) result.paths.push_back(std::make_shared<const tracer::Path>(path));
+    for (const tracer::Path &path : paths)
+        result.paths.push_back(std::make_shared<const tracer::Path>(path));
     return result;
 }
 
@@ -94,8 +98,10 @@ private slots:
         row("dropped elsewhere", path(json(",'outcome':'dropped','droppedAt':'node3'")), 1, false);
         row("no path at all", path(""), 2, false);
         row("one of two contradicts", path(json(",'outcome':'delivered'")), 3, false);
-        row("other port", json("[{'text':'t','path':{'client':'104.132.1.79','requested':'10.240.0.5:80'}}]"), 0, false);
-        row("other client", json("[{'text':'t','path':{'client':'1.2.3.4','requested':'10.240.0.5:32080'}}]"), 0, false);
+        row("other port", json("[{'text':'t','path':{'client':'104.132.1.79','requested':'10.240.0.5:80'}}]"), 0,
+            false);
+        row("other client", json("[{'text':'t','path':{'client':'1.2.3.4','requested':'10.240.0.5:32080'}}]"), 0,
+            false);
         row("seen", path(json(",'seenByEndpoint':'10.240.0.5'")), 0, true);
         row("seen one of", path(json(",'seenByEndpoint':['10.240.0.3','10.240.0.5']")), 0, true);
         row("seen none of", path(json(",'seenByEndpoint':['10.240.0.3','10.180.1.1']")), 0, false);
@@ -106,12 +112,21 @@ private slots:
         row("snat and dnat", path(json(",'snatAt':'node2','dnatAt':'node2'")), 0, true);
         row("snat elsewhere", path(json(",'snatAt':'node1'")), 0, false);
         row("dnat only in the reply", path(json(",'dnatAt':'node9'")), 0, false);
-        row("newest answer", json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.5:32080/','status':200,'clientAddress':['10.240.0.3','10.240.0.5']}}]"), 0, true);
-        row("answer's text", json("[{'text':'t','answer':{'from':'node1','to':'http://127.0.0.1:10249/proxyMode','status':200,'text':'nftables'}}]"), 0, true);
-        row("other text", json("[{'text':'t','answer':{'from':'node1','to':'http://127.0.0.1:10249/proxyMode','text':'iptables'}}]"), 0, false);
-        row("no answer wanted and none came", json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.3:32080/','status':0}}]"), 0, true);
-        row("never asked", json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.4:32080/','status':0}}]"), 0,
-            false);
+        row("newest answer",
+            json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.5:32080/"
+                 "','status':200,'clientAddress':['10.240.0.3','10.240.0.5']}}]"),
+            0, true);
+        row("answer's text",
+            json("[{'text':'t','answer':{'from':'node1','to':'http://127.0.0.1:10249/"
+                 "proxyMode','status':200,'text':'nftables'}}]"),
+            0, true);
+        row("other text",
+            json("[{'text':'t','answer':{'from':'node1','to':'http://127.0.0.1:10249/proxyMode','text':'iptables'}}]"),
+            0, false);
+        row("no answer wanted and none came",
+            json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.3:32080/','status':0}}]"), 0, true);
+        row("never asked", json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.4:32080/','status':0}}]"),
+            0, false);
         row("newest check", json("[{'text':'t','healthCheck':{'node':'node2','status':500}}]"), 4, true);
         row("older check", json("[{'text':'t','healthCheck':{'node':'node2','status':200}}]"), 4, false);
         row("another node's check", json("[{'text':'t','healthCheck':{'node':'node1','status':200}}]"), 4, true);
@@ -135,7 +150,8 @@ private slots:
 
     /// The steps played a second time are judged by what happened since.
     void earlierRunsAreLeftOut() {
-        const auto expectations = session::parseExpectations(nlohmann::json::parse(path(json(",'outcome':'delivered'"))));
+        const auto expectations =
+            session::parseExpectations(nlohmann::json::parse(path(json(",'outcome':'delivered'"))));
         tracer::Path old = dropped(), fresh = delivered();
         fresh.firstSeen = {2000};
         QVERIFY(!session::compare(*expectations, snapshot({old, fresh}), {})[0].met);
@@ -145,16 +161,24 @@ private slots:
     void faults_data() {
         QTest::addColumn<QString>("expect");
         QTest::addColumn<QString>("place");
-        QTest::newRow("no array") << "{}" << "/expect";
-        QTest::newRow("no text") << QString::fromStdString(json("[{'healthCheck':{'node':'a','status':1}}]")) << "/expect/0";
+        QTest::newRow("no array") << "{}"
+                                  << "/expect";
+        QTest::newRow("no text") << QString::fromStdString(json("[{'healthCheck':{'node':'a','status':1}}]"))
+                                 << "/expect/0";
         QTest::newRow("nothing wanted") << QString::fromStdString(json("[{'text':'t'}]")) << "/expect/0";
         QTest::newRow("two things wanted")
-            << QString::fromStdString(json("[{'text':'t','healthCheck':{'node':'a','status':1},'answer':{'from':'a','to':'b'}}]")) << "/expect/0";
-        QTest::newRow("misspelt") << QString::fromStdString(json("[{'text':'t','path':{'client':'a','requested':'b','sourcePreserve':true}}]"))
+            << QString::fromStdString(
+                   json("[{'text':'t','healthCheck':{'node':'a','status':1},'answer':{'from':'a','to':'b'}}]"))
+            << "/expect/0";
+        QTest::newRow("misspelt") << QString::fromStdString(json(
+                                         "[{'text':'t','path':{'client':'a','requested':'b','sourcePreserve':true}}]"))
                                   << "sourcePreserve";
-        QTest::newRow("second") << QString::fromStdString(json("[{'text':'t','answer':{'from':'a','to':'b'}},{'text':'t','path':{}}]"))
+        QTest::newRow("second") << QString::fromStdString(
+                                       json("[{'text':'t','answer':{'from':'a','to':'b'}},{'text':'t','path':{}}]"))
                                 << "/expect/1";
-        QTest::newRow("wrong type") << QString::fromStdString(json("[{'text':'t','healthCheck':{'node':'a','status':'200'}}]")) << "/expect/0";
+        QTest::newRow("wrong type") << QString::fromStdString(
+                                           json("[{'text':'t','healthCheck':{'node':'a','status':'200'}}]"))
+                                    << "/expect/0";
     }
     void faults() {
         QFETCH(QString, expect);

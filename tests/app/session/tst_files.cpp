@@ -17,14 +17,16 @@ namespace {
 
 std::shared_ptr<const View> ended(const Session &session) {
     auto view = session.view();
-    for (int i = 0; i < 600 && !view->ended; ++i) view = session.waitForChange(view->version, 100ms);
+    for (int i = 0; i < 600 && !view->ended; ++i)
+        view = session.waitForChange(view->version, 100ms);
     return view;
 }
 
 /// Everything the paths say but for packet numbers, which depend on how the packets were cut into files.
 std::string paths(const View &view) {
     std::string text;
-    for (const auto &path : view.traced->paths) text += tracer::toJsonLine(*path) + "\n";
+    for (const auto &path : view.traced->paths)
+        text += tracer::toJsonLine(*path) + "\n";
     return std::regex_replace(text, std::regex(R"("packets?":(\d+|\[[^\]]*\]))"), "");
 }
 
@@ -119,18 +121,40 @@ private slots:
         QTest::addColumn<QString>("filter");
         QTest::addColumn<QString>("cluster");
         QTest::addColumn<QString>("mentions");
-        QTest::newRow("missing") << "none.pcapng" << "" << "" << "No such file";
-        QTest::newRow("folder") << "." << "" << "" << "folder";
-        QTest::newRow("filter") << "all.pcapng" << "tcp prot 80" << "" << "tcp prot 80";
-        QTest::newRow("no cluster") << "all.pcapng" << "" << "none.json" << "none.json";
-        QTest::newRow("broken JSON") << "all.pcapng" << "" << "broken.json" << "line 3, column 1";
-        QTest::newRow("no list") << "all.pcapng" << "" << "pod.json" << "/kind";
-        QTest::newRow("bad item") << "all.pcapng" << "" << "item.json" << "/items/1";
+        QTest::newRow("missing") << "none.pcapng"
+                                 << ""
+                                 << ""
+                                 << "No such file";
+        QTest::newRow("folder") << "."
+                                << ""
+                                << ""
+                                << "folder";
+        QTest::newRow("filter") << "all.pcapng"
+                                << "tcp prot 80"
+                                << ""
+                                << "tcp prot 80";
+        QTest::newRow("no cluster") << "all.pcapng"
+                                    << ""
+                                    << "none.json"
+                                    << "none.json";
+        QTest::newRow("broken JSON") << "all.pcapng"
+                                     << ""
+                                     << "broken.json"
+                                     << "line 3, column 1";
+        QTest::newRow("no list") << "all.pcapng"
+                                 << ""
+                                 << "pod.json"
+                                 << "/kind";
+        QTest::newRow("bad item") << "all.pcapng"
+                                  << ""
+                                  << "item.json"
+                                  << "/items/1";
     }
     void badInput() {
         testing::writeText(at("broken.json"), "{\"kind\": \"List\",\n\"items\": [\n}\n");
         testing::writeText(at("pod.json"), R"({"kind":"Pod","metadata":{"name":"p"}})");
-        testing::writeText(at("item.json"), R"({"kind":"List","items":[{"kind":"Pod","metadata":{"name":"p"}},{"kind":"Pod"}]})");
+        testing::writeText(at("item.json"),
+                           R"({"kind":"List","items":[{"kind":"Pod","metadata":{"name":"p"}},{"kind":"Pod"}]})");
         QFETCH(QString, file);
         QFETCH(QString, filter);
         QFETCH(QString, cluster);
@@ -203,7 +227,8 @@ private slots:
         auto session = Session::open(FileSource{{at("slow.pcapng")}}, options);
         QVERIFY(session);
         auto view = (*session)->view();
-        for (int i = 0; i < 600 && view->traced->packets < before; ++i) view = (*session)->waitForChange(view->version, 100ms);
+        for (int i = 0; i < 600 && view->traced->packets < before; ++i)
+            view = (*session)->waitForChange(view->version, 100ms);
         QCOMPARE(view->traced->packets, std::uint64_t(before));
         QVERIFY(!view->ended);
         (*session)->stop();

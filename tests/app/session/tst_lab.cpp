@@ -26,7 +26,8 @@ Options fakeLab() {
 template<class Condition>
 std::shared_ptr<const View> until(const Session &session, Condition condition) {
     auto view = session.view();
-    for (int i = 0; i < 300 && !condition(*view) && !view->ended; ++i) view = session.waitForChange(view->version, 100ms);
+    for (int i = 0; i < 300 && !condition(*view) && !view->ended; ++i)
+        view = session.waitForChange(view->version, 100ms);
     return view;
 }
 
@@ -43,7 +44,8 @@ bool logged(const View &view, const std::string &text) {
 std::vector<int> childProcesses() {
     std::vector<int> pids;
     std::ifstream file("/proc/self/task/" + std::to_string(::getpid()) + "/children");
-    for (int pid; file >> pid;) pids.push_back(pid);
+    for (int pid; file >> pid;)
+        pids.push_back(pid);
     return pids;
 }
 
@@ -52,7 +54,9 @@ std::vector<int> childProcesses() {
 class TestLab : public QObject {
     Q_OBJECT
     QTemporaryDir m_dir;
-    std::filesystem::path at(const char *name) const { return std::filesystem::path(m_dir.path().toStdString()) / name; }
+    std::filesystem::path at(const char *name) const {
+        return std::filesystem::path(m_dir.path().toStdString()) / name;
+    }
 
     std::string m_inherited = ":"; ///< descriptors that whoever started this test left open for all its children
 
@@ -88,7 +92,8 @@ private slots:
         QCOMPARE(view->lab.answers.size(), std::size_t(1));
         // The statistics block that followed `stop` was read: nothing after it is lost either.
         std::uint64_t dropped = 0;
-        for (const auto &point : view->traced->points) dropped += point.dropped;
+        for (const auto &point : view->traced->points)
+            dropped += point.dropped;
         QCOMPARE(dropped, std::uint64_t(3));
         QVERIFY2(logged(*view, "stray descriptors" + m_inherited + "."), view->lab.log[2].c_str());
     }
@@ -105,9 +110,10 @@ private slots:
         auto session = Session::open(LabSource{"met"}, options);
         QVERIFY(session);
         const auto view = ended(**session);
-        for (const std::string &word : {std::string("lab-process --scenario met"), std::string("--profile today"),
-                                       std::string("--datapath nftables"), std::string("--seed 7"),
-                                       "--cluster " + options.clusterFile, "--proxy-config " + options.proxyConfigFile})
+        for (const std::string &word :
+             {std::string("lab-process --scenario met"), std::string("--profile today"),
+              std::string("--datapath nftables"), std::string("--seed 7"), "--cluster " + options.clusterFile,
+              "--proxy-config " + options.proxyConfigFile})
             QVERIFY2(logged(*view, word), word.c_str());
     }
 
@@ -155,15 +161,17 @@ private slots:
         auto opened = Session::open(LabSource{"met"}, options);
         QVERIFY(opened);
         Session &session = **opened;
-        auto view = until(session, [](const View &v) { return !v.lab.comparisons.empty() && v.lab.comparisons[0].met; });
+        auto view =
+            until(session, [](const View &v) { return !v.lab.comparisons.empty() && v.lab.comparisons[0].met; });
         QVERIFY(view->lab.running && view->lab.stepsDone && !view->ended);
         session.sendRequest("client", "http://10.240.0.5:32080/");
         session.setExternalTrafficPolicy("default/nodeport", "Local");
         session.movePod("default/source-ip-app", "node3");
         session.scale(4);
         view = until(session, [](const View &v) { return logged(v, "cannot scale"); });
-        for (const char *text : {R"("from":"client","url":"http://10.240.0.5:32080/")", R"("policy":"Local","service":"default/nodeport")",
-                                 R"("node":"node3","pod":"default/source-ip-app")", R"("replicas":4)", "error: cannot scale"})
+        for (const char *text :
+             {R"("from":"client","url":"http://10.240.0.5:32080/")", R"("policy":"Local","service":"default/nodeport")",
+              R"("node":"node3","pod":"default/source-ip-app")", R"("replicas":4)", "error: cannot scale"})
             QVERIFY2(logged(*view, text), text);
         session.playSteps();
         view = until(session, [](const View &v) { return v.traced->paths.size() == 2; });
@@ -198,7 +206,8 @@ private slots:
             options.interactive = i % 2 == 0;
             auto session = Session::open(LabSource{"met"}, options);
             QVERIFY(session);
-            for (int steps = 0; steps < i % 10; ++steps) (void)(*session)->waitForChange((*session)->view()->version, 5ms);
+            for (int steps = 0; steps < i % 10; ++steps)
+                (void)(*session)->waitForChange((*session)->view()->version, 5ms);
         }
     }
 
@@ -229,7 +238,8 @@ private slots:
         ::setrlimit(RLIMIT_FSIZE, &small);
         auto session = Session::open(LabSource{"met"}, options);
         QVERIFY(session);
-        const auto view = until(**session, [](const View &v) { return v.traced->paths.size() == 1 && !v.problem.empty(); });
+        const auto view =
+            until(**session, [](const View &v) { return v.traced->paths.size() == 1 && !v.problem.empty(); });
         ::setrlimit(RLIMIT_FSIZE, &before);
         std::signal(SIGXFSZ, handler);
         QVERIFY(!view->ended);

@@ -18,7 +18,8 @@ const std::string kReady =
     json("'clients':['client'],'targets':['http://10.240.0.5:32080/'],'nodes':['node1','node2'],'expect':[]}\n");
 const std::string kState =
     json("{'event':'state','services':[{'name':'default/nodeport','externalTrafficPolicy':'Local','endpoints':1}],") +
-    json("'pods':[{'name':'default/source-ip-app','node':'node1','ip':'10.180.1.136','client':false}],'inRotation':['node1']}\n");
+    json("'pods':[{'name':'default/"
+         "source-ip-app','node':'node1','ip':'10.180.1.136','client':false}],'inRotation':['node1']}\n");
 
 } // namespace
 
@@ -27,9 +28,10 @@ class TestLabMessages : public QObject {
 private slots:
     /// A stream socket may cut a line anywhere: every cut gives the same state.
     void linesMayBeCutAnywhere() {
-        const std::string text = kReady + kState + json("{'event':'log','text':'built'}\n") +
-                                 json("{'event':'answer','from':'client','to':'u','status':200,'clientAddress':null,'text':'x'}\n") +
-                                 json("{'event':'steps-done'}\n");
+        const std::string text =
+            kReady + kState + json("{'event':'log','text':'built'}\n") +
+            json("{'event':'answer','from':'client','to':'u','status':200,'clientAddress':null,'text':'x'}\n") +
+            json("{'event':'steps-done'}\n");
         for (std::size_t cut = 0; cut <= text.size(); ++cut) {
             LabConversation lab;
             lab.feed(std::string_view(text).substr(0, cut));
@@ -102,7 +104,8 @@ private slots:
         QCOMPARE(Json::parse(scaleCommand(3)), (Json{{"command", "scale"}, {"replicas", 3}}));
         QCOMPARE(Json::parse(setPolicyCommand("default/nodeport", "Local")),
                  (Json{{"command", "set-policy"}, {"service", "default/nodeport"}, {"policy", "Local"}}));
-        QCOMPARE(Json::parse(movePodCommand("p", "node2")), (Json{{"command", "move-pod"}, {"pod", "p"}, {"node", "node2"}}));
+        QCOMPARE(Json::parse(movePodCommand("p", "node2")),
+                 (Json{{"command", "move-pod"}, {"pod", "p"}, {"node", "node2"}}));
         const std::string odd = requestCommand("a\"b\n", "\xff");
         QVERIFY(odd.find('\n') == std::string::npos);
         QCOMPARE(Json::parse(odd)["from"].get<std::string>(), std::string("a\"b\n"));

@@ -11,7 +11,9 @@ using session::StreamStore;
 class TestStreamStore : public QObject {
     Q_OBJECT
     QTemporaryDir m_dir;
-    std::filesystem::path at(const char *name) const { return std::filesystem::path(m_dir.path().toStdString()) / name; }
+    std::filesystem::path at(const char *name) const {
+        return std::filesystem::path(m_dir.path().toStdString()) / name;
+    }
     std::string m_recording;
 
 private slots:
@@ -42,8 +44,8 @@ private slots:
     }
 
     void bigEndian() {
-        const unsigned char section[] = {0x0A, 0x0D, 0x0D, 0x0A, 0, 0, 0, 28, 0x1A, 0x2B, 0x3C, 0x4D, 0, 1,
-                                         0,    0,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 28};
+        const unsigned char section[] = {0x0A, 0x0D, 0x0D, 0x0A, 0,    0,    0,    28,   0x1A, 0x2B, 0x3C, 0x4D, 0, 1,
+                                         0,    0,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0,    0,    0, 28};
         BlockBoundary boundary;
         boundary.feed(std::as_bytes(std::span(section)));
         QCOMPARE(boundary.complete(), std::uint64_t(28));
