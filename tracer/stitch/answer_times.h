@@ -10,23 +10,23 @@
 
 namespace natlens::tracer {
 
-/// Fastest answer seen for each client address and requested port, over all addresses that were asked.
+/// Slowest answer seen for each client address and requested port, over all addresses that were asked.
 class AnswerTimes final {
 public:
     /// True if nothing was known about this client and port before.
     bool learn(const IpAddress &client, Protocol protocol, packet::Port port, std::chrono::nanoseconds time) {
-        const auto [found, isNew] = m_fastest.try_emplace({client, protocol, port}, time);
-        if (time < found->second) found->second = time;
+        const auto [found, isNew] = m_slowest.try_emplace({client, protocol, port}, time);
+        if (time > found->second) found->second = time;
         return isNew;
     }
-    [[nodiscard]] std::optional<std::chrono::nanoseconds> fastest(const IpAddress &client, Protocol protocol,
+    [[nodiscard]] std::optional<std::chrono::nanoseconds> slowest(const IpAddress &client, Protocol protocol,
                                                                   packet::Port port) const {
-        const auto found = m_fastest.find({client, protocol, port});
-        return found == m_fastest.end() ? std::nullopt : std::optional(found->second);
+        const auto found = m_slowest.find({client, protocol, port});
+        return found == m_slowest.end() ? std::nullopt : std::optional(found->second);
     }
 
 private:
-    std::map<std::tuple<IpAddress, Protocol, packet::Port>, std::chrono::nanoseconds> m_fastest;
+    std::map<std::tuple<IpAddress, Protocol, packet::Port>, std::chrono::nanoseconds> m_slowest;
 };
 
 } // namespace natlens::tracer

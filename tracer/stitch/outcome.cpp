@@ -14,7 +14,7 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{950};
 
 /// At the end of a capture this long a silence says something if the same request was answered much faster elsewhere.
-constexpr std::chrono::milliseconds kBriefPatience{5};
+constexpr std::chrono::microseconds kBriefPatience{500};
 constexpr int kMuchFaster = 4;
 
 bool isInitialTtl(int ttl) {
@@ -127,7 +127,7 @@ void PathBuilder::decideUnanswered(Draft &draft) const {
     }
     if (lost != 0) return;
     const bool waited = path.attempts > 1 || m_moment.now - last.last >= kPatience;
-    const auto elsewhere = m_sources.answers.fastest(path.client.address.ip, path.protocol, path.requested.port);
+    const auto elsewhere = m_sources.answers.slowest(path.client.address.ip, path.protocol, path.requested.port);
     const auto silence = m_moment.now - last.last;
     const bool unlikely = m_moment.ended && elsewhere && silence >= kBriefPatience && silence >= kMuchFaster * *elsewhere;
     if (!waited && !unlikely) {
@@ -151,9 +151,9 @@ void PathBuilder::decideUnanswered(Draft &draft) const {
     path.droppedAt = host;
     draft.dropConfidence = path.attempts > 1 ? 0.8 : waited ? 0.7 : 0.5;
     if (!waited)
-        path.notes.push_back(fmt::format("the capture ended {} ms later; taken for a drop because the same request was "
-                                         "answered elsewhere in {} microseconds",
-                                         std::chrono::duration_cast<std::chrono::milliseconds>(silence).count(),
+        path.notes.push_back(fmt::format("the capture ended {} microseconds later; taken for a drop because the same "
+                                         "request was answered elsewhere within {} microseconds",
+                                         std::chrono::duration_cast<std::chrono::microseconds>(silence).count(),
                                          std::chrono::duration_cast<std::chrono::microseconds>(*elsewhere).count()));
 }
 
