@@ -8,11 +8,11 @@ namespace natlens::cli {
 
 int labRun(const LabRun &arguments) {
     static constexpr const char *kName = "natlens lab run";
+    catchSignals();
     if (const std::string fault = labFault(arguments.lab); !fault.empty()) {
         complain(fmt::format("{}: {}", kName, fault));
         return 2;
     }
-    catchSignals();
     auto session = session::Session::open(session::LabSource{arguments.lab.scenario},
                                           sessionOptions(arguments.source, arguments.lab));
     if (!session) {

@@ -75,11 +75,11 @@ private:
 } // namespace
 
 int labUp(const LabUp &arguments) {
+    catchSignals();
     if (const std::string fault = labFault(arguments.lab); !fault.empty()) {
         complain(fmt::format("{}: {}", kName, fault));
         return 2;
     }
-    catchSignals();
     session::Options options = sessionOptions(arguments.source, arguments.lab);
     options.interactive = true;
     options.playSteps = false;
