@@ -1,0 +1,93 @@
+// The first lines of HTTP, from segments in any order.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "tracer/stitch/http_peek.h"
+
+#include <algorithm>
+#include <vector>
+#endif
+
+#include <QtTest>
+
+using natlens::tracer::HttpPeek;
+
+namespace {
+
+std::span<const std::byte> bytes(std::string_view text) {
+    return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+constexpr std::string_view kAnswer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\n"
+                                     "CLIENT VALUES:\nclient_address=10.240.0.5\ncommand=GET\n";
+
+} // namespace
+
+class TestHttpPeek : public QObject {
+    Q_OBJECT
+
+private slots:
+    void requestLine_data();
+    void requestLine();
+    void answerInPieces();
+    void sequenceNumbersWrap();
+    void bounded();
+};
+
+void TestHttpPeek::requestLine_data() {
+    QTest::addColumn<QByteArray>("input");
+    QTest::addColumn<QString>("method");
+    QTest::addColumn<QString>("target");
+    QTest::addColumn<bool>("done");
+    QTest::newRow("GET") << QByteArray("GET /healthz?x=1 HTTP/1.1\r\n") << "GET" << "/healthz?x=1" << true;
+    QTest::newRow("not complete yet") << QByteArray("GET /heal") << "" << "" << false;
+    QTest::newRow("no HTTP") << QByteArray("SSH-2.0-x\r\n") << "" << "" << true;
+    QTest::newRow("binary") << QByteArray("\x16\x03\x01\x02\x00", 5) << "" << "" << true;
+    QTest::newRow("method without the rest") << QByteArray("GET \r\n") << "" << "" << true;
+    QTest::newRow("not a version") << QByteArray("GET / FTP/1\r\n") << "" << "" << true;
+}
+
+void TestHttpPeek::requestLine() {
+    QFETCH(QByteArray, input);
+    QFETCH(QString, method);
+    QFETCH(QString, target);
+    QFETCH(bool, done);
+    HttpPeek peek(100);
+    peek.add(100, bytes({input.data(), static_cast<std::size_t>(input.size())}));
+    QCOMPARE(QString::fromStdString(peek.lines().method), method);
+    QCOMPARE(QString::fromStdString(peek.lines().target), target);
+    QCOMPARE(peek.done(), done);
+}
+
+void TestHttpPeek::answerInPieces() {
+    // Three segments in every order, two of them overlapping.
+    std::vector<std::pair<std::size_t, std::size_t>> cuts = {{0, 40}, {35, 75}, {75, kAnswer.size()}};
+    do {
+        HttpPeek peek(5000);
+        for (const auto &[from, to] : cuts)
+            peek.add(static_cast<std::uint32_t>(5000 + from), bytes(kAnswer.substr(from, to - from)));
+        QCOMPARE(peek.lines().status, 503);
+        QCOMPARE(QString::fromStdString(peek.lines().clientAddress), "10.240.0.5");
+        QVERIFY(peek.done());
+    } while (std::ranges::next_permutation(cuts).found);
+}
+
+void TestHttpPeek::sequenceNumbersWrap() {
+    HttpPeek peek(0xfffffff0);
+    peek.add(0xfffffff0, bytes(kAnswer.substr(0, 30)));
+    peek.add(0xfffffff0 + 30, bytes(kAnswer.substr(30)));
+    QCOMPARE(peek.lines().status, 503);
+    QCOMPARE(QString::fromStdString(peek.lines().clientAddress), "10.240.0.5");
+}
+
+void TestHttpPeek::bounded() {
+    HttpPeek peek(0);
+    peek.add(0, bytes("HTTP/1.1 200 OK\r\n\r\n" + std::string(5000, 'x')));
+    QCOMPARE(peek.lines().status, 200);
+    QVERIFY(peek.done());
+    HttpPeek early(1000);
+    early.add(900, bytes("keep-alive")); // before the stream's beginning
+    early.add(90000, bytes("far beyond"));
+    QVERIFY(!early.found() && !early.done());
+}
+
+QTEST_GUILESS_MAIN(TestHttpPeek)
+#include "tst_http_peek.moc"
