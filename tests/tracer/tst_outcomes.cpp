@@ -81,6 +81,7 @@ private slots:
     void silenceAtTheEnd_data();
     void silenceAtTheEnd();
     void droppedByRules();
+    void rejectedSilently();
     void rejected_data();
     void rejected();
     void resetLater();
@@ -198,6 +199,18 @@ void TestOutcomes::droppedByRules() {
     QCOMPARE(text(path.service->name), "nodeport");
     QCOMPARE(text(path.findings.at(0).code), "D13");
     QVERIFY(path.findings[0].text.find("inferred") == std::string::npos);
+}
+
+void TestOutcomes::rejectedSilently() {
+    // The rule answered with an error, but the kernel's limit for ICMP errors kept it back.
+    Scenario scenario;
+    addSyns(scenario, toNode2(), 2);
+    addTrace(scenario, "node2", 12 * kMicro, kAsked,
+             {{"nodeport-endpoints-check", "goto", "reject-chain"}, {"reject-chain", "drop", ""}});
+    const auto snapshot = trace(scenario);
+    QCOMPARE(named(snapshot->paths.at(0)->outcome), "rejected");
+    QCOMPARE(text(hopAt(*snapshot->paths[0], "node2")->ruleField), "EndpointSlice: no ready endpoint");
+    QVERIFY(snapshot->paths[0]->findings.empty());
 }
 
 void TestOutcomes::rejected_data() {

@@ -118,6 +118,12 @@ void PathBuilder::decideUnanswered(Draft &draft) const {
         const auto &name = m_sources.points.host(visit.host).name;
         const packet::Tuple tuple{path.protocol, visit.in->src, visit.in->dst};
         const RuleTrace *trace = m_sources.rules.find(name, tuple, from, to);
+        if (trace && trace->rejected()) {
+            // The kernel sends few ICMP errors a second: a rejection may look like silence.
+            path.outcome = Outcome::rejected;
+            path.notes.push_back(fmt::format("rejected at {} by a rule; no error message was seen", name));
+            return;
+        }
         if (!trace || !trace->dropped()) continue;
         path.outcome = Outcome::dropped;
         path.droppedAt = name;

@@ -5,7 +5,13 @@
 namespace natlens::tracer {
 
 bool RuleTrace::dropped() const {
-    return std::ranges::any_of(steps, [](const RuleTraceEvent &step) { return step.verdict == "drop"; });
+    return std::ranges::any_of(
+        steps, [](const RuleTraceEvent &step) { return step.verdict == "drop" && step.chain != kRejectChain; });
+}
+
+bool RuleTrace::rejected() const {
+    return std::ranges::any_of(
+        steps, [](const RuleTraceEvent &step) { return step.chain == kRejectChain || step.target == kRejectChain; });
 }
 
 packet::Tuple RuleTraceLog::add(const RuleTraceEvent &event) {

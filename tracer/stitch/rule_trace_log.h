@@ -9,6 +9,9 @@
 
 namespace natlens::tracer {
 
+/// kube-proxy's chain whose only rule rejects.
+inline constexpr std::string_view kRejectChain = "reject-chain";
+
 /// The rules one packet met on one host, in order.
 struct RuleTrace {
     std::string host;
@@ -17,7 +20,8 @@ struct RuleTrace {
     packet::Tuple tuple;           ///< as the packet came in (of the first event that carried headers)
     std::vector<RuleTraceEvent> steps;
 
-    [[nodiscard]] bool dropped() const;  ///< ended with the verdict "drop"
+    [[nodiscard]] bool dropped() const;  ///< ended with the verdict "drop", without an answer
+    [[nodiscard]] bool rejected() const; ///< the rule answered with an error; the kernel traces that as "drop", too
 };
 
 /// Groups trace events. A trace id means something only within one host and for a moment: ids are reused.

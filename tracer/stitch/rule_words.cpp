@@ -68,12 +68,12 @@ RuleDecision explain(const RuleTrace &trace, Via via, bool masqueraded) {
                 firewall = firewall || name->role == "firewall";
                 if (!decision.service) decision.service = std::move(name);
             }
-            if (chain == "reject-chain") decision.rejected = true;
+            if (chain == kRejectChain) decision.rejected = true;
         }
         endpointsCheck = endpointsCheck || step.chain == "service-endpoints-check" ||
                          step.chain == "nodeport-endpoints-check";
         clusterIpsCheck = clusterIpsCheck || step.chain == "cluster-ips-check";
-        if (step.verdict == "drop") {
+        if (step.verdict == "drop" && step.chain != kRejectChain) {
             decision.dropped = true;
             decision.localOnly = step.chain.ends_with("endpoints-check");
             if (clusterIpsCheck && !decision.localOnly) decision.rule = "unallocated cluster IP, drop";

@@ -8,23 +8,30 @@
 using namespace natlens;
 using namespace natlens::lab;
 
+namespace {
+
+/// JSON with ' for ": moc 6.4 cannot read past raw strings.
+QByteArray json(const char *text) { return QByteArray(text).replace('\'', '"'); }
+
+} // namespace
+
 class TestControl : public QObject {
     Q_OBJECT
 private slots:
     void commands_data() {
         QTest::addColumn<QByteArray>("line");
         QTest::addColumn<int>("kind"); // index in the variant
-        QTest::newRow("play") << QByteArray(R"({"command":"play"})") << 0;
-        QTest::newRow("stop") << QByteArray(R"({"command":"stop"})") << 1;
-        QTest::newRow("request") << QByteArray(R"({"command":"request","from":"client","url":"http://1.2.3.4/"})") << 2;
-        QTest::newRow("policy") << QByteArray(R"({"command":"set-policy","service":"a/b","policy":"Local"})") << 3;
-        QTest::newRow("move") << QByteArray(R"({"command":"move-pod","pod":"p","node":"n"})") << 4;
-        QTest::newRow("scale") << QByteArray(R"({"command":"scale","replicas":3})") << 5;
-        QTest::newRow("scale negative") << QByteArray(R"({"command":"scale","replicas":-3})") << 6;
-        QTest::newRow("scale huge") << QByteArray(R"({"command":"scale","replicas":18446744073709551615})") << 6;
-        QTest::newRow("unknown") << QByteArray(R"({"command":"explode"})") << 6;
+        QTest::newRow("play") << json("{'command':'play'}") << 0;
+        QTest::newRow("stop") << json("{'command':'stop'}") << 1;
+        QTest::newRow("request") << json("{'command':'request','from':'client','url':'http://1.2.3.4/'}") << 2;
+        QTest::newRow("policy") << json("{'command':'set-policy','service':'a/b','policy':'Local'}") << 3;
+        QTest::newRow("move") << json("{'command':'move-pod','pod':'p','node':'n'}") << 4;
+        QTest::newRow("scale") << json("{'command':'scale','replicas':3}") << 5;
+        QTest::newRow("scale negative") << json("{'command':'scale','replicas':-3}") << 6;
+        QTest::newRow("scale huge") << json("{'command':'scale','replicas':18446744073709551615}") << 6;
+        QTest::newRow("unknown") << json("{'command':'explode'}") << 6;
         QTest::newRow("no json") << QByteArray("play") << 6;
-        QTest::newRow("wrong type") << QByteArray(R"({"command":7})") << 6;
+        QTest::newRow("wrong type") << json("{'command':7}") << 6;
         QTest::newRow("empty") << QByteArray("") << 6;
     }
 
@@ -61,7 +68,7 @@ private slots:
         QCOMPARE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
         Control control{base::UniqueFd(ends[0])};
         base::UniqueFd front(ends[1]);
-        control.ready({"nodeport", "sum", "hint", {"client"}, {"http://x/"}, {"node1"}, R"([{"text":"t"}])"});
+        control.ready({"nodeport", "sum", "hint", {"client"}, {"http://x/"}, {"node1"}, json("[{'text':'t'}]").toStdString()});
         control.answer({"client", "http://x/", 200, "1.2.3.4", "", "two\nlines \xff"});
         control.stepsDone();
         char buffer[4096];
