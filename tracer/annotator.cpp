@@ -31,9 +31,8 @@ bool isHealthTarget(std::string_view target) {
 
 /// The host that decided about a request: who translated it, or where it ended.
 bool decided(const Path &path, const Hop &hop) {
-    return hop.direction == Direction::request &&
-           (!hop.nat.empty() || hop.host == path.droppedAt ||
-            (path.outcome == Outcome::rejected && hop.in && !hop.out));
+    return hop.direction == Direction::request && (!hop.nat.empty() || hop.host == path.droppedAt ||
+                                                   (path.outcome == Outcome::rejected && hop.in && !hop.out));
 }
 
 /// The words for a decision that only cluster state explains.
@@ -55,8 +54,9 @@ RuleDecision predict(const FrontEndMatch &match, const Hop &hop, const Path &pat
     } else {
         return decision;
     }
-    decision.field = external ? policyField(match, match.localOnly())
-                              : match.localOnly() ? "spec.internalTrafficPolicy: Local" : "";
+    decision.field = external            ? policyField(match, match.localOnly())
+                     : match.localOnly() ? "spec.internalTrafficPolicy: Local"
+                                         : "";
     return decision;
 }
 
@@ -69,8 +69,10 @@ void Annotator::nameHosts(CapturePoints &points, HostRoles &roles, const Cluster
         Host &host = points.host(i);
         std::shared_ptr<const proxycore::Pod> pod;
         std::string node;
-        if (view->hasNode(host.name)) node = host.name;
-        else pod = view->podNamed(host.name);
+        if (view->hasNode(host.name))
+            node = host.name;
+        else
+            pod = view->podNamed(host.name);
         for (const auto &address : host.addresses) {
             if (pod || !node.empty()) break;
             pod = view->podWith(address);
@@ -79,6 +81,8 @@ void Annotator::nameHosts(CapturePoints &points, HostRoles &roles, const Cluster
         if (!node.empty()) {
             roles.name(host.name, HostRole::node);
             host.label = node;
+            for (const auto &address : view->addressesOf(node))
+                points.learnAddress(i, address);
         } else if (pod) {
             roles.name(host.name, HostRole::pod);
             host.label = pod->name.toString();
@@ -109,8 +113,8 @@ void Annotator::inferService(Path &path) const {
     if (path.service->via != Via::none) return;
     const auto hop = std::ranges::find_if(path.hops, [&](const Hop &h) { return decided(path, h); });
     const Host *owner = m_points->ownerOf(path.requested.ip);
-    const bool throughBalancer = std::ranges::any_of(
-        path.hops, [](const Hop &h) { return h.role == HostRole::loadBalancer && h.in && h.out; });
+    const bool throughBalancer =
+        std::ranges::any_of(path.hops, [](const Hop &h) { return h.role == HostRole::loadBalancer && h.in && h.out; });
     if (isNodePort(path.requested.port)) {
         path.service->via = Via::nodePort;
     } else if (throughBalancer) {
@@ -172,7 +176,8 @@ void Annotator::nameRules(Path &path, const PathBuilder &builder, FindingInput &
                 path.service->portName = decision.service->portName;
                 path.kind = PathKind::service;
             }
-            if (!decision.rule.empty() && std::ranges::find(hop.evidence, EvidenceKind::ruleTrace) == hop.evidence.end()) {
+            if (!decision.rule.empty() &&
+                std::ranges::find(hop.evidence, EvidenceKind::ruleTrace) == hop.evidence.end()) {
                 hop.evidence.push_back(EvidenceKind::ruleTrace);
                 std::ranges::sort(hop.evidence);
             }
@@ -203,7 +208,8 @@ void Annotator::annotate(Path &path, const PathBuilder &builder) {
     for (Segment &segment : path.segments)
         if (segment.lost)
             for (const Hop &hop : path.hops)
-                if (hop.host == path.droppedAt && hop.direction == Direction::request) segment.confidence = hop.confidence;
+                if (hop.host == path.droppedAt && hop.direction == Direction::request)
+                    segment.confidence = hop.confidence;
     path.findings = findAll(input);
 }
 

@@ -10,8 +10,8 @@
 
 namespace natlens::tracer {
 
-/// Uses cluster state where there is some (as it stood at the path's first packet), the kernel's rule traces where there
-/// are some, and what other connections have shown otherwise.
+/// Uses cluster state where there is some (as it stood at the path's first packet), the kernel's rule traces where
+/// there are some, and what other connections have shown otherwise.
 class Annotator final {
 public:
     Annotator(const CapturePoints &points, const ClusterContext &cluster)

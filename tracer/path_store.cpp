@@ -40,20 +40,25 @@ void PathStore::reconnect(const std::vector<LegIndex> &touched) {
         const auto collect = [&](LegIndex leg) {
             if (leg != kNone && (*m_legs)[leg].pathId != 0) before.insert((*m_legs)[leg].pathId);
         };
-        for (const auto &step : connection.steps) collect(step.leg);
-        for (const LegIndex attempt : connection.attempts) collect(attempt);
+        for (const auto &step : connection.steps)
+            collect(step.leg);
+        for (const LegIndex attempt : connection.attempts)
+            collect(attempt);
         // An id stays with the connection that still has its first leg.
         std::uint32_t id = 0;
         for (const std::uint32_t old : before) {
             const auto entry = m_entries.find(old);
             if (entry == m_entries.end() || m_stale.contains(old)) continue;
-            if (id == 0) id = old;
-            else m_entries.erase(entry);
+            if (id == 0)
+                id = old;
+            else
+                m_entries.erase(entry);
         }
         if (id == 0) id = ++m_lastId;
         for (const auto &step : connection.steps)
             if (step.leg != kNone) (*m_legs)[step.leg].pathId = id;
-        for (const LegIndex attempt : connection.attempts) (*m_legs)[attempt].pathId = id;
+        for (const LegIndex attempt : connection.attempts)
+            (*m_legs)[attempt].pathId = id;
         m_entries[id].connection = std::move(connection);
         m_stale.insert(id);
     }
@@ -71,7 +76,8 @@ bool PathStore::learn(const Path &path) {
 
 std::set<std::uint32_t> PathStore::allIds() const {
     std::set<std::uint32_t> ids;
-    for (const auto &[id, entry] : m_entries) ids.insert(id);
+    for (const auto &[id, entry] : m_entries)
+        ids.insert(id);
     return ids;
 }
 
@@ -89,7 +95,8 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
     for (int round = 0; round < kRounds && !todo.empty(); ++round) {
         bool news = false;
         std::size_t addresses = 0;
-        for (const Host &host : m_points->hosts()) addresses += host.addresses.size();
+        for (const Host &host : m_points->hosts())
+            addresses += host.addresses.size();
         for (const std::uint32_t id : todo) {
             Entry &entry = m_entries[id];
             const PathBuilder builder(m_sources, moment);
@@ -101,7 +108,8 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
         }
         Annotator::nameHosts(*m_points, m_roles, m_cluster);
         std::size_t known = 0;
-        for (const Host &host : m_points->hosts()) known += host.addresses.size();
+        for (const Host &host : m_points->hosts())
+            known += host.addresses.size();
         if (!news && known == addresses) return;
         todo = allIds();
     }
@@ -123,7 +131,8 @@ std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &
     }
     for (const auto &point : m_points->points())
         if (point.known) next.points.push_back(point.status);
-    for (const auto &[id, entry] : m_entries) next.paths.push_back(entry.path);
+    for (const auto &[id, entry] : m_entries)
+        next.paths.push_back(entry.path);
     std::ranges::stable_sort(next.paths, {}, [](const auto &path) { return path->firstSeen; });
     m_published = std::make_shared<const Snapshot>(std::move(next));
     return m_published;

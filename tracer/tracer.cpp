@@ -26,7 +26,8 @@ public:
         if (time > moment.now) moment.now = time;
     }
     void touch(const packet::Tuple &tuple) {
-        for (LegIndex i = legs.newest(tuple); i != kNone; i = legs[i].older) legs.touch(i);
+        for (LegIndex i = legs.newest(tuple); i != kNone; i = legs[i].older)
+            legs.touch(i);
     }
 
     LegTable legs;

@@ -28,8 +28,8 @@ inline constexpr std::int64_t kMicro = 1'000, kMilli = 1'000'000;
 
 /// One captured packet.
 struct Captured {
-    std::string point;             ///< "node2/eth0"
-    std::int64_t time = 0;         ///< nanoseconds after kStart
+    std::string point;     ///< "node2/eth0"
+    std::int64_t time = 0; ///< nanoseconds after kStart
     tracer::Crossing crossing = tracer::Crossing::unknown;
     std::vector<std::byte> bytes;
 };
@@ -39,7 +39,7 @@ struct Stop {
     std::string point;
     tracer::Crossing crossing;
     std::uint8_t ttl;
-    Tuple tuple;                   ///< of a request packet; replies pass it reversed
+    Tuple tuple; ///< of a request packet; replies pass it reversed
 };
 
 inline constexpr auto kIn = tracer::Crossing::inbound, kOut = tracer::Crossing::outbound;
@@ -50,7 +50,7 @@ struct Scenario {
     std::vector<tracer::RuleTraceEvent> traces;
     std::vector<std::pair<std::int64_t, std::string>> clusterState;
     std::vector<std::tuple<std::string, std::int64_t, std::uint64_t>> drops; ///< point, time, total
-    std::int64_t endsAt = 0;       ///< the capture goes on until then (a statistics block says so)
+    std::int64_t endsAt = 0; ///< the capture goes on until then (a statistics block says so)
 };
 
 /// Options of a simulated TCP conversation.
@@ -131,12 +131,12 @@ inline void addConntrack(Scenario &scenario, const std::string &host, std::int64
 }
 
 struct Feeding {
-    bool evidence = true;          ///< conntrack and rule traces
+    bool evidence = true; ///< conntrack and rule traces
     bool crossings = true;
     bool clusterState = true;
     bool finish = true;
-    bool byPoint = false;          ///< file after file instead of in order of time
-    unsigned snapshotEvery = 0;    ///< packets; 0: only at the end
+    bool byPoint = false;       ///< file after file instead of in order of time
+    unsigned snapshotEvery = 0; ///< packets; 0: only at the end
 };
 
 /// Feeds a scenario and returns the last snapshot. Points get their ids in order of their names' first appearance.
@@ -144,22 +144,25 @@ inline std::shared_ptr<const tracer::Snapshot> trace(Scenario scenario, const Fe
     tracer::Tracer tracer;
     std::map<std::string, base::CapturePointId> points;
     const auto pointOf = [&](const std::string &name) {
-        const auto [found, isNew] = points.try_emplace(name, base::CapturePointId{static_cast<unsigned>(points.size())});
+        const auto [found, isNew] =
+            points.try_emplace(name, base::CapturePointId{static_cast<unsigned>(points.size())});
         if (isNew) tracer.addCapturePoint(found->second, name, packet::LinkType::ethernet);
         return found->second;
     };
     if (how.clusterState)
         for (const auto &[time, json] : scenario.clusterState)
             tracer.addClusterState(base::Timestamp{kStart + time}, json);
-    if (!how.byPoint) std::ranges::stable_sort(scenario.packets, {}, &Captured::time);
+    if (!how.byPoint)
+        std::ranges::stable_sort(scenario.packets, {}, &Captured::time);
     else
-        std::ranges::stable_sort(scenario.packets, {},
-                                 [](const Captured &c) { return std::pair(c.point, c.time); });
+        std::ranges::stable_sort(scenario.packets, {}, [](const Captured &c) { return std::pair(c.point, c.time); });
     std::uint64_t number = 0;
     const auto evidence = [&] {
         if (!how.evidence) return;
-        for (const auto &event : scenario.translations) tracer.addTranslation(event);
-        for (const auto &event : scenario.traces) tracer.addRuleTrace(event);
+        for (const auto &event : scenario.translations)
+            tracer.addTranslation(event);
+        for (const auto &event : scenario.traces)
+            tracer.addRuleTrace(event);
     };
     if (how.byPoint) evidence();
     for (const auto &captured : scenario.packets) {
@@ -185,9 +188,9 @@ inline constexpr auto kClient = "104.132.1.79:53210";
 inline Talk viaNode2(const char *client = kClient, const char *snat = "10.240.0.5:4021") {
     const Tuple outside = tcp(client, "10.240.0.5:32080"), inside = tcp(snat, "10.180.1.136:8080");
     Talk talk;
-    talk.request = {{"client/eth0", kOut, 64, outside}, {"node2/eth0", kIn, 64, outside},
-                    {"node2/eth0", kOut, 63, inside},   {"node1/eth0", kIn, 63, inside},
-                    {"node1/cbr0", kOut, 62, inside},   {"node1/veth1", kOut, 62, inside},
+    talk.request = {{"client/eth0", kOut, 64, outside},     {"node2/eth0", kIn, 64, outside},
+                    {"node2/eth0", kOut, 63, inside},       {"node1/eth0", kIn, 63, inside},
+                    {"node1/cbr0", kOut, 62, inside},       {"node1/veth1", kOut, 62, inside},
                     {"source-ip-app/eth0", kIn, 62, inside}};
     talk.reply = {{"source-ip-app/eth0", kOut, 64, inside}, {"node1/veth1", kIn, 64, inside},
                   {"node1/cbr0", kIn, 64, inside},          {"node1/eth0", kOut, 63, inside},
@@ -199,11 +202,15 @@ inline Talk viaNode2(const char *client = kClient, const char *snat = "10.240.0.
 /// client -> node1 -> pod, with the given translation at node1.
 inline Talk viaNode1(const Tuple &outside, const Tuple &inside) {
     Talk talk;
-    talk.request = {{"client/eth0", kOut, 64, outside}, {"node1/eth0", kIn, 64, outside},
-                    {"node1/cbr0", kOut, 63, inside},   {"node1/veth1", kOut, 63, inside},
+    talk.request = {{"client/eth0", kOut, 64, outside},
+                    {"node1/eth0", kIn, 64, outside},
+                    {"node1/cbr0", kOut, 63, inside},
+                    {"node1/veth1", kOut, 63, inside},
                     {"source-ip-app/eth0", kIn, 63, inside}};
-    talk.reply = {{"source-ip-app/eth0", kOut, 64, inside}, {"node1/veth1", kIn, 64, inside},
-                  {"node1/cbr0", kIn, 64, inside},          {"node1/eth0", kOut, 63, outside},
+    talk.reply = {{"source-ip-app/eth0", kOut, 64, inside},
+                  {"node1/veth1", kIn, 64, inside},
+                  {"node1/cbr0", kIn, 64, inside},
+                  {"node1/eth0", kOut, 63, outside},
                   {"client/eth0", kIn, 63, outside}};
     return talk;
 }
@@ -215,7 +222,8 @@ inline std::string route(const tracer::Path &path, tracer::Direction direction =
         if (hop.direction != direction) continue;
         text += (text.empty() ? "" : ">") + hop.host;
         std::string nat;
-        for (const auto kind : hop.nat) nat += (nat.empty() ? "" : ",") + std::string(toString(kind));
+        for (const auto kind : hop.nat)
+            nat += (nat.empty() ? "" : ",") + std::string(toString(kind));
         if (!nat.empty()) text += "[" + nat + "]";
         if (hop.inferred) text += "?";
     }

@@ -98,7 +98,8 @@ void TestLinks::lookAlikesBehindOneNode() {
     QCOMPARE(linked(*without), 0u);
     bool said = false;
     for (const auto &path : without->paths)
-        for (const auto &note : path->notes) said = said || note.starts_with("ambiguous");
+        for (const auto &note : path->notes)
+            said = said || note.starts_with("ambiguous");
     QVERIFY(said);
     const auto with = trace(scenario);
     QCOMPARE(with->paths.size(), 2u);
@@ -125,7 +126,8 @@ void TestLinks::manySamePayload() {
     // Two hundred connections at once, equal but for their initial sequence numbers: every one is found, none is wrong.
     Scenario scenario;
     for (unsigned i = 0; i < 200; ++i) {
-        Talk talk = viaNode2(address("104.132.1.79:{}", 20000 + i).c_str(), address("10.240.0.5:{}", 40000 - i).c_str());
+        Talk talk =
+            viaNode2(address("104.132.1.79:{}", 20000 + i).c_str(), address("10.240.0.5:{}", 40000 - i).c_str());
         talk.begin = i * 3 * kMicro;
         talk.clientIsn = 1000 + i * 77;
         talk.serverIsn = 900000 + i * 33;
@@ -227,14 +229,20 @@ void TestLinks::udp() {
     Scenario scenario;
     std::uint16_t id = 0x2000;
     for (const int client : {1, 2}) {
-        const Tuple outside{packet::Protocol::udp, at(address("104.132.1.{}:5353", static_cast<unsigned>(client)).c_str()),
+        const Tuple outside{packet::Protocol::udp,
+                            at(address("104.132.1.{}:5353", static_cast<unsigned>(client)).c_str()),
                             at("10.240.0.5:30053")};
-        const Tuple inside{packet::Protocol::udp, at(address("10.240.0.5:600{}", static_cast<unsigned>(client)).c_str()),
+        const Tuple inside{packet::Protocol::udp,
+                           at(address("10.240.0.5:600{}", static_cast<unsigned>(client)).c_str()),
                            at("10.180.1.136:53")};
-        const std::vector<Stop> request = {{"client/eth0", kOut, 64, outside}, {"node2/eth0", kIn, 64, outside},
-                                           {"node2/eth0", kOut, 63, inside},   {"source-ip-app/eth0", kIn, 63, inside}};
-        const std::vector<Stop> reply = {{"source-ip-app/eth0", kOut, 64, inside}, {"node2/eth0", kIn, 64, inside},
-                                         {"node2/eth0", kOut, 63, outside},        {"client/eth0", kIn, 63, outside}};
+        const std::vector<Stop> request = {{"client/eth0", kOut, 64, outside},
+                                           {"node2/eth0", kIn, 64, outside},
+                                           {"node2/eth0", kOut, 63, inside},
+                                           {"source-ip-app/eth0", kIn, 63, inside}};
+        const std::vector<Stop> reply = {{"source-ip-app/eth0", kOut, 64, inside},
+                                         {"node2/eth0", kIn, 64, inside},
+                                         {"node2/eth0", kOut, 63, outside},
+                                         {"client/eth0", kIn, 63, outside}};
         for (int i = 0; i < 2; ++i) {
             for (const bool back : {false, true})
                 send(scenario, back ? reply : request, (client * 10 + i * 4 + back * 2) * kMilli, back,

@@ -101,14 +101,30 @@ void TestOutcomes::silence_data() {
     QTest::addColumn<QString>("policy");
     QTest::addColumn<QString>("outcome");
     QTest::addColumn<QString>("finding");
-    QTest::newRow("SYN repeated") << 2u << 0 << true << 0 << "-" << "dropped" << "D13";
-    QTest::newRow("SYN repeated, not ended") << 2u << 0 << false << 0 << "-" << "dropped" << "D13";
-    QTest::newRow("one SYN, a second of silence") << 1u << 1000 << true << 0 << "-" << "dropped" << "D13";
-    QTest::newRow("one SYN, capture ends at once") << 1u << 5 << true << 0 << "-" << "incomplete" << "";
-    QTest::newRow("one SYN, still waiting") << 1u << 300 << false << 0 << "-" << "incomplete" << "";
-    QTest::newRow("the capture lost packets") << 2u << 4000 << true << 3 << "-" << "incomplete" << "";
-    QTest::newRow("policy Local says why") << 2u << 0 << true << 0 << "Local" << "dropped" << "D13";
-    QTest::newRow("policy Cluster does not explain it") << 2u << 0 << true << 0 << "Cluster" << "dropped" << "";
+    QTest::newRow("SYN repeated") << 2u << 0 << true << 0 << "-"
+                                  << "dropped"
+                                  << "D13";
+    QTest::newRow("SYN repeated, not ended") << 2u << 0 << false << 0 << "-"
+                                             << "dropped"
+                                             << "D13";
+    QTest::newRow("one SYN, a second of silence") << 1u << 1000 << true << 0 << "-"
+                                                  << "dropped"
+                                                  << "D13";
+    QTest::newRow("one SYN, capture ends at once") << 1u << 5 << true << 0 << "-"
+                                                   << "incomplete"
+                                                   << "";
+    QTest::newRow("one SYN, still waiting") << 1u << 300 << false << 0 << "-"
+                                            << "incomplete"
+                                            << "";
+    QTest::newRow("the capture lost packets") << 2u << 4000 << true << 3 << "-"
+                                              << "incomplete"
+                                              << "";
+    QTest::newRow("policy Local says why") << 2u << 0 << true << 0 << "Local"
+                                           << "dropped"
+                                           << "D13";
+    QTest::newRow("policy Cluster does not explain it") << 2u << 0 << true << 0 << "Cluster"
+                                                        << "dropped"
+                                                        << "";
 }
 
 void TestOutcomes::silence() {
@@ -145,7 +161,8 @@ void TestOutcomes::silence() {
                 QCOMPARE(text(hopAt(path, "node2")->rule), "default/nodeport:http node port, no local endpoint, drop");
             }
         }
-        if (lost) QVERIFY(std::ranges::any_of(path.notes, [](const auto &n) { return n.starts_with("capture lost 3"); }));
+        if (lost)
+            QVERIFY(std::ranges::any_of(path.notes, [](const auto &n) { return n.starts_with("capture lost 3"); }));
     }
 }
 
@@ -228,8 +245,10 @@ void TestOutcomes::rejected() {
     quoted.ip(kAsked.src.ip, kAsked.dst.ip).tcp(kAsked.src.port, kAsked.dst.port, TcpFlags::syn).seq(1'000'000);
     const auto inside = quoted.buildIp();
     send(scenario, back, kMilli, true, [&](auto &builder, const Tuple &tuple) {
-        if (by == "icmp") builder.icmpError(3, 3, inside);
-        else builder.tcp(tuple.src.port, tuple.dst.port, TcpFlags::rst | TcpFlags::ack).ack(1'000'001);
+        if (by == "icmp")
+            builder.icmpError(3, 3, inside);
+        else
+            builder.tcp(tuple.src.port, tuple.dst.port, TcpFlags::rst | TcpFlags::ack).ack(1'000'001);
     });
     for (const bool byPoint : {true, false}) {
         const auto snapshot = trace(scenario, {.byPoint = byPoint});
@@ -326,7 +345,8 @@ void TestOutcomes::stateChangesInTime() {
     Talk later = toNode2();
     later.begin = 5000 * kMilli;
     later.clientIsn = 99;
-    for (Stop &stop : later.request) stop.tuple.src.port = 54000;
+    for (Stop &stop : later.request)
+        stop.tuple.src.port = 54000;
     addSyns(scenario, later, 2);
     scenario.clusterState.emplace_back(-kMilli, cluster("Cluster"));
     scenario.clusterState.emplace_back(4000 * kMilli, cluster("Local"));

@@ -17,10 +17,10 @@ const Tuple kOutside = tcp(kClient, "10.240.0.4:32080");
 Talk viaBalancer() {
     const Tuple outside = tcp(kClient, "104.198.149.140:80"), inside = tcp("10.240.0.5:4021", "10.180.1.136:8080");
     Talk talk;
-    talk.request = {{"client/eth0", kOut, 64, outside}, {"lb/eth0", kIn, 64, outside}, {"lb/eth0", kOut, 63, outside},
-                    {"node2/eth0", kIn, 63, outside},   {"node2/eth0", kOut, 62, inside},
-                    {"node1/eth0", kIn, 62, inside},    {"node1/cbr0", kOut, 61, inside},
-                    {"source-ip-app/eth0", kIn, 61, inside}};
+    talk.request = {{"client/eth0", kOut, 64, outside}, {"lb/eth0", kIn, 64, outside},
+                    {"lb/eth0", kOut, 63, outside},     {"node2/eth0", kIn, 63, outside},
+                    {"node2/eth0", kOut, 62, inside},   {"node1/eth0", kIn, 62, inside},
+                    {"node1/cbr0", kOut, 61, inside},   {"source-ip-app/eth0", kIn, 61, inside}};
     talk.reply = {{"source-ip-app/eth0", kOut, 64, inside}, {"node1/cbr0", kIn, 64, inside},
                   {"node1/eth0", kOut, 63, inside},         {"node2/eth0", kIn, 63, inside},
                   {"node2/eth0", kOut, 62, outside},        {"client/eth0", kIn, 62, outside}};
@@ -29,11 +29,12 @@ Talk viaBalancer() {
 
 /// A pod on node3 asks a cluster IP; the endpoint is on node1.
 Talk viaClusterIp() {
-    const Tuple outside = tcp("10.244.3.8:40000", "10.0.170.92:80"), inside = tcp("10.244.3.8:40000", "10.180.1.136:8080");
+    const Tuple outside = tcp("10.244.3.8:40000", "10.0.170.92:80"),
+                inside = tcp("10.244.3.8:40000", "10.180.1.136:8080");
     Talk talk;
-    talk.request = {{"busybox/eth0", kOut, 64, outside}, {"node3/veth2", tracer::Crossing::unknown, 64, outside},
-                    {"node3/cbr0", kIn, 64, outside},    {"node3/eth0", kOut, 63, inside},
-                    {"node1/eth0", kIn, 63, inside},     {"node1/cbr0", kOut, 62, inside},
+    talk.request = {{"busybox/eth0", kOut, 64, outside},    {"node3/veth2", tracer::Crossing::unknown, 64, outside},
+                    {"node3/cbr0", kIn, 64, outside},       {"node3/eth0", kOut, 63, inside},
+                    {"node1/eth0", kIn, 63, inside},        {"node1/cbr0", kOut, 62, inside},
                     {"source-ip-app/eth0", kIn, 62, inside}};
     talk.reply = {{"source-ip-app/eth0", kOut, 64, inside}, {"node1/cbr0", kIn, 64, inside},
                   {"node1/eth0", kOut, 63, inside},         {"node3/eth0", kIn, 63, inside},
@@ -107,8 +108,8 @@ void TestTracer::twoNodes() {
     const Talk talk = viaNode2();
     addTcp(scenario, talk);
     addConntrack(scenario, "node2", 20 * kMicro, talk.request[1].tuple, talk.request[2].tuple);
-    const auto snapshot = trace(scenario, {.evidence = evidence, .crossings = crossings, .byPoint = byPoint,
-                                           .snapshotEvery = snapshotEvery});
+    const auto snapshot = trace(
+        scenario, {.evidence = evidence, .crossings = crossings, .byPoint = byPoint, .snapshotEvery = snapshotEvery});
     QCOMPARE(snapshot->paths.size(), 1u);
     const tracer::Path &path = *snapshot->paths[0];
     QCOMPARE(text(route(path)), "client>node2[SNAT,DNAT]>node1>source-ip-app");
@@ -151,16 +152,23 @@ void TestTracer::routes_data() {
     QTest::addColumn<QString>("reply");
     QTest::addColumn<QString>("seenByEndpoint");
     QTest::addColumn<QString>("via");
-    QTest::newRow("own node, SNAT to its bridge") << "node1-snat" << "client>node1[SNAT,DNAT]>source-ip-app"
-                                                  << "source-ip-app>node1[SNAT,DNAT]>client" << "10.180.1.1:4021"
+    QTest::newRow("own node, SNAT to its bridge") << "node1-snat"
+                                                  << "client>node1[SNAT,DNAT]>source-ip-app"
+                                                  << "source-ip-app>node1[SNAT,DNAT]>client"
+                                                  << "10.180.1.1:4021"
                                                   << "nodePort";
-    QTest::newRow("own node, source kept") << "node1-local" << "client>node1[DNAT]>source-ip-app"
+    QTest::newRow("own node, source kept") << "node1-local"
+                                           << "client>node1[DNAT]>source-ip-app"
                                            << "source-ip-app>node1[DNAT]>client" << kClient << "nodePort";
-    QTest::newRow("load balancer, two nodes")
-        << "balancer" << "client>lb>node2[SNAT,DNAT]>node1>source-ip-app"
-        << "source-ip-app>node1>node2[SNAT,DNAT]>client" << "10.240.0.5:4021" << "loadBalancerIP";
-    QTest::newRow("cluster IP from a pod") << "cluster" << "busybox>node3[DNAT]>node1>source-ip-app"
-                                           << "source-ip-app>node1>node3[DNAT]>busybox" << "10.244.3.8:40000"
+    QTest::newRow("load balancer, two nodes") << "balancer"
+                                              << "client>lb>node2[SNAT,DNAT]>node1>source-ip-app"
+                                              << "source-ip-app>node1>node2[SNAT,DNAT]>client"
+                                              << "10.240.0.5:4021"
+                                              << "loadBalancerIP";
+    QTest::newRow("cluster IP from a pod") << "cluster"
+                                           << "busybox>node3[DNAT]>node1>source-ip-app"
+                                           << "source-ip-app>node1>node3[DNAT]>busybox"
+                                           << "10.244.3.8:40000"
                                            << "clusterIP";
 }
 
@@ -208,11 +216,21 @@ void TestTracer::missingPoints_data() {
     QTest::addColumn<QString>("request");
     QTest::addColumn<QString>("client");
     QTest::addColumn<QString>("endpoint");
-    QTest::newRow("client") << "client" << "node2[SNAT,DNAT]>node1>source-ip-app" << "" << "source-ip-app";
-    QTest::newRow("pod") << "source-ip-app" << "client>node2[SNAT,DNAT]>node1" << "client" << "10.180.1.136";
-    QTest::newRow("the node that translates") << "node2" << "client>10.240.0.5[SNAT,DNAT]?>node1>source-ip-app"
-                                              << "client" << "source-ip-app";
-    QTest::newRow("the node that routes") << "node1" << "client>node2[SNAT,DNAT]>source-ip-app" << "client"
+    QTest::newRow("client") << "client"
+                            << "node2[SNAT,DNAT]>node1>source-ip-app"
+                            << ""
+                            << "source-ip-app";
+    QTest::newRow("pod") << "source-ip-app"
+                         << "client>node2[SNAT,DNAT]>node1"
+                         << "client"
+                         << "10.180.1.136";
+    QTest::newRow("the node that translates") << "node2"
+                                              << "client>10.240.0.5[SNAT,DNAT]?>node1>source-ip-app"
+                                              << "client"
+                                              << "source-ip-app";
+    QTest::newRow("the node that routes") << "node1"
+                                          << "client>node2[SNAT,DNAT]>source-ip-app"
+                                          << "client"
                                           << "source-ip-app";
 }
 
@@ -250,7 +268,8 @@ void TestTracer::healthChecks() {
     addSyns(scenario, silent, 2);
     const auto snapshot = trace(scenario);
     QCOMPARE(snapshot->paths.size(), 3u);
-    for (const auto &path : snapshot->paths) QCOMPARE(named(path->kind), "health-check");
+    for (const auto &path : snapshot->paths)
+        QCOMPARE(named(path->kind), "health-check");
     QCOMPARE(snapshot->paths[0]->http->status, 200);
     QCOMPARE(text(snapshot->paths[0]->endpoint->host), "node1");
     QCOMPARE(snapshot->paths[1]->http->status, 503);
@@ -278,9 +297,13 @@ void TestTracer::connectionOfTheNodeItself() {
     // node2 asks a cluster IP: the packet is translated before it leaves, only conntrack knows what it was.
     const Tuple asked = tcp("10.240.0.5:50000", "10.0.170.92:80"), sent = tcp("10.240.0.5:6000", "10.180.1.136:8080");
     Talk talk;
-    talk.request = {{"node2/eth0", kOut, 64, sent}, {"node1/eth0", kIn, 64, sent}, {"node1/cbr0", kOut, 63, sent},
+    talk.request = {{"node2/eth0", kOut, 64, sent},
+                    {"node1/eth0", kIn, 64, sent},
+                    {"node1/cbr0", kOut, 63, sent},
                     {"source-ip-app/eth0", kIn, 63, sent}};
-    talk.reply = {{"source-ip-app/eth0", kOut, 64, sent}, {"node1/cbr0", kIn, 64, sent}, {"node1/eth0", kOut, 63, sent},
+    talk.reply = {{"source-ip-app/eth0", kOut, 64, sent},
+                  {"node1/cbr0", kIn, 64, sent},
+                  {"node1/eth0", kOut, 63, sent},
                   {"node2/eth0", kIn, 63, sent}};
     Scenario scenario;
     addTcp(scenario, talk);
@@ -300,9 +323,13 @@ void TestTracer::hairpin() {
     // The pod asks its own Service: out of its interface and in again, with SNAT and DNAT.
     const Tuple asked = tcp("10.180.1.136:45000", "10.0.170.92:80"), back = tcp("10.180.1.1:7000", "10.180.1.136:8080");
     Talk talk;
-    talk.request = {{"source-ip-app/eth0", kOut, 64, asked}, {"node1/cbr0", kIn, 64, asked}, {"node1/cbr0", kOut, 63, back},
+    talk.request = {{"source-ip-app/eth0", kOut, 64, asked},
+                    {"node1/cbr0", kIn, 64, asked},
+                    {"node1/cbr0", kOut, 63, back},
                     {"source-ip-app/eth0", kIn, 63, back}};
-    talk.reply = {{"source-ip-app/eth0", kOut, 64, back}, {"node1/cbr0", kIn, 64, back}, {"node1/cbr0", kOut, 63, asked},
+    talk.reply = {{"source-ip-app/eth0", kOut, 64, back},
+                  {"node1/cbr0", kIn, 64, back},
+                  {"node1/cbr0", kOut, 63, asked},
                   {"source-ip-app/eth0", kIn, 63, asked}};
     Scenario scenario;
     addTcp(scenario, talk);
@@ -321,8 +348,7 @@ void TestTracer::hairpin() {
 void TestTracer::roles() {
     Scenario scenario;
     addTcp(scenario, viaNode2());
-    scenario.clusterState.emplace_back(
-        -kMilli, R"({"kind":"List","apiVersion":"v1","items":[
+    scenario.clusterState.emplace_back(-kMilli, R"({"kind":"List","apiVersion":"v1","items":[
             {"kind":"Node","apiVersion":"v1","metadata":{"name":"node1"},
              "status":{"addresses":[{"type":"InternalIP","address":"10.240.0.4"}]}},
             {"kind":"Pod","apiVersion":"v1","metadata":{"namespace":"default","name":"source-ip-app"},

@@ -36,11 +36,14 @@ bool FrontEndMatch::localOnly() const {
 ClusterView::ClusterView(proxycore::ClusterState state)
     : m_state(std::move(state)) {
     for (const auto &[name, node] : m_state.nodes)
-        for (const auto &address : node->ipAddresses()) m_nodes.emplace(address, node->name);
+        for (const auto &address : node->ipAddresses())
+            m_nodes.emplace(address, node->name);
     for (const auto &[name, pod] : m_state.pods)
         if (!pod->hostNetwork)
-            for (const auto &address : pod->ips) m_pods.emplace(address, pod);
-    for (const auto &[name, service] : m_state.services) addFrontEnds(service);
+            for (const auto &address : pod->ips)
+                m_pods.emplace(address, pod);
+    for (const auto &[name, service] : m_state.services)
+        addFrontEnds(service);
 }
 
 void ClusterView::addFrontEnds(const std::shared_ptr<const proxycore::Service> &service) {
@@ -51,8 +54,10 @@ void ClusterView::addFrontEnds(const std::shared_ptr<const proxycore::Service> &
                                         FrontEndMatch{service, port, via});
         };
         if (!service->headless)
-            for (const auto &ip : service->clusterIPs) add(ip, Via::clusterIP);
-        for (const auto &ip : service->externalIPs) add(ip, Via::externalIP);
+            for (const auto &ip : service->clusterIPs)
+                add(ip, Via::clusterIP);
+        for (const auto &ip : service->externalIPs)
+            add(ip, Via::externalIP);
         for (const auto &ingress : service->ingress)
             if (ingress.mode == proxycore::IpMode::vip) add(ingress.ip, Via::loadBalancerIP);
         if (port.nodePort != 0)
@@ -66,13 +71,15 @@ std::optional<FrontEndMatch> ClusterView::service(Protocol protocol, const Socke
     if (const auto found = m_nodePorts.find({protocol, address.port});
         found != m_nodePorts.end() && !m_pods.contains(address.ip)) {
         // Any address of a node may accept node ports (iptables mode), also ones that its Node object does not list.
-        const bool isVip = std::ranges::any_of(m_frontEnds, [&](const auto &f) { return f.first.second.ip == address.ip; });
+        const bool isVip =
+            std::ranges::any_of(m_frontEnds, [&](const auto &f) { return f.first.second.ip == address.ip; });
         if (!isVip || m_nodes.contains(address.ip)) return found->second;
     }
     return std::nullopt;
 }
 
-bool ClusterView::isHealthCheck(const SocketAddress &address, std::shared_ptr<const proxycore::Service> *service) const {
+bool ClusterView::isHealthCheck(const SocketAddress &address,
+                                std::shared_ptr<const proxycore::Service> *service) const {
     if (m_pods.contains(address.ip)) return false;
     const auto found = m_healthChecks.find(address.port);
     if (service) *service = found == m_healthChecks.end() ? nullptr : found->second;
@@ -87,6 +94,11 @@ std::string ClusterView::nodeWith(const IpAddress &address) const {
 std::shared_ptr<const proxycore::Pod> ClusterView::podWith(const IpAddress &address) const {
     const auto found = m_pods.find(address);
     return found == m_pods.end() ? nullptr : found->second;
+}
+
+std::vector<IpAddress> ClusterView::addressesOf(std::string_view name) const {
+    const auto node = m_state.node(name);
+    return node ? node->ipAddresses() : std::vector<IpAddress>{};
 }
 
 bool ClusterView::hasNode(std::string_view name) const {

@@ -44,6 +44,8 @@ public:
     [[nodiscard]] std::string nodeWith(const IpAddress &address) const; ///< "" if none
     [[nodiscard]] std::shared_ptr<const proxycore::Pod> podWith(const IpAddress &address) const;
     [[nodiscard]] bool hasNode(std::string_view name) const;
+    /// Of the Node object; none if there is no such node.
+    [[nodiscard]] std::vector<IpAddress> addressesOf(std::string_view node) const;
     [[nodiscard]] std::shared_ptr<const proxycore::Pod> podNamed(std::string_view name) const;
     [[nodiscard]] EndpointCount endpoints(const FrontEndMatch &match, std::string_view node) const;
 

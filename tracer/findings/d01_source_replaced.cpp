@@ -38,19 +38,22 @@ std::optional<Finding> findSourceReplaced(const FindingInput &input) {
     const std::string who = serviceInWords(input);
     const std::string cause =
         known || traced
-            ? fmt::format("{} has {}: any node may pass the request on to any endpoint, so {} masquerades it to make the "
-                          "answer come back through itself, even where the endpoint is its own.",
-                          who, finding.field, hop->host)
-            : fmt::format("Very likely {} has {} (the default), with which kube-proxy masquerades what comes from outside "
-                          "so that the answer returns through the same node. Without cluster state this is inferred.",
-                          who, finding.field);
+            ? fmt::format(
+                  "{} has {}: any node may pass the request on to any endpoint, so {} masquerades it to make the "
+                  "answer come back through itself, even where the endpoint is its own.",
+                  who, finding.field, hop->host)
+            : fmt::format(
+                  "Very likely {} has {} (the default), with which kube-proxy masquerades what comes from outside "
+                  "so that the answer returns through the same node. Without cluster state this is inferred.",
+                  who, finding.field);
     finding.text = fmt::format("The endpoint {} sees {} instead of the client's {}: {} replaced the source address. {}",
                                path.endpoint->address.toString(), path.seenByEndpoint->ip.toString(),
                                path.client.address.ip.toString(), hop->host, cause);
-    finding.fix = fmt::format("Set {} on {}. Cost: only nodes that run an endpoint answer (others drop the request; a load "
-                              "balancer leaves them out by their failing health check), and load is spread by node, not "
-                              "by endpoint.",
-                              policyField(input.service, true), who);
+    finding.fix =
+        fmt::format("Set {} on {}. Cost: only nodes that run an endpoint answer (others drop the request; a load "
+                    "balancer leaves them out by their failing health check), and load is spread by node, not "
+                    "by endpoint.",
+                    policyField(input.service, true), who);
     for (const auto &end : {hop->in, hop->out})
         if (end && end->packet.value != 0) finding.packets.push_back(end->packet);
     return finding;

@@ -11,9 +11,8 @@ std::optional<Finding> findNoLocalEndpoint(const FindingInput &input) {
         return std::nullopt;
     const Via via = path.service ? path.service->via : Via::none;
     if (via == Via::clusterIP) return std::nullopt;
-    const auto hop = std::ranges::find_if(path.hops, [&](const Hop &h) {
-        return h.direction == Direction::request && h.host == path.droppedAt;
-    });
+    const auto hop = std::ranges::find_if(
+        path.hops, [&](const Hop &h) { return h.direction == Direction::request && h.host == path.droppedAt; });
     if (hop == path.hops.end()) return std::nullopt;
 
     const std::string &node = path.droppedAt;
@@ -27,7 +26,8 @@ std::optional<Finding> findNoLocalEndpoint(const FindingInput &input) {
         predicted = input.service->localOnly() && count.readyOnNode == 0;
         // Cluster state that says otherwise is believed unless the kernel itself says so.
         if (!predicted && !traced) return std::nullopt;
-        for (const auto &name : count.nodes) elsewhere += (elsewhere.empty() ? "" : ", ") + name;
+        for (const auto &name : count.nodes)
+            elsewhere += (elsewhere.empty() ? "" : ", ") + name;
     }
 
     Finding finding;
@@ -41,16 +41,18 @@ std::optional<Finding> findNoLocalEndpoint(const FindingInput &input) {
                             who, finding.field, node);
         if (!elsewhere.empty()) cause += fmt::format(" Endpoints are on {}.", elsewhere);
     } else {
-        cause = fmt::format("The likeliest reason is {} on {} while {} runs no endpoint of it. Without cluster state or a "
-                            "rule trace this is inferred: a firewall would look the same.",
-                            finding.field, who, node);
+        cause =
+            fmt::format("The likeliest reason is {} on {} while {} runs no endpoint of it. Without cluster state or a "
+                        "rule trace this is inferred: a firewall would look the same.",
+                        finding.field, who, node);
     }
-    finding.text = fmt::format("{} took the request to {} in and sent nothing on. {}", node, path.requested.toString(),
-                               cause);
-    finding.fix = fmt::format("Send requests only to nodes that run an endpoint (a load balancer knows them by "
-                              "healthCheckNodePort), or run an endpoint on {} as well. Or set {}: every node answers then, "
-                              "but the endpoint no longer sees the client's address.",
-                              node, policyField(input.service, false));
+    finding.text =
+        fmt::format("{} took the request to {} in and sent nothing on. {}", node, path.requested.toString(), cause);
+    finding.fix =
+        fmt::format("Send requests only to nodes that run an endpoint (a load balancer knows them by "
+                    "healthCheckNodePort), or run an endpoint on {} as well. Or set {}: every node answers then, "
+                    "but the endpoint no longer sees the client's address.",
+                    node, policyField(input.service, false));
     if (hop->in && hop->in->packet.value != 0) finding.packets.push_back(hop->in->packet);
     return finding;
 }

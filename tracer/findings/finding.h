@@ -12,16 +12,16 @@ namespace natlens::tracer {
 
 /// What the kernel's rule trace of a host said about a request.
 struct RuleFacts {
-    bool external = false;         ///< it went through the Service's rules for traffic from outside
-    bool localOnly = false;        ///< only endpoints of the same node were considered
+    bool external = false;  ///< it went through the Service's rules for traffic from outside
+    bool localOnly = false; ///< only endpoints of the same node were considered
     bool dropped = false, rejected = false;
 };
 
 /// What a finding may look at.
 struct FindingInput {
     const Path &path;
-    const ClusterView *cluster = nullptr;       ///< null: no cluster state
-    std::optional<FrontEndMatch> service = {};  ///< what cluster state says was asked
+    const ClusterView *cluster = nullptr;         ///< null: no cluster state
+    std::optional<FrontEndMatch> service = {};    ///< what cluster state says was asked
     std::map<std::string, RuleFacts> traced = {}; ///< by host
 };
 

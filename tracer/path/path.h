@@ -42,23 +42,23 @@ enum class EvidenceKind : std::uint8_t { conntrack, ruleTrace, tcpIsn, tcpTimest
 
 /// A host that packets were captured on (the part of "node2/eth0" before the slash).
 struct Host {
-    std::string name;              ///< as in the capture point: "client", "lb", "node1", "source-ip-app"
+    std::string name; ///< as in the capture point: "client", "lb", "node1", "source-ip-app"
     HostRole role = HostRole::unknown;
-    bool roleInferred = true;      ///< false when cluster state named it
+    bool roleInferred = true; ///< false when cluster state named it
     std::vector<IpAddress> addresses;
-    std::string podNode;           ///< for pods: the node it runs on, "" when unknown
-    std::string label;             ///< the name for people; equals `name` unless cluster state knows better
+    std::string podNode; ///< for pods: the node it runs on, "" when unknown
+    std::string label;   ///< the name for people; equals `name` unless cluster state knows better
 
     bool operator==(const Host &) const = default;
 };
 
 /// One side of a hop: the first packet of the connection's direction as seen at one capture point.
 struct HopEnd {
-    std::string interface;         ///< "eth0"
+    std::string interface; ///< "eth0"
     Timestamp time;
     SocketAddress src, dst;
     std::uint8_t ttl = 0;
-    PacketNumber packet;           ///< where to find it in the recording
+    PacketNumber packet; ///< where to find it in the recording
 
     bool operator==(const HopEnd &) const = default;
 };
@@ -66,17 +66,17 @@ struct HopEnd {
 /// What one host did to one direction of the connection.
 /// The client's own hop has no `in`, the endpoint's no `out`; a host that dropped the packet has no `out` either.
 struct Hop {
-    std::string host;              ///< Host::name
+    std::string host; ///< Host::name
     HostRole role = HostRole::unknown;
     Direction direction = Direction::request;
-    std::vector<Nat> nat;          ///< in the order SNAT, DNAT; empty when addresses stayed
+    std::vector<Nat> nat; ///< in the order SNAT, DNAT; empty when addresses stayed
     std::optional<HopEnd> in, out;
-    std::string rule;              ///< the rule that decided, in words; "" when unknown
-    std::string ruleField;         ///< the Kubernetes field behind it, e.g. "spec.externalTrafficPolicy: Cluster"
+    std::string rule;                   ///< the rule that decided, in words; "" when unknown
+    std::string ruleField;              ///< the Kubernetes field behind it, e.g. "spec.externalTrafficPolicy: Cluster"
     std::vector<EvidenceKind> evidence; ///< strongest first; empty only for hops with one end
-    double confidence = 0;         ///< 0..1; 1 only with conntrack
-    bool inferred = false;         ///< no capture point saw it; concluded from its neighbours
-    std::uint64_t captureDrops = 0;///< packets that this host's capture points lost while the path lived
+    double confidence = 0;              ///< 0..1; 1 only with conntrack
+    bool inferred = false;              ///< no capture point saw it; concluded from its neighbours
+    std::uint64_t captureDrops = 0;     ///< packets that this host's capture points lost while the path lived
 
     bool operator==(const Hop &) const = default;
 };
@@ -84,13 +84,13 @@ struct Hop {
 /// One crossing between two hosts in one direction: what an arrow of the picture stands for.
 /// Exists only if at least one packet was seen leaving `from` or arriving at `to`.
 struct Segment {
-    std::string from, to;          ///< Host::name
+    std::string from, to; ///< Host::name
     Direction direction = Direction::request;
-    SocketAddress src, dst;        ///< addresses while on this segment
-    std::uint64_t packets = 0;     ///< packets seen on it so far (larger count of the two ends)
+    SocketAddress src, dst;    ///< addresses while on this segment
+    std::uint64_t packets = 0; ///< packets seen on it so far (larger count of the two ends)
     Timestamp firstSeen, lastSeen;
-    bool lost = false;             ///< the packet went in here and nothing came out at `to` (dropped there)
-    double confidence = 1;         ///< below 1: drawn dashed
+    bool lost = false;     ///< the packet went in here and nothing came out at `to` (dropped there)
+    double confidence = 1; ///< 0..1; weak ones are drawn dashed
 
     bool operator==(const Segment &) const = default;
 };
@@ -105,16 +105,16 @@ struct ServiceRef {
 };
 
 struct ClientEnd {
-    std::string node;              ///< host the connection came from; "" when no capture point is there
+    std::string node; ///< host the connection came from; "" when no capture point is there
     SocketAddress address;
 
     bool operator==(const ClientEnd &) const = default;
 };
 
 struct EndpointEnd {
-    std::string pod;               ///< "default/source-ip-app", "" when unknown
-    std::string node;              ///< node the pod runs on (or the host that answered)
-    std::string host;              ///< Host::name where the connection ended
+    std::string pod;  ///< "default/source-ip-app", "" when unknown
+    std::string node; ///< node the pod runs on (or the host that answered)
+    std::string host; ///< Host::name where the connection ended
     SocketAddress address;
 
     bool operator==(const EndpointEnd &) const = default;
@@ -122,8 +122,8 @@ struct EndpointEnd {
 
 struct HttpExchange {
     std::string method, target;
-    int status = 0;                ///< 0: no response seen
-    std::string clientAddress;     ///< what the echo server's body said in "client_address=", "" when not seen
+    int status = 0;            ///< 0: no response seen
+    std::string clientAddress; ///< what the echo server's body said in "client_address=", "" when not seen
 
     bool operator==(const HttpExchange &) const = default;
 };
@@ -132,18 +132,18 @@ enum class Severity : std::uint8_t { info, warning, error };
 [[nodiscard]] std::string_view toString(Severity value);
 
 struct Finding {
-    std::string code;              ///< "D01"
+    std::string code; ///< "D01"
     Severity severity = Severity::info;
-    std::string text;              ///< what happened and why
-    std::string fix;               ///< the smallest change that helps, and what it costs
-    std::string field;             ///< the Kubernetes field that decides, "" when none
+    std::string text;                  ///< what happened and why
+    std::string fix;                   ///< the smallest change that helps, and what it costs
+    std::string field;                 ///< the Kubernetes field that decides, "" when none
     std::vector<PacketNumber> packets; ///< evidence
 
     bool operator==(const Finding &) const = default;
 };
 
 struct Path {
-    std::string id;                ///< "p3"; stable while a source is open
+    std::string id; ///< "p3"; stable while a source is open
     PathKind kind = PathKind::direct;
     std::optional<ServiceRef> service;
     Protocol protocol = Protocol::none;
@@ -153,16 +153,16 @@ struct Path {
     std::optional<SocketAddress> seenByEndpoint; ///< source address of the first packet that reached the endpoint
     std::optional<bool> sourcePreserved;
     Outcome outcome = Outcome::incomplete;
-    std::string droppedAt;         ///< Host::name, "" when not dropped
+    std::string droppedAt; ///< Host::name, "" when not dropped
     std::optional<HttpExchange> http;
     std::vector<Hop> hops;         ///< request hops from client to endpoint, then reply hops back; ends included
     std::vector<Segment> segments; ///< in the same order
     std::vector<Finding> findings;
     Timestamp firstSeen, lastSeen;
-    std::uint64_t packets = 0;     ///< packets of this connection, counted once each (largest count of any point)
-    unsigned attempts = 1;         ///< 1 + retransmitted SYNs (or repeated first datagrams)
-    std::vector<std::string> notes;///< "ambiguous: 2 candidates at node2/eth0", "capture lost 3 packets at node1/eth0"
-    bool settled = false;          ///< nothing more is expected (closed, or the source has ended)
+    std::uint64_t packets = 0;      ///< packets of this connection, counted once each (largest count of any point)
+    unsigned attempts = 1;          ///< 1 + retransmitted SYNs (or repeated first datagrams)
+    std::vector<std::string> notes; ///< "ambiguous: 2 candidates at node2/eth0", "capture lost 3 packets at node1/eth0"
+    bool settled = false;           ///< nothing more is expected (closed, or the source has ended)
 
     bool operator==(const Path &) const = default;
 };

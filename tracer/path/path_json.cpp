@@ -59,7 +59,8 @@ Json toJson(const std::optional<HopEnd> &end) {
 template<class T>
 Json namesOf(const std::vector<T> &values) {
     Json names = Json::array();
-    for (const auto &value : values) names.push_back(toString(value));
+    for (const auto &value : values)
+        names.push_back(toString(value));
     return names;
 }
 
@@ -91,13 +92,11 @@ Json toJson(const Segment &segment) {
 
 Json toJson(const Finding &finding) {
     Json packets = Json::array();
-    for (const auto &packet : finding.packets) packets.push_back(packet.value);
-    return Json{{"code", finding.code},
-                {"severity", toString(finding.severity)},
-                {"text", finding.text},
-                {"fix", textOrNull(finding.fix)},
-                {"field", textOrNull(finding.field)},
-                {"packets", std::move(packets)}};
+    for (const auto &packet : finding.packets)
+        packets.push_back(packet.value);
+    return Json{
+        {"code", finding.code},           {"severity", toString(finding.severity)}, {"text", finding.text},
+        {"fix", textOrNull(finding.fix)}, {"field", textOrNull(finding.field)},     {"packets", std::move(packets)}};
 }
 
 /// The ends of a path have hops of their own in memory; in JSON `client` and `endpoint` say the same.
@@ -141,9 +140,11 @@ Json toJson(const Path &path) {
     for (const auto &hop : path.hops)
         if (!isOwnHopOfAnEnd(path, hop)) json["hops"].push_back(toJson(hop));
     json["findings"] = Json::array();
-    for (const auto &finding : path.findings) json["findings"].push_back(toJson(finding));
+    for (const auto &finding : path.findings)
+        json["findings"].push_back(toJson(finding));
     json["segments"] = Json::array();
-    for (const auto &segment : path.segments) json["segments"].push_back(toJson(segment));
+    for (const auto &segment : path.segments)
+        json["segments"].push_back(toJson(segment));
     json["firstSeen"] = timeOrNull(path.firstSeen);
     json["lastSeen"] = timeOrNull(path.lastSeen);
     json["packets"] = path.packets;

@@ -11,22 +11,22 @@ namespace natlens::tracer {
 struct CapturePointStatus {
     std::string name, host, interface;
     std::uint64_t packets = 0;
-    std::uint64_t dropped = 0;     ///< from pcapng Interface Statistics Blocks (isb_ifdrop + isb_osdrop)
-    bool evidence = false;         ///< conntrack, nftrace or cluster-state: not packets of its own
+    std::uint64_t dropped = 0; ///< from pcapng Interface Statistics Blocks (isb_ifdrop + isb_osdrop)
+    bool evidence = false;     ///< conntrack, nftrace or cluster-state: not packets of its own
 
     bool operator==(const CapturePointStatus &) const = default;
 };
 
 /// One consistent view. Paths are shared between snapshots and never change after publication.
 struct Snapshot {
-    std::uint64_t version = 0;     ///< grows by one with every change
-    std::vector<Host> hosts;       ///< in order of first appearance
+    std::uint64_t version = 0; ///< grows by one with every change
+    std::vector<Host> hosts;   ///< in order of first appearance
     std::vector<CapturePointStatus> points;
     std::vector<std::shared_ptr<const Path>> paths; ///< in order of first packet
-    std::uint64_t packets = 0;     ///< packets read
+    std::uint64_t packets = 0;                      ///< packets read
     std::uint64_t undecodable = 0;
     Timestamp firstTime, lastTime;
-    bool ended = false;            ///< the source has ended; no more changes
+    bool ended = false; ///< the source has ended; no more changes
 };
 
 } // namespace natlens::tracer

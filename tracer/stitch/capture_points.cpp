@@ -50,7 +50,8 @@ bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
     auto &known = m_hosts[index].addresses;
     const auto at = std::ranges::lower_bound(known, address);
     if (address.isNone() || address.isLoopback() || // every host has that one
-         (at != known.end() && *at == address)) return false;
+        (at != known.end() && *at == address))
+        return false;
     known.insert(at, address);
     return true;
 }
@@ -67,8 +68,7 @@ void CapturePoints::addDrops(base::CapturePointId id, Timestamp time, std::uint6
     auto &drops = m_drops[id.value];
     const auto at = std::ranges::upper_bound(drops, time, {}, &Drop::time);
     // Equal totals say nothing new; only the last reading of a level moves on.
-    if (at == drops.end() && drops.size() >= 2 && drops.back().total == total &&
-        drops[drops.size() - 2].total == total)
+    if (at == drops.end() && drops.size() >= 2 && drops.back().total == total && drops[drops.size() - 2].total == total)
         drops.back().time = time;
     else
         drops.insert(at, Drop{time, total});

@@ -17,8 +17,8 @@ using HostIndex = std::uint32_t;
 struct CapturePointInfo {
     CapturePointStatus status;
     packet::LinkType linkType = packet::LinkType::ethernet;
-    HostIndex host = 0;            ///< index into CapturePoints::hosts(); meaningless for evidence
-    bool known = false;            ///< addCapturePoint() was called for it
+    HostIndex host = 0; ///< index into CapturePoints::hosts(); meaningless for evidence
+    bool known = false; ///< addCapturePoint() was called for it
 };
 
 /// Who captures where. Hosts come in the order of their first capture point.

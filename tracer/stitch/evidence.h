@@ -19,9 +19,9 @@ struct TranslationEvent {
     base::PacketNumber packet;
     std::string host;
     Kind kind = Kind::created;
-    packet::Tuple original;        ///< as first seen by this host
-    packet::Tuple reply;           ///< of packets coming back, before they are translated back
-    bool seenReply = false;        ///< IPS_SEEN_REPLY
+    packet::Tuple original; ///< as first seen by this host
+    packet::Tuple reply;    ///< of packets coming back, before they are translated back
+    bool seenReply = false; ///< IPS_SEEN_REPLY
 };
 
 /// One step of a packet through the host's nftables rules (NFT_MSG_TRACE).
@@ -30,12 +30,12 @@ struct RuleTraceEvent {
     base::Timestamp time;
     base::PacketNumber packet;
     std::string host;
-    std::uint32_t traceId = 0;     ///< one packet's steps share it within one host
+    std::uint32_t traceId = 0; ///< one packet's steps share it within one host
     Kind kind = Kind::unknown;
-    std::string table, chain;      ///< e.g. "kube-proxy", "external-RMQUIEU7-default/nodeport/tcp/"
+    std::string table, chain; ///< e.g. "kube-proxy", "external-RMQUIEU7-default/nodeport/tcp/"
     std::uint64_t ruleHandle = 0;
-    std::string verdict;           ///< "accept", "drop", "continue", "jump", "goto", "return", ...
-    std::string target;            ///< chain of a jump or goto
+    std::string verdict; ///< "accept", "drop", "continue", "jump", "goto", "return", ...
+    std::string target;  ///< chain of a jump or goto
     std::string inInterface, outInterface;
     std::optional<packet::Tuple> tuple; ///< present on the event that carries the headers
 };

@@ -48,11 +48,11 @@ struct Mark {
 /// that it forwards twice there, going in and (TTL one less) going out: two passes.
 struct Pass {
     base::Timestamp first, last;
-    base::PacketNumber number;     ///< of the first packet
+    base::PacketNumber number; ///< of the first packet
     std::uint64_t packets = 0;
     std::uint32_t next = kNone;
-    std::uint32_t syns = 0;        ///< SYN without ACK
-    std::uint16_t ipId = 0;        ///< of the first packet
+    std::uint32_t syns = 0; ///< SYN without ACK
+    std::uint16_t ipId = 0; ///< of the first packet
     std::uint8_t ttl = 0;
     Facing facing = Facing::unknown;
 };
@@ -61,22 +61,23 @@ struct Pass {
 struct Flow {
     enum class Kind : std::uint8_t { packets, icmpError };
 
-    packet::Tuple tuple;           ///< of an ICMP error: the quoted one, reversed
+    packet::Tuple tuple; ///< of an ICMP error: the quoted one, reversed
     base::CapturePointId point;
     Kind kind = Kind::packets;
-    std::uint8_t flags = 0;        ///< all TCP flags seen
+    std::uint8_t flags = 0; ///< all TCP flags seen
     std::uint8_t icmpType = 0, icmpCode = 0;
     bool hasIsn = false;
+    bool noHttp = false; ///< the stream began with something else
     std::uint32_t isn = 0;
     LegIndex leg = kNone;
-    FlowIndex older = kNone;       ///< the previous flow with this tuple at this point
-    std::uint32_t passes = kNone;  ///< list of Pass
+    FlowIndex older = kNone;      ///< the previous flow with this tuple at this point
+    std::uint32_t passes = kNone; ///< list of Pass
     std::uint64_t packets = 0, payloadBytes = 0;
     base::Timestamp first, last;
     base::Timestamp rstTime, finTime, dataTime; ///< of the first such packet; zero: none
     base::PacketNumber rstNumber;
-    packet::IpAddress icmpSource;  ///< who sent the ICMP error
-    std::vector<Mark> marks;       ///< at most kMaxMarks
+    packet::IpAddress icmpSource; ///< who sent the ICMP error
+    std::vector<Mark> marks;      ///< at most kMaxMarks
     std::unique_ptr<HttpPeek> http;
 
     static constexpr std::size_t kMaxMarks = 8;
@@ -85,17 +86,17 @@ struct Flow {
 /// One pair of addresses during one connection, in both directions and at all capture points. A connection without
 /// NAT is one leg; each translation adds one.
 struct Leg {
-    packet::Tuple tuple;           ///< the smaller socket address is `src`: no direction is meant
-    std::array<std::uint32_t, 2> isn{};  ///< initial sequence number of each side (0: tuple.src, 1: tuple.dst)
+    packet::Tuple tuple;                ///< the smaller socket address is `src`: no direction is meant
+    std::array<std::uint32_t, 2> isn{}; ///< initial sequence number of each side (0: tuple.src, 1: tuple.dst)
     std::array<bool, 2> hasIsn{};
-    std::int8_t initiator = -1;    ///< the side that sent the SYN; -1 unknown
+    std::int8_t initiator = -1; ///< the side that sent the SYN; -1 unknown
     bool dirty = false;
-    bool superseded = false;       ///< a newer leg has the same tuple
+    bool superseded = false; ///< a newer leg has the same tuple
     LegIndex older = kNone;
     base::Timestamp first, last;
     std::vector<FlowIndex> flows;
     std::vector<std::uint64_t> keys; ///< under which likely partners across a NAT are found
-    std::uint32_t pathId = 0;      ///< of the path this leg belonged to last; 0 none
+    std::uint32_t pathId = 0;        ///< of the path this leg belonged to last; 0 none
 };
 
 /// Side of a leg that a directional tuple comes from.

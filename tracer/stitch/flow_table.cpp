@@ -134,8 +134,8 @@ void FlowTable::mark(Flow &flow, const Observation &seen) {
               .facing = seen.facing,
               .hasTs = packet.hasTcpTimestamp};
     if (!tcp) {
-        mark.payloadHash = base::hashBytes(seen.payload.first(std::min<std::size_t>(seen.payload.size(), 64)),
-                                           packet.payloadLength);
+        mark.payloadHash =
+            base::hashBytes(seen.payload.first(std::min<std::size_t>(seen.payload.size(), 64)), packet.payloadLength);
         m_legs->addKey(flow.leg, base::mix(base::mix(mark.payloadHash, static_cast<std::uint64_t>(flow.tuple.protocol)),
                                            packet.ipId));
     }
@@ -148,10 +148,16 @@ void FlowTable::peek(Flow &flow, const Observation &seen) {
         if (!flow.http->done()) flow.http->add(packet.tcpSeq, seen.payload);
         return;
     }
+    if (flow.noHttp) return;
     // Without the SYN only a segment that begins like HTTP can be the beginning.
     const std::uint32_t base = flow.hasIsn ? flow.isn + 1 : packet.tcpSeq;
     if (packet.tcpSeq - base >= HttpPeek::kLimit) return;
-    if (!flow.hasIsn && !HttpPeek::looksLikeHttp(seen.payload)) return;
+    const bool begins = packet.tcpSeq == base && seen.payload.size() >= 4;
+    if (begins && !HttpPeek::looksLikeHttp(seen.payload)) {
+        flow.noHttp = flow.hasIsn;
+        return;
+    }
+    if (!begins && !flow.hasIsn) return;
     flow.http = std::make_unique<HttpPeek>(base);
     flow.http->add(packet.tcpSeq, seen.payload);
 }

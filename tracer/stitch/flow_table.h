@@ -11,7 +11,8 @@ namespace natlens::tracer {
 /// memory grows with flows, not with packets. Lives on the tracer's thread.
 class FlowTable final {
 public:
-    explicit FlowTable(LegTable &legs) : m_legs(&legs) {}
+    explicit FlowTable(LegTable &legs)
+        : m_legs(&legs) {}
 
     /// Packets without IP addresses are ignored (false).
     bool add(const Observation &seen);

@@ -62,7 +62,8 @@ bool HostRoles::learn(const Path &path) {
                                                  [](const Hop *h) { return !h->nat.empty(); });
         const bool translatedBefore = std::any_of(request.begin(), request.begin() + static_cast<std::ptrdiff_t>(i),
                                                   [](const Hop *h) { return !h->nat.empty(); });
-        if (visited(path, Direction::reply, hop.host) || translatedBefore) say(hop.host, &Seen::node);
+        if (visited(path, Direction::reply, hop.host) || translatedBefore)
+            say(hop.host, &Seen::node);
         else if (translatedLater && hop.in->dst == path.requested && hop.in->src == path.client.address &&
                  (hasHops(path, Direction::reply) || i <= 1))
             say(hop.host, &Seen::loadBalancer);
@@ -76,7 +77,8 @@ bool HostRoles::learn(const Path &path) {
     if (path.kind == PathKind::service) {
         say(path.client.node, &Seen::client);
         const bool behindNode = std::ranges::any_of(request, [](const Hop *h) { return h->in && h->out; });
-        if (path.endpoint && ended && behindNode) say(path.endpoint->host, &Seen::pod);
+        if (path.endpoint && ended && behindNode)
+            say(path.endpoint->host, &Seen::pod);
         else if (path.outcome == Outcome::rejected && !request.empty() && !path.endpoint)
             say(request.back()->host, &Seen::node);
     } else if (path.outcome == Outcome::delivered) {

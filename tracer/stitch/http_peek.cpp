@@ -7,7 +7,7 @@ namespace natlens::tracer {
 
 namespace {
 
-constexpr std::array<std::string_view, 9> kMethods = {"GET ",     "HEAD ",    "POST ",    "PUT ",  "DELETE ",
+constexpr std::array<std::string_view, 9> kMethods = {"GET ",     "HEAD ",    "POST ",  "PUT ",  "DELETE ",
                                                       "OPTIONS ", "CONNECT ", "TRACE ", "PATCH "};
 constexpr std::string_view kClientAddress = "client_address=";
 

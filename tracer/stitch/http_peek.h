@@ -11,9 +11,9 @@ namespace natlens::tracer {
 
 /// What the first kibibyte of a stream said, as far as it was captured.
 struct HttpFirstLines {
-    std::string method, target;    ///< of a request line (RFC 9112 section 3)
-    int status = 0;                ///< of a status line
-    std::string clientAddress;     ///< "client_address=" of the echo server's page
+    std::string method, target; ///< of a request line (RFC 9112 section 3)
+    int status = 0;             ///< of a status line
+    std::string clientAddress;  ///< "client_address=" of the echo server's page
 };
 
 /// Puts segments in sequence order (they may come late, twice or overlapping) and reads the first lines as soon as they
@@ -22,7 +22,8 @@ class HttpPeek final {
 public:
     static constexpr std::size_t kLimit = 1024;
 
-    explicit HttpPeek(std::uint32_t firstSequence) : m_base(firstSequence) {}
+    explicit HttpPeek(std::uint32_t firstSequence)
+        : m_base(firstSequence) {}
 
     /// `sequence` is the TCP sequence number of bytes[0].
     void add(std::uint32_t sequence, std::span<const std::byte> bytes);
@@ -38,7 +39,7 @@ private:
     void finish();
 
     std::uint32_t m_base;
-    std::string m_bytes;           ///< from m_base on; only the first m_filled are without gaps
+    std::string m_bytes; ///< from m_base on; only the first m_filled are without gaps
     std::size_t m_filled = 0;
     std::size_t m_laterBegin = 0, m_laterEnd = 0; ///< one island beyond a gap
     bool m_done = false;

@@ -60,7 +60,8 @@ private:
             if (!slot.used) continue;
             const std::uint64_t hash = (std::uint64_t{slot.tag} << 32) | slot.low;
             std::size_t i = hash & m_mask;
-            while (m_slots[i].used) i = (i + 1) & m_mask;
+            while (m_slots[i].used)
+                i = (i + 1) & m_mask;
             m_slots[i] = slot;
         }
     }

@@ -52,7 +52,8 @@ const std::vector<LegIndex> *LegTable::withKey(std::uint64_t key) const {
 std::vector<LegIndex> LegTable::takeDirty() {
     std::vector<LegIndex> dirty;
     dirty.swap(m_dirty);
-    for (const LegIndex index : dirty) m_legs[index].dirty = false;
+    for (const LegIndex index : dirty)
+        m_legs[index].dirty = false;
     return dirty;
 }
 
@@ -62,7 +63,8 @@ LegIndex LegTable::create(const Tuple &tuple, base::Timestamp time, std::uint32_
     leg.tuple = tuple;
     leg.first = leg.last = time;
     leg.older = head;
-    for (LegIndex i = head; i != kNone; i = m_legs[i].older) m_legs[i].superseded = true;
+    for (LegIndex i = head; i != kNone; i = m_legs[i].older)
+        m_legs[i].superseded = true;
     head = index;
     return index;
 }
@@ -115,9 +117,12 @@ LegIndex LegTable::legFor(const Tuple &tuple, const Observation &seen, Flow::Kin
     const int side = tuple.src == key.src && tuple.dst == key.dst ? 0 : 1;
     LegIndex found = kNone;
     if (head != kNone) {
-        if (isTcpPacket(seen, kind) && seen.packet->isSyn()) found = forSyn(head, side, seen);
-        else if (isTcpPacket(seen, kind) && seen.packet->isSynAck()) found = forSynAck(head, side, seen);
-        else found = forLater(head, side, seen, kind);
+        if (isTcpPacket(seen, kind) && seen.packet->isSyn())
+            found = forSyn(head, side, seen);
+        else if (isTcpPacket(seen, kind) && seen.packet->isSynAck())
+            found = forSynAck(head, side, seen);
+        else
+            found = forLater(head, side, seen, kind);
     }
     return found != kNone ? found : create(key, seen.time, head);
 }
@@ -128,7 +133,8 @@ void LegTable::addKey(LegIndex index, std::uint64_t key) {
     keys.push_back(key);
     auto &members = m_keys[key];
     members.push_back(index);
-    for (const LegIndex member : members) touch(member);
+    for (const LegIndex member : members)
+        touch(member);
 }
 
 void LegTable::setIsn(LegIndex index, int side, std::uint32_t isn) {

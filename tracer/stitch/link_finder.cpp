@@ -113,7 +113,8 @@ std::vector<LegIndex> LinkFinder::closure(const std::vector<LegIndex> &touched) 
         const LegIndex index = open.back();
         open.pop_back();
         for (const std::uint64_t key : (*m_legs)[index].keys)
-            for (const LegIndex member : *m_legs->withKey(key)) visit(member);
+            for (const LegIndex member : *m_legs->withKey(key))
+                visit(member);
         const Tuple request = requestTuple(index);
         for (const auto i : m_translations->withOriginal(request))
             if ((*m_translations)[i].isNat())
@@ -154,7 +155,8 @@ std::vector<LinkFinder::Sight> LinkFinder::sights(LegIndex index, bool reply) co
     for (const FlowIndex i : leg.flows) {
         const Flow &flow = (*m_flows)[i];
         if (flow.kind != Flow::Kind::packets || (flow.tuple == request) == reply) continue;
-        for (const Mark &mark : flow.marks) found.push_back({m_points->points()[flow.point.value].host, &mark});
+        for (const Mark &mark : flow.marks)
+            found.push_back({m_points->points()[flow.point.value].host, &mark});
     }
     return found;
 }
@@ -170,8 +172,10 @@ bool LinkFinder::compareSights(Candidate &candidate, bool reply) const {
     int lowestBefore = 255, highestAfter = 0;
     std::string host;
     std::set<std::uint64_t> shared;
-    for (const Sight &b : before) lowestBefore = std::min<int>(lowestBefore, b.mark->ttl);
-    for (const Sight &a : after) highestAfter = std::max<int>(highestAfter, a.mark->ttl);
+    for (const Sight &b : before)
+        lowestBefore = std::min<int>(lowestBefore, b.mark->ttl);
+    for (const Sight &a : after)
+        highestAfter = std::max<int>(highestAfter, a.mark->ttl);
     for (const Sight &b : before) {
         for (const Sight &a : after) {
             const bool tsFits = b.mark->hasTs && a.mark->hasTs && b.mark->tsVal == a.mark->tsVal;
@@ -302,7 +306,8 @@ Connection LinkFinder::follow(LegIndex root, const Work &work) const {
         if (!visited.insert(leg).second) return;
         connection.attempts.push_back(leg);
         if (const auto below = work.down.find(leg); below != work.down.end())
-            for (const auto &[next, link] : below->second) self(self, next);
+            for (const auto &[next, link] : below->second)
+                self(self, next);
     };
     LegIndex leg = root;
     while (leg != kNone && visited.insert(leg).second) {
@@ -338,7 +343,8 @@ std::vector<Connection> LinkFinder::connect(const std::vector<LegIndex> &touched
         for (auto up = work.up.find(root); up != work.up.end() && way.insert(root).second; up = work.up.find(root))
             root = up->second;
         auto connection = follow(root, work);
-        for (const auto &step : connection.steps) placed.insert(step.leg);
+        for (const auto &step : connection.steps)
+            placed.insert(step.leg);
         placed.insert(connection.attempts.begin(), connection.attempts.end());
         if (!placed.contains(index)) {
             connections.push_back(std::move(connection));

@@ -13,9 +13,9 @@ namespace natlens::tracer {
 
 /// Why a leg continues as the next one.
 struct Link {
-    std::string host;              ///< where the translation happened; "" when no capture point saw it
-    std::vector<EvidenceKind> evidence; ///< strongest first
-    double confidence = 0;         ///< 1 only with conntrack
+    std::string host;                              ///< where the translation happened; "" when no capture point saw it
+    std::vector<EvidenceKind> evidence;            ///< strongest first
+    double confidence = 0;                         ///< 1 only with conntrack
     std::optional<std::uint32_t> translation = {}; ///< the conntrack entry
 };
 
@@ -29,8 +29,8 @@ struct Step {
 
 /// Everything that is one connection.
 struct Connection {
-    std::vector<Step> steps;       ///< never empty
-    std::vector<LegIndex> attempts;///< earlier translations of the same SYN that came to nothing
+    std::vector<Step> steps;        ///< never empty
+    std::vector<LegIndex> attempts; ///< earlier translations of the same SYN that came to nothing
     std::vector<std::string> notes;
 };
 

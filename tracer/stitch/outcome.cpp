@@ -71,12 +71,11 @@ void PathBuilder::decide(Draft &draft) const {
                                                (draft.reply.front().out && draft.reply.front().out->icmp));
     const bool tcp = path.protocol == Protocol::tcp;
     // An acknowledgement by the client proves that it was answered, even where nobody captured the answer.
-    const bool answered = tcp ? reply.synAck || request.pureAck || reply.payloadBytes > 0
-                              : reply.packets > 0;
+    const bool answered = tcp ? reply.synAck || request.pureAck || reply.payloadBytes > 0 : reply.packets > 0;
     if (answered && !icmp) {
         path.outcome = Outcome::delivered;
-        const bool resetByServer = reply.rst.nanoseconds != 0 && request.fin.nanoseconds == 0 &&
-                                   reply.fin.nanoseconds == 0;
+        const bool resetByServer =
+            reply.rst.nanoseconds != 0 && request.fin.nanoseconds == 0 && reply.fin.nanoseconds == 0;
         const bool resetByClient = request.rst.nanoseconds != 0 && reply.fin.nanoseconds == 0 &&
                                    request.fin.nanoseconds == 0 && reply.payloadBytes == 0;
         if (tcp && (resetByServer || resetByClient)) path.outcome = Outcome::reset;
@@ -90,8 +89,8 @@ void PathBuilder::decide(Draft &draft) const {
         path.notes.push_back(fmt::format("rejected at {} with {}", host, icmp ? "an ICMP error" : "a TCP reset"));
         // The endpoint itself may refuse (nothing listens there); a node that refuses is not the endpoint.
         const bool translated = draft.connection.steps.size() > 1;
-        const bool reached = !draft.request.empty() && draft.request.back().host == from.host &&
-                             !draft.request.back().out;
+        const bool reached =
+            !draft.request.empty() && draft.request.back().host == from.host && !draft.request.back().out;
         if (reached && (translated || m_sources.roles.of(host) == HostRole::pod)) setEndpoint(draft);
         return;
     }
@@ -135,7 +134,8 @@ void PathBuilder::decideUnanswered(Draft &draft) const {
     const bool waited = path.attempts > 1 || m_moment.now - last.last >= kPatience;
     const auto elsewhere = m_sources.answers.slowest(path.client.address.ip, path.protocol, path.requested.port);
     const auto silence = m_moment.now - last.last;
-    const bool unlikely = m_moment.ended && elsewhere && silence >= kBriefPatience && silence >= kMuchFaster * *elsewhere;
+    const bool unlikely =
+        m_moment.ended && elsewhere && silence >= kBriefPatience && silence >= kMuchFaster * *elsewhere;
     if (!waited && !unlikely) {
         if (m_moment.ended) path.notes.push_back("the capture ended before an answer could be expected");
         return;
@@ -173,9 +173,9 @@ void PathBuilder::setEndpoint(Draft &draft) const {
     if (!draft.request.empty()) {
         const Visit &last = draft.request.back();
         // Answers that come back with a time to live already used up come from further on.
-        const bool forwardsReplies = !draft.reply.empty() && draft.reply.front().host == last.host &&
-                                     (draft.reply.front().in.has_value() ||
-                                      !isInitialTtl(draft.reply.front().out->ttl));
+        const bool forwardsReplies =
+            !draft.reply.empty() && draft.reply.front().host == last.host &&
+            (draft.reply.front().in.has_value() || !isInitialTtl(draft.reply.front().out->ttl));
         if (!last.out && !forwardsReplies) {
             host = &last;
             if (draft.request.size() > 1) before = &draft.request[draft.request.size() - 2];

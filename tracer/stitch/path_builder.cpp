@@ -87,7 +87,8 @@ Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction directi
         hop.confidence = from.next->confidence;
     };
     if (visit.in && visit.out) {
-        const unsigned low = std::min(visit.in->step, visit.out->step), high = std::max(visit.in->step, visit.out->step);
+        const unsigned low = std::min(visit.in->step, visit.out->step),
+                       high = std::max(visit.in->step, visit.out->step);
         if (low != high) {
             addLink(steps[low], steps[low + 1]);
         } else {
@@ -223,7 +224,8 @@ void PathBuilder::addCounts(Draft &draft) const {
             path.lastSeen = std::max(path.lastSeen, visit.last);
         }
     }
-    for (const auto &[host, count] : packets) path.packets = std::max(path.packets, count);
+    for (const auto &[host, count] : packets)
+        path.packets = std::max(path.packets, count);
     path.attempts = std::max(1u, syns);
 }
 

@@ -22,14 +22,16 @@ struct PathSources {
 
 /// The capture's clock.
 struct Moment {
-    Timestamp now;                 ///< newest time seen anywhere
-    bool ended = false;            ///< nothing more will come
+    Timestamp now;      ///< newest time seen anywhere
+    bool ended = false; ///< nothing more will come
 };
 
 /// A path without names: no Service, no pods, no findings, no id. Those come from cluster state.
 class PathBuilder final {
 public:
-    PathBuilder(const PathSources &sources, Moment moment) : m_sources(sources), m_moment(moment) {}
+    PathBuilder(const PathSources &sources, Moment moment)
+        : m_sources(sources)
+        , m_moment(moment) {}
 
     [[nodiscard]] Path build(const Connection &connection) const;
 

@@ -10,7 +10,7 @@ struct PathBuilder::Draft {
     Path path = {};
     std::vector<Visit> request = {}, reply = {};
     double dropConfidence = 0;
-    bool dropTraced = false;       ///< the kernel's rule trace says so
+    bool dropTraced = false; ///< the kernel's rule trace says so
 };
 
 } // namespace natlens::tracer

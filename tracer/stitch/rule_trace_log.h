@@ -17,7 +17,7 @@ struct RuleTrace {
     std::string host;
     base::Timestamp time;
     base::PacketNumber packet;
-    packet::Tuple tuple;           ///< as the packet came in (of the first event that carried headers)
+    packet::Tuple tuple; ///< as the packet came in (of the first event that carried headers)
     std::vector<RuleTraceEvent> steps;
 
     [[nodiscard]] bool dropped() const;  ///< ended with the verdict "drop", without an answer

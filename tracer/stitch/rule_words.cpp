@@ -28,9 +28,8 @@ std::string ChainName::servicePort() const {
 }
 
 std::optional<ChainName> parseChainName(std::string_view chain) {
-    const auto role = std::ranges::find_if(kRoles, [&](std::string_view r) {
-        return chain.starts_with(r) && chain.substr(r.size()).starts_with('-');
-    });
+    const auto role = std::ranges::find_if(
+        kRoles, [&](std::string_view r) { return chain.starts_with(r) && chain.substr(r.size()).starts_with('-'); });
     if (role == kRoles.end()) return std::nullopt;
     std::string_view rest = chain.substr(role->size() + 1);
     if (rest.size() < kHashLength + 1 || rest[kHashLength] != '-') return std::nullopt;
@@ -70,8 +69,8 @@ RuleDecision explain(const RuleTrace &trace, Via via, bool masqueraded) {
             }
             if (chain == kRejectChain) decision.rejected = true;
         }
-        endpointsCheck = endpointsCheck || step.chain == "service-endpoints-check" ||
-                         step.chain == "nodeport-endpoints-check";
+        endpointsCheck =
+            endpointsCheck || step.chain == "service-endpoints-check" || step.chain == "nodeport-endpoints-check";
         clusterIpsCheck = clusterIpsCheck || step.chain == "cluster-ips-check";
         if (step.verdict == "drop" && step.chain != kRejectChain) {
             decision.dropped = true;
@@ -82,10 +81,10 @@ RuleDecision explain(const RuleTrace &trace, Via via, bool masqueraded) {
     if (!decision.service && !decision.dropped && !decision.rejected) return decision;
     const std::string name = decision.service ? decision.service->servicePort() : std::string();
     const auto say = [&](std::string_view what) {
-        const std::string_view address = via != Via::none         ? inWords(via)
-                                         : decision.external      ? std::string_view("external address")
-                                         : name.empty()           ? std::string_view()
-                                                                  : std::string_view("cluster IP");
+        const std::string_view address = via != Via::none    ? inWords(via)
+                                         : decision.external ? std::string_view("external address")
+                                         : name.empty()      ? std::string_view()
+                                                             : std::string_view("cluster IP");
         std::string text = name;
         if (!address.empty()) text += (text.empty() ? "" : " ") + std::string(address);
         if (!what.empty()) text += (text.empty() ? "" : ", ") + std::string(what);

@@ -12,9 +12,9 @@ namespace natlens::tracer {
 
 /// What a chain of kube-proxy is for: "external-RMQUIEU7-default/nodeport/tcp/http".
 struct ChainName {
-    std::string role;              ///< "service", "local", "external", "firewall", "endpoint"
+    std::string role; ///< "service", "local", "external", "firewall", "endpoint"
     std::string nameSpace = {}, service = {}, portName = {};
-    std::string endpoint = {};     ///< "10.180.1.136:8080" of an endpoint chain
+    std::string endpoint = {}; ///< "10.180.1.136:8080" of an endpoint chain
 
     /// "default/nodeport:http", without the colon for a port without a name.
     [[nodiscard]] std::string servicePort() const;
@@ -28,11 +28,11 @@ struct ChainName {
 
 /// What the rules decided for one packet.
 struct RuleDecision {
-    std::string rule;              ///< "default/nodeport:http node port, masquerade"
-    std::string field;             ///< "spec.externalTrafficPolicy: Cluster"
+    std::string rule;  ///< "default/nodeport:http node port, masquerade"
+    std::string field; ///< "spec.externalTrafficPolicy: Cluster"
     std::optional<ChainName> service;
-    bool external = false;         ///< it went through the Service's chain for traffic from outside
-    bool localOnly = false;        ///< only endpoints of the same node were considered
+    bool external = false;  ///< it went through the Service's chain for traffic from outside
+    bool localOnly = false; ///< only endpoints of the same node were considered
     bool dropped = false, rejected = false;
 };
 

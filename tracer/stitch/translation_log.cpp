@@ -50,9 +50,8 @@ const std::vector<std::uint32_t> &TranslationLog::withTranslated(const packet::T
 }
 
 bool TranslationLog::tracksUnchanged(std::string_view host, const packet::Tuple &tuple) const {
-    return std::ranges::any_of(withOriginal(tuple), [&](std::uint32_t i) {
-        return m_entries[i].host == host && !m_entries[i].isNat();
-    });
+    return std::ranges::any_of(withOriginal(tuple),
+                               [&](std::uint32_t i) { return m_entries[i].host == host && !m_entries[i].isNat(); });
 }
 
 } // namespace natlens::tracer

@@ -11,12 +11,12 @@ namespace natlens::tracer {
 
 /// One conntrack entry of one host: packets of `original` leave it as `translated`.
 struct Translation {
-    base::Timestamp time;          ///< of the first event about it
+    base::Timestamp time; ///< of the first event about it
     base::PacketNumber packet;
     std::string host;
     packet::Tuple original, translated;
     bool seenReply = false;
-    bool late = false;             ///< first heard of when it was destroyed: it was made at any time before
+    bool late = false; ///< first heard of when it was destroyed: it was made at any time before
 
     [[nodiscard]] bool isNat() const { return original != translated; }
 };

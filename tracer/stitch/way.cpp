@@ -68,14 +68,15 @@ struct HostSights {
     HostIndex host = 0;
     std::vector<Sighting> sights; ///< in the direction of travel
     int ttlSum = 0, stepSum = 0;
-    bool leaves = false;          ///< some sight is known to go out and none to go in
+    bool leaves = false; ///< some sight is known to go out and none to go in
     Timestamp first;
 };
 
 std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction direction) {
     std::ranges::sort(sights, {}, [&](const Sighting &s) { return travelOrder(s, direction); });
     std::map<HostIndex, HostSights> hosts;
-    for (auto &sight : sights) hosts[sight.host].sights.push_back(std::move(sight));
+    for (auto &sight : sights)
+        hosts[sight.host].sights.push_back(std::move(sight));
     std::vector<HostSights> ordered;
     for (auto &[index, host] : hosts) {
         host.host = index;
@@ -88,9 +89,8 @@ std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction dire
         host.first = std::ranges::min(host.sights, {}, &Sighting::first).first;
         ordered.push_back(std::move(host));
     }
-    std::ranges::sort(ordered, {}, [](const HostSights &h) {
-        return std::tuple(-h.ttlSum, h.stepSum, !h.leaves, h.first, h.host);
-    });
+    std::ranges::sort(ordered, {},
+                      [](const HostSights &h) { return std::tuple(-h.ttlSum, h.stepSum, !h.leaves, h.first, h.host); });
     return ordered;
 }
 
@@ -104,10 +104,9 @@ void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
         if (!crosses) {
             const Host &host = points.host(hosts[i].host);
             const auto owns = [&](const IpAddress &ip) { return std::ranges::binary_search(host.addresses, ip); };
-            const bool begins = i == 0 && isInitialTtl(front.ttl) && !owns(front.dst.ip) &&
-                                (hosts.size() > 1 || owns(front.src.ip));
-            const bool leavesForNext = i > 0 && i + 1 < hosts.size() &&
-                                       hosts[i - 1].sights.back().ttl > front.ttl &&
+            const bool begins =
+                i == 0 && isInitialTtl(front.ttl) && !owns(front.dst.ip) && (hosts.size() > 1 || owns(front.src.ip));
+            const bool leavesForNext = i > 0 && i + 1 < hosts.size() && hosts[i - 1].sights.back().ttl > front.ttl &&
                                        hosts[i + 1].sights.front().ttl == front.ttl;
             if (begins || leavesForNext) single = Facing::out;
         }
@@ -117,8 +116,10 @@ void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
         const auto entry = std::pair(front.step, front.ttl);
         for (auto &sight : sights) {
             if (sight.facing != Facing::unknown) continue;
-            if (!crosses) sight.facing = single;
-            else sight.facing = std::pair(sight.step, sight.ttl) == entry ? Facing::in : Facing::out;
+            if (!crosses)
+                sight.facing = single;
+            else
+                sight.facing = std::pair(sight.step, sight.ttl) == entry ? Facing::in : Facing::out;
         }
     }
 }
@@ -148,7 +149,8 @@ std::vector<Visit> findWay(const Connection &connection, Direction direction, co
     faceUnknown(hosts, points);
     std::vector<Visit> way;
     way.reserve(hosts.size());
-    for (const auto &host : hosts) way.push_back(visitOf(host));
+    for (const auto &host : hosts)
+        way.push_back(visitOf(host));
     return way;
 }
 

@@ -12,7 +12,7 @@ namespace natlens::tracer {
 struct Sighting {
     HostIndex host = 0;
     base::CapturePointId point;
-    unsigned step = 0;             ///< index into Connection::steps
+    unsigned step = 0; ///< index into Connection::steps
     std::uint8_t ttl = 0;
     Facing facing = Facing::unknown;
     std::uint16_t ipId = 0;
@@ -27,7 +27,7 @@ struct Sighting {
 /// What was seen of one direction at one host.
 struct Visit {
     HostIndex host = 0;
-    std::optional<Sighting> in = {}, out = {}; ///< first sight going in, last sight going out
+    std::optional<Sighting> in = {}, out = {};   ///< first sight going in, last sight going out
     std::uint64_t packetsIn = 0, packetsOut = 0; ///< largest count of any of the host's points
     std::uint32_t syns = 0;
     Timestamp first = {}, last = {};

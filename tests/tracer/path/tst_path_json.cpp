@@ -34,8 +34,12 @@ Path example() {
     Path path;
     path.id = "p3";
     path.kind = PathKind::service;
-    path.service = ServiceRef{.nameSpace = "default", .name = "nodeport", .type = "NodePort", .port = 80,
-                              .portName = "http", .via = Via::nodePort};
+    path.service = ServiceRef{.nameSpace = "default",
+                              .name = "nodeport",
+                              .type = "NodePort",
+                              .port = 80,
+                              .portName = "http",
+                              .via = Via::nodePort};
     path.protocol = packet::Protocol::tcp;
     path.client = {"client", at("104.132.1.79:53210")};
     path.requested = at("10.240.0.5:32080");
@@ -87,9 +91,8 @@ bool valid(const nlohmann::json &schema, const nlohmann::json &value) {
     if (schema.contains("type")) {
         const auto &types = schema["type"];
         if (types.is_string() ? !isType(value, types.get<std::string>())
-                              : std::ranges::none_of(types, [&](const auto &t) {
-                                    return isType(value, t.template get<std::string>());
-                                }))
+                              : std::ranges::none_of(
+                                    types, [&](const auto &t) { return isType(value, t.template get<std::string>()); }))
             return false;
     }
     if (value.is_number() && schema.contains("minimum") && value < schema["minimum"]) return false;
@@ -152,7 +155,8 @@ void TestPathJson::whichHops() {
     const auto hosts = [](const Path &path) {
         QStringList names;
         const auto json = nlohmann::json::parse(toJsonLine(path));
-        for (const auto &hop : json["hops"]) names << QString::fromStdString(hop["node"].get<std::string>());
+        for (const auto &hop : json["hops"])
+            names << QString::fromStdString(hop["node"].get<std::string>());
         return names.join(' ');
     };
     Path path = example();

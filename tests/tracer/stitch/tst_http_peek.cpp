@@ -37,12 +37,18 @@ void TestHttpPeek::requestLine_data() {
     QTest::addColumn<QString>("method");
     QTest::addColumn<QString>("target");
     QTest::addColumn<bool>("done");
-    QTest::newRow("GET") << QByteArray("GET /healthz?x=1 HTTP/1.1\r\n") << "GET" << "/healthz?x=1" << true;
-    QTest::newRow("not complete yet") << QByteArray("GET /heal") << "" << "" << false;
-    QTest::newRow("no HTTP") << QByteArray("SSH-2.0-x\r\n") << "" << "" << true;
-    QTest::newRow("binary") << QByteArray("\x16\x03\x01\x02\x00", 5) << "" << "" << true;
-    QTest::newRow("method without the rest") << QByteArray("GET \r\n") << "" << "" << true;
-    QTest::newRow("not a version") << QByteArray("GET / FTP/1\r\n") << "" << "" << true;
+    QTest::newRow("GET") << QByteArray("GET /healthz?x=1 HTTP/1.1\r\n") << "GET"
+                         << "/healthz?x=1" << true;
+    QTest::newRow("not complete yet") << QByteArray("GET /heal") << ""
+                                      << "" << false;
+    QTest::newRow("no HTTP") << QByteArray("SSH-2.0-x\r\n") << ""
+                             << "" << true;
+    QTest::newRow("binary") << QByteArray("\x16\x03\x01\x02\x00", 5) << ""
+                            << "" << true;
+    QTest::newRow("method without the rest") << QByteArray("GET \r\n") << ""
+                                             << "" << true;
+    QTest::newRow("not a version") << QByteArray("GET / FTP/1\r\n") << ""
+                                   << "" << true;
 }
 
 void TestHttpPeek::requestLine() {

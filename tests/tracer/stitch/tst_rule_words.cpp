@@ -30,14 +30,34 @@ void TestRuleWords::chainNames_data() {
     QTest::addColumn<QString>("role");
     QTest::addColumn<QString>("servicePort");
     QTest::addColumn<QString>("endpoint");
-    QTest::newRow("service") << "service-ULMVA6XW-ns1/svc1/tcp/p80" << "service" << "ns1/svc1:p80" << "";
-    QTest::newRow("no port name") << "external-RMQUIEU7-default/nodeport/tcp/" << "external" << "default/nodeport" << "";
-    QTest::newRow("endpoint") << "endpoint-BCCX3FJF-default/nodeport/tcp/__10.180.1.136/8080" << "endpoint"
-                              << "default/nodeport" << "10.180.1.136:8080";
-    QTest::newRow("base chain") << "nat-prerouting" << "" << "" << "";
-    QTest::newRow("check chain") << "service-endpoints-check" << "" << "" << "";
-    QTest::newRow("broken") << "external-RMQUIEU7" << "" << "" << "";
-    QTest::newRow("empty") << "" << "" << "" << "";
+    QTest::newRow("service") << "service-ULMVA6XW-ns1/svc1/tcp/p80"
+                             << "service"
+                             << "ns1/svc1:p80"
+                             << "";
+    QTest::newRow("no port name") << "external-RMQUIEU7-default/nodeport/tcp/"
+                                  << "external"
+                                  << "default/nodeport"
+                                  << "";
+    QTest::newRow("endpoint") << "endpoint-BCCX3FJF-default/nodeport/tcp/__10.180.1.136/8080"
+                              << "endpoint"
+                              << "default/nodeport"
+                              << "10.180.1.136:8080";
+    QTest::newRow("base chain") << "nat-prerouting"
+                                << ""
+                                << ""
+                                << "";
+    QTest::newRow("check chain") << "service-endpoints-check"
+                                 << ""
+                                 << ""
+                                 << "";
+    QTest::newRow("broken") << "external-RMQUIEU7"
+                            << ""
+                            << ""
+                            << "";
+    QTest::newRow("empty") << ""
+                           << ""
+                           << ""
+                           << "";
 }
 
 void TestRuleWords::chainNames() {
@@ -63,28 +83,34 @@ void TestRuleWords::decisions_data() {
     const QString s = "service-AAAAAAAA-ns/svc/tcp/http", e = "external-AAAAAAAA-ns/svc/tcp/http",
                   l = "local-AAAAAAAA-ns/svc/tcp/http", f = "firewall-AAAAAAAA-ns/svc/tcp/http";
     QTest::newRow("node port") << QStringList{"services goto " + e, e + " goto " + s} << via(Via::nodePort) << true
-                               << "ns/svc:http node port, masquerade" << "spec.externalTrafficPolicy: Cluster";
-    QTest::newRow("load balancer, local") << QStringList{"services goto " + e, e + " goto " + l}
-                                          << via(Via::loadBalancerIP) << false
-                                          << "ns/svc:http load balancer IP, local endpoints only"
-                                          << "spec.externalTrafficPolicy: Local";
+                               << "ns/svc:http node port, masquerade"
+                               << "spec.externalTrafficPolicy: Cluster";
+    QTest::newRow("load balancer, local")
+        << QStringList{"services goto " + e, e + " goto " + l} << via(Via::loadBalancerIP) << false
+        << "ns/svc:http load balancer IP, local endpoints only"
+        << "spec.externalTrafficPolicy: Local";
     QTest::newRow("cluster IP") << QStringList{"services goto " + s} << via(Via::clusterIP) << false
-                                << "ns/svc:http cluster IP" << "";
+                                << "ns/svc:http cluster IP"
+                                << "";
     QTest::newRow("address not named") << QStringList{"services goto " + e, e + " goto " + s} << via(Via::none) << true
                                        << "ns/svc:http external address, masquerade"
                                        << "spec.externalTrafficPolicy: Cluster";
     QTest::newRow("no local endpoint") << QStringList{"services goto " + e, "nodeport-endpoints-check drop "}
-                                       << via(Via::nodePort) << false << "ns/svc:http node port, no local endpoint, drop"
+                                       << via(Via::nodePort) << false
+                                       << "ns/svc:http node port, no local endpoint, drop"
                                        << "spec.externalTrafficPolicy: Local";
     QTest::newRow("no endpoint") << QStringList{"service-endpoints-check goto reject-chain"} << via(Via::clusterIP)
-                                 << false << "cluster IP, no endpoint, reject" << "EndpointSlice: no ready endpoint";
+                                 << false << "cluster IP, no endpoint, reject"
+                                 << "EndpointSlice: no ready endpoint";
     QTest::newRow("no endpoint, the reject seen as a drop")
-        << QStringList{"service-endpoints-check goto reject-chain", "reject-chain drop "} << via(Via::clusterIP) << false
-        << "cluster IP, no endpoint, reject" << "EndpointSlice: no ready endpoint";
+        << QStringList{"service-endpoints-check goto reject-chain", "reject-chain drop "} << via(Via::clusterIP)
+        << false << "cluster IP, no endpoint, reject"
+        << "EndpointSlice: no ready endpoint";
     QTest::newRow("source ranges") << QStringList{"firewall-check goto " + f, f + " drop "} << via(Via::loadBalancerIP)
                                    << false << "ns/svc:http load balancer IP, source not allowed, drop"
                                    << "spec.loadBalancerSourceRanges";
-    QTest::newRow("nothing of a Service") << QStringList{"input accept "} << via(Via::none) << false << "" << "";
+    QTest::newRow("nothing of a Service") << QStringList{"input accept "} << via(Via::none) << false << ""
+                                          << "";
 }
 
 void TestRuleWords::decisions() {
