@@ -1,4 +1,5 @@
-// The tracer: observations and evidence in, immutable snapshots out. No input or output, no clock, no threads of its own.
+// The tracer: observations and evidence in, immutable snapshots out. No input or output, no clock, no threads of its
+// own.
 #pragma once
 
 #include "capture/base/ids.h"
