@@ -20,7 +20,7 @@ PathStore::PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &poin
                      const RuleTraceLog &rules)
     : m_legs(&legs)
     , m_points(&points)
-    , m_sources{legs, flows, points, translations, rules, m_roles, m_answers}
+    , m_sources{legs, flows, points, translations, rules, m_roles}
     , m_finder(legs, flows, points, translations)
     , m_annotator(points, m_cluster) {}
 
@@ -42,8 +42,9 @@ void PathStore::reconnect(const std::vector<LegIndex> &touched) {
         };
         for (const auto &step : connection.steps)
             collect(step.leg);
-        for (const LegIndex attempt : connection.attempts)
-            collect(attempt);
+        for (const auto *others : {&connection.attempts, &connection.halves})
+            for (const LegIndex leg : *others)
+                collect(leg);
         // An id stays with the connection that still has its first leg.
         std::uint32_t id = 0;
         for (const std::uint32_t old : before) {
@@ -57,8 +58,9 @@ void PathStore::reconnect(const std::vector<LegIndex> &touched) {
         if (id == 0) id = ++m_lastId;
         for (const auto &step : connection.steps)
             if (step.leg != kNone) (*m_legs)[step.leg].pathId = id;
-        for (const LegIndex attempt : connection.attempts)
-            (*m_legs)[attempt].pathId = id;
+        for (const auto *others : {&connection.attempts, &connection.halves})
+            for (const LegIndex leg : *others)
+                (*m_legs)[leg].pathId = id;
         m_entries[id].connection = std::move(connection);
         m_stale.insert(id);
     }
@@ -66,12 +68,7 @@ void PathStore::reconnect(const std::vector<LegIndex> &touched) {
 
 /// What this path says about others. True if they may have to be judged anew.
 bool PathStore::learn(const Path &path) {
-    const bool roles = m_roles.learn(path);
-    if (path.outcome != Outcome::delivered) return roles;
-    const auto answer = std::ranges::find(path.hops, Direction::reply, &Hop::direction);
-    if (answer == path.hops.end() || !(answer->out || answer->in)) return roles;
-    const Timestamp time = answer->out ? answer->out->time : answer->in->time;
-    return m_answers.learn(path.client.address.ip, path.protocol, path.requested.port, time - path.firstSeen) || roles;
+    return m_roles.learn(path);
 }
 
 std::set<std::uint32_t> PathStore::allIds() const {

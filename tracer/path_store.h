@@ -43,7 +43,6 @@ private:
     LegTable *m_legs;
     CapturePoints *m_points;
     HostRoles m_roles;
-    AnswerTimes m_answers;
     PathSources m_sources;
     LinkFinder m_finder;
     ClusterContext m_cluster;

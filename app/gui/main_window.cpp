@@ -136,8 +136,9 @@ void MainWindow::connectParts() {
     const auto withSource = [this](auto command) {
         if (m_source) command(*m_source);
     };
-    connect(m_lab, &LabPanel::requestWanted, this, [=](const QString &from, const QString &url) {
+    connect(m_lab, &LabPanel::requestWanted, this, [=, this](const QString &from, const QString &url) {
         withSource([&](ViewSource &s) { s.sendRequest(from.toStdString(), url.toStdString()); });
+        if (m_feed->shown()) m_followFrom = m_feed->shown()->traced->paths.size();
     });
     connect(m_lab, &LabPanel::policyWanted, this, [=](const QString &service, const QString &policy) {
         withSource([&](ViewSource &s) { s.setExternalTrafficPolicy(service.toStdString(), policy.toStdString()); });
@@ -238,6 +239,7 @@ void MainWindow::applyView(const std::shared_ptr<const session::View> &view) {
     }
     m_paths->setSnapshot(view->traced);
     if (!m_chosenByPerson) selectByDefault(*view->traced);
+    selectFollowed(*view->traced);
     showScene(*view);
     m_lab->setStatus(view->lab);
     m_details->setLab(view->lab);
@@ -268,6 +270,16 @@ void MainWindow::selectByDefault(const tracer::Snapshot &snapshot) {
     const auto service =
         std::ranges::find_if(snapshot.paths, [](const auto &p) { return p->kind == tracer::PathKind::service; });
     if (service != snapshot.paths.end()) selectPath((*service)->id);
+}
+
+void MainWindow::selectFollowed(const tracer::Snapshot &snapshot) {
+    if (!m_followFrom) return;
+    for (std::size_t i = *m_followFrom; i < snapshot.paths.size(); ++i) {
+        if (snapshot.paths[i]->kind == tracer::PathKind::healthCheck) continue;
+        m_followFrom.reset();
+        selectPath(snapshot.paths[i]->id);
+        return;
+    }
 }
 
 void MainWindow::selectMostTelling() {

@@ -9,6 +9,7 @@
 #include <QMainWindow>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,8 @@ private:
     void showStatus();
     void updateActions();
     void selectByDefault(const tracer::Snapshot &snapshot);
+    /// The first connection after a request of the person's own.
+    void selectFollowed(const tracer::Snapshot &snapshot);
 
     void chooseFiles();
     void saveRecording();
@@ -118,6 +121,7 @@ private:
 
     std::string m_selected;
     bool m_chosenByPerson = false;
+    std::optional<std::size_t> m_followFrom; ///< a request was sent when there were this many paths
     std::uint64_t m_sceneVersion = 0;
     diagram::SceneOptions m_sceneOptions;
     std::shared_ptr<const tracer::Snapshot> m_sceneSnapshot;

@@ -47,6 +47,8 @@ private slots:
     void synAgainWithNewPort_data();
     void synAgainWithNewPort();
     void sameServerSequenceRequired();
+    void halfTranslated_data();
+    void halfTranslated();
     void udp_data();
     void udp();
 };
@@ -215,6 +217,33 @@ void TestLinks::sameServerSequenceRequired() {
     addTcp(scenario, one);
     addTcp(scenario, two);
     QCOMPARE(trace(scenario)->paths.size(), 2u);
+}
+
+void TestLinks::halfTranslated_data() {
+    QTest::addColumn<bool>("evidence");
+    QTest::newRow("with conntrack") << true;
+    QTest::newRow("from the packets alone") << false;
+}
+
+/// With br_netfilter a reply crosses the bridge with its destination translated back and its source not yet.
+void TestLinks::halfTranslated() {
+    QFETCH(bool, evidence);
+    const Tuple before = tcp("104.132.1.79:1234", "10.240.0.4:32080"), after = tcp("10.180.1.1:4021", "10.180.1.136:8080");
+    Talk talk = viaNode1(before, after);
+    const auto bridge = std::ranges::find(talk.reply, "node1/cbr0", &Stop::point);
+    QVERIFY(bridge != talk.reply.end());
+    bridge->tuple = {before.protocol, before.src, after.dst};
+    Scenario scenario;
+    addTcp(scenario, talk);
+    addConntrack(scenario, "node1", 20 * kMicro, before, after);
+    for (const unsigned every : {0U, 1U}) {
+        const auto snapshot = trace(scenario, {.evidence = evidence, .snapshotEvery = every});
+        QCOMPARE(snapshot->paths.size(), 1u);
+        const auto &path = *snapshot->paths[0];
+        QCOMPARE(named(path.outcome), "delivered");
+        QCOMPARE(path.attempts, 1u);
+        QCOMPARE(text(path.seenByEndpoint->toString()), "10.180.1.1:4021");
+    }
 }
 
 void TestLinks::udp_data() {

@@ -105,8 +105,9 @@ private:
     }
 
     void addMarks(const Path &path) {
-        if (m_selected && &path != m_selected) return;
         const auto mark = [&](const std::string &name, std::string text, Token fill, int hop) {
+            // Where the selected path passes, only what happened to it counts.
+            if (m_selected && &path != m_selected && visited(name)) return;
             auto &marks = addHost(name).marks;
             if (std::ranges::none_of(marks, [&](const Mark &m) { return m.text == text; }))
                 marks.push_back({std::move(text), fill, {path.id, name, -1, hop}});
@@ -145,7 +146,7 @@ private:
         stream.direction = segment.direction;
         stream.packets += segment.packets;
         ++stream.connections;
-        stream.weak = stream.weak || segment.confidence < 1;
+        if (!stream.selected) stream.weak = (stream.weak && !selected) || segment.confidence < kCertain;
         stream.healthCheck = path.kind == PathKind::healthCheck;
         if (!stream.selected) { // paths come oldest first; the newest one is shown unless one is selected
             stream.selected = selected;

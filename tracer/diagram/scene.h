@@ -10,6 +10,9 @@
 
 namespace natlens::diagram {
 
+/// Arrows that rest on less than this are dashed. Above it are conntrack's word, the rule trace's, and joint TCP evidence.
+inline constexpr double kCertain = 0.9;
+
 /// The rows of a picture, from top to bottom, as in the document.
 enum class Tier : std::uint8_t { client, balancer, node, pod };
 inline constexpr std::size_t kTiers = 4;

@@ -174,14 +174,14 @@ private:
     void gap(std::size_t index) {
         const auto *request = findSegment(m_path, Direction::request, m_hosts[index], m_hosts[index + 1]);
         if (request) {
-            const auto line = request->confidence < 1 ? "┊" : "│";
+            const auto line = request->confidence < kCertain ? "┊" : "│";
             m_grid.put(m_row, kRequest, line);
             m_grid.put(m_row + 1, kRequest, request->lost ? "✗" : "▼");
             addresses(kRequest + 2, *request);
         }
         for (const auto &reply : m_replies) {
             if (index < reply.top || index >= reply.bottom) continue;
-            const auto line = reply.segment->confidence < 1 ? "┊" : "│";
+            const auto line = reply.segment->confidence < kCertain ? "┊" : "│";
             m_grid.put(m_row, kReply, index != reply.top ? line : reply.segment->lost ? "✗" : "▲");
             m_grid.put(m_row + 1, kReply, line);
             if (index + 1 == reply.bottom) addresses(kReply + 2, *reply.segment);

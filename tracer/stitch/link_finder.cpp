@@ -16,6 +16,7 @@ struct LinkFinder::Work {
     std::map<LegIndex, LegIndex> up;
     std::map<LegIndex, std::pair<Tuple, Link>> origin; ///< conntrack knows a tuple before this leg that nobody saw
     std::map<LegIndex, std::vector<std::string>> notes;
+    std::map<LegIndex, LegIndex> halves; ///< legs between two translations, and the leg after both
 };
 
 namespace {
@@ -275,6 +276,12 @@ void LinkFinder::linkBySight(Work &work) const {
     for (auto &[up, candidates] : downstream) {
         // Conntrack has said where this leg goes; others that look right belong to hosts further on.
         if (work.down.contains(up)) continue;
+        // What was seen between the two translations of one host is no other way.
+        const auto whole = candidates;
+        std::erase_if(candidates, [&](const Candidate &half) {
+            return std::ranges::any_of(
+                whole, [&](const Candidate &c) { return isHalf(half.down, up, c.down, c.link.host); });
+        });
         std::set<std::uint64_t> packets;
         std::size_t total = 0;
         for (const auto &candidate : candidates) {
@@ -289,6 +296,33 @@ void LinkFinder::linkBySight(Work &work) const {
         for (auto &candidate : candidates) {
             work.up[candidate.down] = up;
             work.down[up].insert_or_assign(candidate.down, std::move(candidate.link));
+        }
+    }
+}
+
+bool LinkFinder::isHalf(LegIndex leg, LegIndex up, LegIndex down, const std::string &host) const {
+    const Tuple before = requestTuple(up), after = requestTuple(down);
+    if (leg == up || leg == down || before.src == after.src || before.dst == after.dst) return false;
+    if (requestTuple(leg) != Tuple{before.protocol, before.src, after.dst}) return false;
+    const auto &keys = (*m_legs)[leg].keys;
+    const auto sharesKey = [&](LegIndex other) {
+        const auto &theirs = (*m_legs)[other].keys;
+        return std::ranges::any_of(
+            keys, [&](std::uint64_t key) { return std::ranges::find(theirs, key) != theirs.end(); });
+    };
+    const auto onHost = [&](FlowIndex flow) {
+        return m_points->host(m_points->points()[(*m_flows)[flow].point.value].host).name == host;
+    };
+    return (sharesKey(up) || sharesKey(down)) && std::ranges::all_of((*m_legs)[leg].flows, onHost);
+}
+
+void LinkFinder::findHalves(Work &work) const {
+    for (const auto &[down, up] : work.up) {
+        const std::string &host = work.down.at(up).at(down).host;
+        const Tuple half{requestTuple(up).protocol, requestTuple(up).src, requestTuple(down).dst};
+        for (LegIndex leg = m_legs->newest(half); leg != kNone; leg = (*m_legs)[leg].older) {
+            if (work.up.contains(leg) || work.down.contains(leg) || !std::ranges::binary_search(work.legs, leg)) continue;
+            if (isHalf(leg, up, down, host)) work.halves.emplace(leg, down);
         }
     }
 }
@@ -325,6 +359,8 @@ Connection LinkFinder::follow(LegIndex root, const Work &work) const {
         connection.steps.back().next = last->second;
         leg = last->first;
     }
+    for (const auto &[half, down] : work.halves)
+        if (visited.contains(down)) connection.halves.push_back(half);
     return connection;
 }
 
@@ -334,8 +370,11 @@ std::vector<Connection> LinkFinder::connect(const std::vector<LegIndex> &touched
     std::erase_if(work.legs, [&](LegIndex index) { return (*m_legs)[index].flows.empty(); });
     linkByConntrack(work);
     linkBySight(work);
+    findHalves(work);
     std::vector<Connection> connections;
     std::set<LegIndex> placed;
+    for (const auto &[half, down] : work.halves)
+        placed.insert(half);
     for (const LegIndex index : work.legs) {
         if (placed.contains(index)) continue;
         LegIndex root = index;

@@ -31,6 +31,9 @@ struct Step {
 struct Connection {
     std::vector<Step> steps;        ///< never empty
     std::vector<LegIndex> attempts; ///< earlier translations of the same SYN that came to nothing
+    /// The same packets caught between two translations of one host. With br_netfilter (net.bridge.bridge-nf-call-iptables)
+    /// a bridge shows replies whose destination is translated back already and whose source is not yet.
+    std::vector<LegIndex> halves;
     std::vector<std::string> notes;
 };
 
@@ -72,6 +75,9 @@ private:
     [[nodiscard]] bool compareSights(Candidate &candidate, bool reply) const;
     void linkByConntrack(Work &work) const;
     void linkBySight(Work &work) const;
+    /// `leg` shows packets of the translation from `up` to `down` on `host` when only the destination was translated.
+    [[nodiscard]] bool isHalf(LegIndex leg, LegIndex up, LegIndex down, const std::string &host) const;
+    void findHalves(Work &work) const;
     [[nodiscard]] Connection follow(LegIndex root, const Work &work) const;
 
     const LegTable *m_legs;

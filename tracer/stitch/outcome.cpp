@@ -13,10 +13,6 @@ namespace {
 /// Without an answer for this long a request has not been answered (a SYN is repeated after one second, RFC 6298).
 constexpr std::chrono::milliseconds kPatience{950};
 
-/// At the end of a capture this long a silence says something if the same request was answered much faster elsewhere.
-constexpr std::chrono::microseconds kBriefPatience{500};
-constexpr int kMuchFaster = 4;
-
 bool isInitialTtl(int ttl) {
     return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
 }
@@ -132,11 +128,7 @@ void PathBuilder::decideUnanswered(Draft &draft) const {
     }
     if (lost != 0) return;
     const bool waited = path.attempts > 1 || m_moment.now - last.last >= kPatience;
-    const auto elsewhere = m_sources.answers.slowest(path.client.address.ip, path.protocol, path.requested.port);
-    const auto silence = m_moment.now - last.last;
-    const bool unlikely =
-        m_moment.ended && elsewhere && silence >= kBriefPatience && silence >= kMuchFaster * *elsewhere;
-    if (!waited && !unlikely) {
+    if (!waited) {
         if (m_moment.ended) path.notes.push_back("the capture ended before an answer could be expected");
         return;
     }
@@ -155,12 +147,7 @@ void PathBuilder::decideUnanswered(Draft &draft) const {
     }
     path.outcome = Outcome::dropped;
     path.droppedAt = host;
-    draft.dropConfidence = path.attempts > 1 ? 0.8 : waited ? 0.7 : 0.5;
-    if (!waited)
-        path.notes.push_back(fmt::format("the capture ended {} microseconds later; taken for a drop because the same "
-                                         "request was answered elsewhere within {} microseconds",
-                                         std::chrono::duration_cast<std::chrono::microseconds>(silence).count(),
-                                         std::chrono::duration_cast<std::chrono::microseconds>(*elsewhere).count()));
+    draft.dropConfidence = path.attempts > 1 ? 0.8 : 0.7;
 }
 
 void PathBuilder::setEndpoint(Draft &draft) const {

@@ -1,7 +1,6 @@
 // From one connection to its path: hops, segments, outcome.
 #pragma once
 
-#include "tracer/stitch/answer_times.h"
 #include "tracer/stitch/host_roles.h"
 #include "tracer/stitch/link_finder.h"
 #include "tracer/stitch/rule_trace_log.h"
@@ -17,7 +16,6 @@ struct PathSources {
     const TranslationLog &translations;
     const RuleTraceLog &rules;
     const HostRoles &roles;
-    const AnswerTimes &answers;
 };
 
 /// The capture's clock.
