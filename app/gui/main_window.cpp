@@ -288,7 +288,8 @@ void MainWindow::selectMostTelling() {
     std::size_t most = 0;
     for (const auto &path : m_feed->shown()->traced->paths) {
         if (path->kind != tracer::PathKind::service) continue;
-        std::size_t score = 1 + (path->findings.empty() ? 0U : 10U);
+        // Findings first, then the longer way: the connection that another node passed on, as in the document's picture.
+        std::size_t score = 1 + (path->findings.empty() ? 0U : 10U) + path->hops.size();
         for (const tracer::Hop &hop : path->hops)
             score += hop.nat.size();
         if (score > most) {
