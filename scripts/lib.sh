@@ -76,7 +76,7 @@ as_root() {
 }
 
 install_command() {
-    env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@"
 }
 
 apt_install() {
@@ -104,8 +104,7 @@ install_packages() { # install_packages GROUP...
             fail 3 "no right to install packages; as root run: apt-get install --no-install-recommends ${missing[*]}"
         fi
     fi
-    export -f apt_install install_command say
-    run_step "Installing ${#missing[@]} packages" build/install.log as_root bash -euc 'apt_install "$@"' bash "${missing[@]}"
+    run_step "Installing ${#missing[@]} packages" build/install.log apt_install "${missing[@]}"
 }
 
 # Configures a preset and builds targets (none: everything).
