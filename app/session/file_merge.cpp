@@ -13,15 +13,6 @@ namespace {
 
 constexpr std::size_t kPortion = 256u << 10; // fits the second-level cache with room for what is decoded from it
 
-/// "node2-eth0.pcap" is "node2/eth0": names that tools can write without making folders.
-std::string pointName(const std::string &fileName) {
-    std::string stem = std::filesystem::path(fileName).stem().string();
-    if (fileName == "-") stem = "stdin";
-    const auto dash = stem.rfind('-');
-    if (dash != std::string::npos && dash != 0 && dash + 1 != stem.size()) stem[dash] = '/';
-    return stem;
-}
-
 base::Error named(base::Error error, const std::string &name) {
     error.subject = error.subject.empty() ? name : name + ", " + error.subject;
     return error;
@@ -103,7 +94,7 @@ class Pull final {
 public:
     Pull(InputFile &input, file::StreamSink &sink)
         : m_input(input)
-        , m_reader(sink, {pointName(input.name), 0, 1}) {}
+        , m_reader(sink, {file::pointNameOf(input.name), 0, 1}) {}
 
     [[nodiscard]] bool done() const { return m_done; }
     [[nodiscard]] const base::Status &status() const { return m_status; }

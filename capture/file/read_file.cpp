@@ -39,14 +39,6 @@ private:
     std::size_t m_length = 0;
 };
 
-/// "node2-eth0.pcap" -> "node2/eth0": the first hyphen parts host and interface.
-std::string pointNameOf(const std::filesystem::path &path) {
-    std::string name = path.stem().string();
-    const std::size_t hyphen = name.find('-');
-    if (hyphen != name.npos && hyphen != 0 && hyphen + 1 < name.size()) name[hyphen] = '/';
-    return name;
-}
-
 base::Status feedPortions(Reader &reader, int fd, const std::string &subject) {
     std::vector<std::byte> buffer(std::size_t{1} << 20);
     while (true) {
@@ -72,6 +64,17 @@ base::Status feedAll(Reader &reader, int fd, const std::string &subject) {
 
 } // namespace
 
+std::string pointNameOf(const std::filesystem::path &path) {
+    std::string name = path.stem().string();
+    if (name == "-") return "stdin";
+    std::size_t hyphen = name.rfind('-');
+    // "br-lan", "br-1f0a3c": the one family of interface names that has a hyphen of its own.
+    constexpr std::string_view kBridge = "-br";
+    if (hyphen != name.npos && std::string_view(name).substr(0, hyphen).ends_with(kBridge)) hyphen -= kBridge.size();
+    if (hyphen != name.npos && hyphen != 0 && hyphen + 1 < name.size()) name[hyphen] = '/';
+    return name;
+}
+
 base::Status readFile(const std::filesystem::path &path, StreamSink &sink, std::uint32_t *nextPoint,
                       std::uint64_t *nextPacket) {
     const bool isStandardInput = path == "-";
@@ -83,7 +86,7 @@ base::Status readFile(const std::filesystem::path &path, StreamSink &sink, std::
     }
 
     Reader::Options options;
-    options.pointName = isStandardInput ? "stdin" : pointNameOf(path);
+    options.pointName = pointNameOf(path);
     if (nextPoint) options.firstPoint = *nextPoint;
     if (nextPacket) options.firstPacket = *nextPacket;
     Reader reader(sink, std::move(options));

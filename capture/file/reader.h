@@ -42,8 +42,12 @@ private:
     std::unique_ptr<Impl> m_impl;
 };
 
+/// The capture point that a classic pcap file stands for: its stem, with the last hyphen between host and interface, as
+/// node names have hyphens more often than interfaces ("gke-pool-1-eth0.pcap" is "gke-pool-1/eth0"). "-" is "stdin".
+[[nodiscard]] std::string pointNameOf(const std::filesystem::path &path);
+
 /// Reads one file from beginning to end (memory-mapped where possible, "-" is standard input).
-/// The point name of a classic pcap is the file's stem ("node2-eth0.pcap" becomes "node2/eth0").
+/// The point name of a classic pcap is pointNameOf() its path.
 /// On truncation everything readable has been delivered before the error is returned.
 [[nodiscard]] base::Status readFile(const std::filesystem::path &path, StreamSink &sink,
                                     std::uint32_t *nextPoint = nullptr, std::uint64_t *nextPacket = nullptr);

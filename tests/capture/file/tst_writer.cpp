@@ -218,8 +218,10 @@ void TestWriter::fileNames_data() {
                            << "capture";
     QTest::newRow("host and interface") << "node2-eth0.pcap"
                                         << "node2/eth0";
-    QTest::newRow("only the first hyphen") << "node2-br-lan.pcap"
-                                           << "node2/br-lan";
+    QTest::newRow("node with hyphens") << "gke-pool-1-eth0.pcap"
+                                       << "gke-pool-1/eth0";
+    QTest::newRow("bridge with a hyphen") << "node-2-br-lan.pcap"
+                                          << "node-2/br-lan";
     QTest::newRow("hyphen first") << "-x.pcap"
                                   << "-x";
     QTest::newRow("hyphen last") << "x-.pcap"
