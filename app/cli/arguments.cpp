@@ -57,6 +57,74 @@ void addFiles(CLI::App &command, std::vector<std::string> &files) {
         ->required();
 }
 
+void addPlanOptions(CLI::App &command, PlanOptions &options) {
+    command
+        .add_option("--cluster", options.cluster,
+                    "cluster state: what `kubectl get nodes,pods,services,endpointslices -A -o json` prints; - is "
+                    "standard input")
+        ->option_text("FILE")
+        ->required();
+    command.add_option("--node", options.node, "the node, by the name of its Node object")
+        ->option_text("NAME")
+        ->required();
+    command
+        .add_option("--node-address", options.nodeAddresses,
+                    "a further address of the node, besides those in its Node object; may be repeated")
+        ->option_text("IP")
+        ->expected(1)
+        ->take_all();
+    command.add_option("--proxy-config", options.proxyConfig, "a KubeProxyConfiguration object in JSON")
+        ->option_text("FILE");
+    command.add_flag("--quiet", options.quiet, "no remarks on input that was not understood; only results and errors");
+}
+
+void addExplain(CLI::App &command, Explain &options) {
+    addPlanOptions(command, options.plan);
+    command.add_option("--from", options.from, "where the packet comes from; without a port: any")
+        ->option_text("IP[:PORT]")
+        ->required();
+    command.add_option("--to", options.to, "where it is sent")->option_text("IP:PORT")->required();
+    command.add_option("--protocol", options.protocol, "default: tcp")
+        ->option_text("tcp|udp|sctp")
+        ->check(CLI::IsMember({"tcp", "udp", "sctp"}, CLI::ignore_case));
+    command.add_option("--mode", options.plan.mode, "kube-proxy's mode; default: what --proxy-config says, or iptables")
+        ->option_text("iptables|nftables")
+        ->check(CLI::IsMember({"iptables", "nftables"}));
+    command
+        .add_option("--input-interface", options.inputInterface,
+                    "the node's interface that the packet comes in by; matters for detectLocalMode by interface")
+        ->option_text("NAME");
+    command.add_flag("--json", options.json, "one object of schema natlens.explain/1 on standard output");
+    command.footer(std::string("Examples:\n"
+                               "  kubectl get nodes,pods,services,endpointslices -A -o json > cluster.json\n"
+                               "  natlens explain --cluster cluster.json --node node1 --from 10.244.3.8 "
+                               "--to 10.0.170.92:80\n"
+                               "  natlens explain --cluster cluster.json --node node1 --from 192.0.2.7 "
+                               "--to 10.240.0.3:32080 \\\n"
+                               "      --mode nftables --json | jq .endpoints\n\n") +
+                   kExitStatus);
+}
+
+void addRules(CLI::App &command, Rules &options) {
+    addPlanOptions(command, options.plan);
+    command
+        .add_option("--format", options.format,
+                    "kube-proxy's rules in one of its modes, or the proxy plan in words")
+        ->option_text("nftables|iptables|plan")
+        ->required()
+        ->check(CLI::IsMember({"nftables", "iptables", "plan"}));
+    command.add_option("--family", options.family, "default: ipv4")
+        ->option_text("ipv4|ipv6")
+        ->check(CLI::IsMember({"ipv4", "ipv6"}));
+    command.footer(std::string("The text loads as it is; try it in a network namespace of its own.\n\n"
+                               "Examples:\n"
+                               "  natlens rules --cluster cluster.json --node node1 --format nftables > rules.nft\n"
+                               "  unshare --user --map-root-user --net nft -f rules.nft\n"
+                               "  natlens rules --cluster cluster.json --node node1 --format iptables "
+                               "| grep KUBE-SVC\n\n") +
+                   kExitStatus);
+}
+
 /// One line, whatever the library wrote.
 std::string oneLine(std::string text) {
     std::replace(text.begin(), text.end(), '\n', ' ');
@@ -164,6 +232,14 @@ Arguments parseArguments(int argc, const char *const *argv) {
                           "  natlens render recording.pcapng --format svg -o paths.svg\n"
                           "  natlens render recording.pcapng --format document");
 
+    Explain explain;
+    CLI::App *explainCommand = app.add_subcommand("explain", "what a node does to a packet, and why");
+    addExplain(*explainCommand, explain);
+
+    Rules rules;
+    CLI::App *rulesCommand = app.add_subcommand("rules", "the rules that kube-proxy writes on a node");
+    addRules(*rulesCommand, rules);
+
     CLI::App *doctor = app.add_subcommand("doctor", "what this machine allows, and how to get the rest");
     doctor->footer("Exit status: 0, or 3 if the lab cannot run here.\n\nExample:\n  natlens doctor");
 
@@ -193,6 +269,8 @@ Arguments parseArguments(int argc, const char *const *argv) {
     if (*upCommand) return up;
     if (*replayCommand) return replay;
     if (*renderCommand) return render;
+    if (*explainCommand) return explain;
+    if (*rulesCommand) return rules;
     if (*doctor) return Doctor{};
     if (exec.command.empty())
         return Finished{2, "natlens lab exec: write -- and a command after the host, e.g. natlens lab exec " +

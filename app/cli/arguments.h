@@ -45,6 +45,21 @@ struct Render {
     std::vector<std::string> files;
     std::string format, output, theme = "light", cluster, filter;
 };
+/// Whose proxy plan: shared by `explain` and `rules`.
+struct PlanOptions {
+    std::string cluster, proxyConfig, node, mode;
+    std::vector<std::string> nodeAddresses;
+    bool quiet = false;
+};
+struct Explain {
+    PlanOptions plan;
+    std::string from, to, protocol = "tcp", inputInterface;
+    bool json = false;
+};
+struct Rules {
+    PlanOptions plan;
+    std::string format, family = "ipv4";
+};
 struct Doctor {};
 
 /// Nothing to run: help, the version, or a mistake.
@@ -53,7 +68,7 @@ struct Finished {
     std::string text; ///< for standard output when status is 0, else one line for standard error
 };
 
-using Arguments = std::variant<Finished, LabList, LabRun, LabUp, LabExec, Replay, Render, Doctor>;
+using Arguments = std::variant<Finished, LabList, LabRun, LabUp, LabExec, Replay, Render, Explain, Rules, Doctor>;
 
 [[nodiscard]] Arguments parseArguments(int argc, const char *const *argv);
 

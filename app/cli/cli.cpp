@@ -24,6 +24,8 @@ struct Dispatch {
     int operator()(const LabExec &arguments) const { return labExec(arguments); }
     int operator()(const Replay &arguments) const { return replay(arguments); }
     int operator()(const Render &arguments) const { return render(arguments); }
+    int operator()(const Explain &arguments) const { return explain(arguments); }
+    int operator()(const Rules &arguments) const { return rules(arguments); }
     int operator()(const Doctor &) const { return doctor(); }
 };
 

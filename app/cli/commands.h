@@ -1,4 +1,4 @@
-// One function per command; each in a file of its own name. They return the exit status.
+// One function per command; each in a file of its own name (rules: in explain.cpp). They return the exit status.
 #pragma once
 
 #include "app/cli/arguments.h"
@@ -11,6 +11,8 @@ namespace natlens::cli {
 [[nodiscard]] int labExec(const LabExec &arguments);
 [[nodiscard]] int replay(const Replay &arguments);
 [[nodiscard]] int render(const Render &arguments);
+[[nodiscard]] int explain(const Explain &arguments);
+[[nodiscard]] int rules(const Rules &arguments);
 [[nodiscard]] int doctor();
 
 } // namespace natlens::cli

@@ -50,7 +50,7 @@ const QList<Rule> kRules{
 
     {"app/probe", kCapture},
     {"app/lab", kCapture + kProxycore + QStringList{"app/probe"}},
-    {"app/session", kCapture + kTracer},
+    {"app/session", kCapture + kTracer + kProxycore},
     {"app/cli", kFrontEnd},
     {"app/tui", kFrontEnd},
     {"app/gui", kFrontEnd},
