@@ -38,6 +38,11 @@ public:
         return std::move(m_chains);
     }
 
+    std::vector<IptablesChain> writeOne(const ServicePortPlan &service) {
+        servicePort(service);
+        return std::move(m_chains);
+    }
+
 private:
     /// The chain of that name, made when it is new.
     std::vector<std::string> &chain(std::string_view table, std::string name) {
@@ -298,6 +303,16 @@ std::string iptablesProbability(std::size_t index, std::size_t count) {
 
 std::vector<IptablesChain> iptablesChains(const ProxyPlan &plan) {
     return Writer(plan).write();
+}
+
+std::vector<IptablesChain> iptablesChainsOf(const ProxyPlan &plan, const ServicePortPlan &service) {
+    return Writer(plan).writeOne(service);
+}
+
+bool IptablesChain::isServicePorts() const {
+    for (const std::string_view prefix : {"KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-EXT-", "KUBE-XLB-"})
+        if (name.starts_with(prefix)) return true;
+    return false;
 }
 
 std::string toIptablesText(const ProxyPlan &plan) {

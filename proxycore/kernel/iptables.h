@@ -15,12 +15,17 @@ struct IptablesChain {
     std::vector<std::string> rules;
 
     [[nodiscard]] bool isBuiltIn() const { return !name.starts_with("KUBE-"); }
+    /// Belongs to one service port, by kube-proxy's prefixes (the one of 1.5 too); otherwise all of them share it.
+    [[nodiscard]] bool isServicePorts() const;
     bool operator==(const IptablesChain &) const = default;
 };
 
 /// Every chain, by table; within a table the built-in ones first, then the fixed ones, then those of the service ports.
 /// The counters that kube-proxy adds where the kernel has nfacct are left out, as kube-proxy does where it has not.
 [[nodiscard]] std::vector<IptablesChain> iptablesChains(const ProxyPlan &plan);
+
+/// What one service port adds: its own chains whole, and of the shared chains its own rules only.
+[[nodiscard]] std::vector<IptablesChain> iptablesChainsOf(const ProxyPlan &plan, const ServicePortPlan &service);
 
 /// Input for iptables-restore (ip6tables-restore for an IPv6 plan), which replaces the tables mangle, filter and nat.
 [[nodiscard]] std::string toIptablesText(const ProxyPlan &plan);

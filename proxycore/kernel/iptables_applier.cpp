@@ -1,0 +1,255 @@
+#include "proxycore/kernel/iptables_applier.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace natlens::proxycore {
+
+namespace {
+
+using packet::IpFamily;
+
+constexpr std::string_view kTables[] = {"mangle", "filter", "nat"};
+
+/// One table as iptables-save lists it: chains by name with their rules ("-A CHAIN " taken off).
+using Listing = std::map<std::string, std::vector<std::string>>;
+
+Listing parseListing(std::string_view text) {
+    Listing listing;
+    for (std::size_t at = 0; at < text.size();) {
+        const auto end = std::min(text.find('\n', at), text.size());
+        const auto line = text.substr(at, end - at);
+        at = end + 1;
+        if (line.starts_with(':')) {
+            listing[std::string(line.substr(1, line.find(' ') - 1))];
+        } else if (line.starts_with("-A ")) {
+            const auto nameEnd = line.find(' ', 3);
+            auto &rules = listing[std::string(line.substr(3, nameEnd - 3))];
+            if (nameEnd != line.npos) rules.emplace_back(line.substr(nameEnd + 1));
+        }
+    }
+    return listing;
+}
+
+bool isOurs(const std::string &chain) {
+    return chain.starts_with("KUBE-");
+}
+
+/// A rule of a built-in chain that leads to a chain of ours.
+bool leadsToOurs(const std::string &rule) {
+    return rule.find("-j KUBE-") != rule.npos;
+}
+
+using Place = std::pair<std::string, std::string>; ///< table, chain
+
+std::map<Place, std::vector<std::string>> byPlace(std::vector<IptablesChain> chains) {
+    std::map<Place, std::vector<std::string>> places;
+    for (auto &chain : chains)
+        places[{std::move(chain.table), std::move(chain.name)}] = std::move(chain.rules);
+    return places;
+}
+
+bool isShared(const Place &place) {
+    return !IptablesChain{place.first, place.second, {}}.isServicePorts();
+}
+
+/// Differences of one service port between two plans; either may lack it.
+class ServiceChange final {
+public:
+    explicit ServiceChange(IptablesRestore &restore)
+        : m_restore(restore) {}
+
+    void add(std::vector<IptablesChain> before, std::vector<IptablesChain> after) {
+        auto old = byPlace(std::move(before));
+        for (auto &[place, rules] : byPlace(std::move(after))) {
+            const auto found = old.find(place);
+            const bool same = found != old.end() && found->second == rules;
+            if (!same && isShared(place))
+                shared(place, found == old.end() ? std::vector<std::string>{} : found->second, rules);
+            else if (!same)
+                m_restore.replace({place.first, place.second, rules});
+            if (found != old.end()) old.erase(found);
+        }
+        for (const auto &[place, rules] : old) {
+            if (isShared(place))
+                shared(place, rules, {});
+            else
+                m_gone.insert(place);
+        }
+    }
+
+    /// Chains that no service port has any more. Emptied first: they may lead to each other.
+    void finish() {
+        for (const auto &place : m_gone) {
+            m_restore.replace({place.first, place.second, {}});
+            m_restore.remove(place.first, place.second);
+        }
+    }
+
+private:
+    void shared(const Place &place, const std::vector<std::string> &before, const std::vector<std::string> &after) {
+        for (const auto &rule : before)
+            if (std::find(after.begin(), after.end(), rule) == after.end())
+                m_restore.deleteRule(place.first, place.second, rule);
+        // First, not last: the jump to node ports must stay the last rule of its chain.
+        for (const auto &rule : after)
+            if (std::find(before.begin(), before.end(), rule) == before.end())
+                m_restore.insertFirst(place.first, place.second, rule);
+    }
+
+    IptablesRestore &m_restore;
+    std::set<Place> m_gone;
+};
+
+/// Whatever is the same for all service ports; when it differs, everything is written again.
+bool sameFrame(const ProxyPlan &a, const ProxyPlan &b) {
+    const auto frame = [](const ProxyPlan &plan) {
+        return std::tie(plan.family, plan.mode, plan.behaviour, plan.detector, plan.clusterIpMasquerade,
+                        plan.masqueradeMark, plan.nodePorts, plan.localhostNodePorts, plan.healthChecks);
+    };
+    return frame(a) == frame(b);
+}
+
+} // namespace
+
+IptablesRestore::Table &IptablesRestore::table(const std::string &name) {
+    for (auto &table : m_tables)
+        if (table.name == name) return table;
+    return m_tables.emplace_back(Table{name, {}, {}, {}, {}});
+}
+
+void IptablesRestore::replace(const IptablesChain &chain) {
+    auto &target = table(chain.table);
+    target.chains += ":" + chain.name + " - [0:0]\n";
+    for (const auto &rule : chain.rules)
+        target.rules += "-A " + chain.name + " " + rule + "\n";
+}
+
+void IptablesRestore::remove(const std::string &tableName, const std::string &chain) {
+    table(tableName).removals += "-X " + chain + "\n";
+}
+
+void IptablesRestore::insertFirst(const std::string &tableName, const std::string &chain, const std::string &rule) {
+    table(tableName).rules += "-I " + chain + " " + rule + "\n";
+}
+
+void IptablesRestore::deleteRule(const std::string &tableName, const std::string &chain, const std::string &rule) {
+    table(tableName).deletions += "-D " + chain + " " + rule + "\n";
+}
+
+std::string IptablesRestore::text() const {
+    std::string text;
+    for (const auto &table : m_tables) {
+        text += "*" + table.name + "\n";
+        for (const auto *part : {&table.chains, &table.deletions, &table.rules, &table.removals})
+            text += *part;
+        text += "COMMIT\n";
+    }
+    return text;
+}
+
+base::Result<IptablesApplier> IptablesApplier::open(IptablesBackend backend) {
+    auto program = IptablesProgram::open(backend);
+    if (!program) return std::unexpected(program.error());
+    return IptablesApplier(std::move(*program));
+}
+
+base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &restore) {
+    if (restore.empty()) return {};
+    auto status = m_program.restore(family, restore.text());
+    if (!status) ++m_statistics.failed;
+    return status;
+}
+
+base::Status IptablesApplier::apply(const ProxyPlan &plan) {
+    auto &before = applied(plan.family);
+    if (!before || !sameFrame(*before, plan)) return applyFull(plan);
+    IptablesRestore restore;
+    ServiceChange change(restore);
+    auto old = before->services.begin();
+    auto now = plan.services.begin();
+    while (old != before->services.end() || now != plan.services.end()) {
+        const bool onlyOld =
+            now == plan.services.end() || (old != before->services.end() && (*old)->name < (*now)->name);
+        const bool onlyNew = !onlyOld && (old == before->services.end() || (*now)->name < (*old)->name);
+        if (onlyOld)
+            change.add(iptablesChainsOf(*before, **old), {});
+        else if (onlyNew)
+            change.add({}, iptablesChainsOf(plan, **now));
+        else if (*old != *now && **old != **now)
+            change.add(iptablesChainsOf(*before, **old), iptablesChainsOf(plan, **now));
+        if (!onlyNew) ++old;
+        if (!onlyOld) ++now;
+    }
+    change.finish();
+    if (restore.empty()) {
+        ++m_statistics.unchanged;
+    } else {
+        // Someone may have changed our chains meanwhile; writing everything puts that right.
+        if (!send(plan.family, restore)) return applyFull(plan);
+        ++m_statistics.incremental;
+    }
+    before = std::make_unique<const ProxyPlan>(plan);
+    return {};
+}
+
+base::Status IptablesApplier::applyFull(const ProxyPlan &plan) {
+    applied(plan.family).reset();
+    const auto chains = iptablesChains(plan);
+    for (const auto table : kTables) {
+        const auto listed = m_program.save(plan.family, table);
+        if (!listed) return std::unexpected(listed.error());
+        const auto present = parseListing(*listed);
+        IptablesRestore restore;
+        std::set<std::string> wanted;
+        for (const auto &chain : chains) {
+            if (chain.table != table) continue;
+            wanted.insert(chain.name);
+            if (!chain.isBuiltIn()) {
+                restore.replace(chain);
+                continue;
+            }
+            const auto found = present.find(chain.name);
+            for (auto rule = chain.rules.rbegin(); rule != chain.rules.rend(); ++rule) {
+                const bool there = found != present.end() && std::find(found->second.begin(), found->second.end(),
+                                                                       *rule) != found->second.end();
+                if (!there) restore.insertFirst(chain.table, chain.name, *rule);
+            }
+        }
+        for (const auto &[name, rules] : present) {
+            const IptablesChain stale{std::string(table), name, {}};
+            if (!stale.isServicePorts() || wanted.contains(name)) continue;
+            restore.replace(stale);
+            restore.remove(stale.table, name);
+        }
+        if (auto status = send(plan.family, restore); !status) return status;
+    }
+    ++m_statistics.full;
+    applied(plan.family) = std::make_unique<const ProxyPlan>(plan);
+    return {};
+}
+
+base::Status IptablesApplier::removeAll() {
+    for (const auto family : {IpFamily::v4, IpFamily::v6}) {
+        applied(family).reset();
+        for (const auto table : kTables) {
+            const auto listed = m_program.save(family, table);
+            if (!listed) return std::unexpected(listed.error());
+            IptablesRestore restore;
+            for (const auto &[name, rules] : parseListing(*listed)) {
+                if (isOurs(name)) {
+                    restore.replace({std::string(table), name, {}});
+                    restore.remove(std::string(table), name);
+                    continue;
+                }
+                for (const auto &rule : rules)
+                    if (leadsToOurs(rule)) restore.deleteRule(std::string(table), name, rule);
+            }
+            if (auto status = send(family, restore); !status) return status;
+        }
+    }
+    return {};
+}
+
+} // namespace natlens::proxycore

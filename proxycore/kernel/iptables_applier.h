@@ -1,0 +1,72 @@
+// Keeps a kernel's iptables rules in step with plans, through iptables-restore as kube-proxy does.
+#pragma once
+
+#include "proxycore/kernel/iptables.h"
+#include "proxycore/kernel/iptables_program.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace natlens::proxycore {
+
+/// What to send to `iptables-restore --noflush`, for a table at a time, collected and then printed.
+class IptablesRestore final {
+public:
+    /// Makes the chain new or empties it, and gives it these rules.
+    void replace(const IptablesChain &chain);
+    /// Deletes the chain; nothing may lead to it any more when all else here is done.
+    void remove(const std::string &table, const std::string &chain);
+    void insertFirst(const std::string &table, const std::string &chain, const std::string &rule);
+    void deleteRule(const std::string &table, const std::string &chain, const std::string &rule);
+
+    [[nodiscard]] bool empty() const { return m_tables.empty(); }
+    /// Whole input; chains first, then rules that go, rules that come, chains that go.
+    [[nodiscard]] std::string text() const;
+
+private:
+    struct Table {
+        std::string name;
+        std::string chains, deletions, rules, removals;
+    };
+    Table &table(const std::string &name);
+    std::vector<Table> m_tables; ///< in the order of first use
+};
+
+/// Keeps kube-proxy's chains of one network namespace equal to the plans applied last; rules and chains of others stay.
+/// Belongs to the network namespace of the thread that opens it; later calls work there from any thread, one at a time.
+/// Not one transaction but one for each table, as with kube-proxy.
+class IptablesApplier final {
+public:
+    /// unsupported when iptables is not installed.
+    [[nodiscard]] static base::Result<IptablesApplier> open(IptablesBackend backend = IptablesBackend::installed);
+
+    /// The first plan of a family writes everything: chains of ours that the plan lacks go, the jumps from the built-in
+    /// chains are put on top where they are missing. Later ones write only the chains of changed service ports and, in
+    /// the shared chains, the rules that come or go (kube-proxy writes the shared chains anew each time; their order
+    /// has no meaning). After a failure the next apply() is full.
+    [[nodiscard]] base::Status apply(const ProxyPlan &plan);
+
+    /// Removes every chain of ours and the jumps to them.
+    [[nodiscard]] base::Status removeAll();
+
+    struct Statistics {
+        std::uint64_t full = 0, incremental = 0, unchanged = 0, failed = 0;
+    };
+    [[nodiscard]] const Statistics &statistics() const { return m_statistics; }
+
+private:
+    explicit IptablesApplier(IptablesProgram program)
+        : m_program(std::move(program)) {}
+    [[nodiscard]] base::Status applyFull(const ProxyPlan &plan);
+    [[nodiscard]] base::Status send(packet::IpFamily family, const IptablesRestore &restore);
+    std::unique_ptr<const ProxyPlan> &applied(packet::IpFamily family) {
+        return family == packet::IpFamily::v6 ? m_applied6 : m_applied4;
+    }
+
+    IptablesProgram m_program;
+    std::unique_ptr<const ProxyPlan> m_applied4, m_applied6; ///< null: what the kernel has is not known
+    Statistics m_statistics;
+};
+
+} // namespace natlens::proxycore

@@ -1,0 +1,44 @@
+// iptables-restore and iptables-save as functions: text in, text out, in a network namespace of choice.
+#pragma once
+
+#include "capture/base/result.h"
+#include "capture/base/unique_fd.h"
+#include "capture/packet/address.h"
+
+#include <string>
+#include <string_view>
+
+namespace natlens::proxycore {
+
+/// The two kinds of iptables that distributions ship side by side.
+enum class IptablesBackend : std::uint8_t {
+    installed, ///< what `iptables-restore` is on this machine
+    nft,       ///< iptables-nft-restore: rules live in nf_tables
+    legacy,    ///< iptables-legacy-restore: rules live in ip_tables
+};
+
+/// Runs the programs in the network namespace that the constructing thread was in. Calls block; any thread may call, one
+/// at a time. Needs CAP_NET_ADMIN in that namespace, as the programs do.
+class IptablesProgram final {
+public:
+    /// unsupported when the programs are not installed, with what to install.
+    [[nodiscard]] static base::Result<IptablesProgram> open(IptablesBackend backend);
+
+    /// `text` as input of `iptables-restore --noflush` (ip6tables-restore). On failure nothing of the table in which it
+    /// failed has changed; the error carries the program's words.
+    [[nodiscard]] base::Status restore(packet::IpFamily family, std::string_view text);
+    /// The listing of one table.
+    [[nodiscard]] base::Result<std::string> save(packet::IpFamily family, std::string_view table);
+
+private:
+    IptablesProgram(base::UniqueFd nameSpace, IptablesBackend backend)
+        : m_nameSpace(std::move(nameSpace))
+        , m_backend(backend) {}
+    [[nodiscard]] base::Result<std::string> run(packet::IpFamily family, std::string_view verb,
+                                                std::string_view option, std::string_view input);
+
+    base::UniqueFd m_nameSpace;
+    IptablesBackend m_backend;
+};
+
+} // namespace natlens::proxycore

@@ -1,0 +1,198 @@
+// The iptables datapath in a real kernel: written whole, kept in step by changes, taken away again.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "proxycore/kernel/iptables_applier.h"
+#include "proxycore/kernel/namespace_child.h"
+#include "proxycore/kernel/random_changes.h"
+#include "proxycore/model/kubernetes_json.h"
+#include "proxycore/read_file.h"
+
+#include <map>
+#include <set>
+#endif
+
+#include <QTest>
+
+using namespace natlens::proxycore;
+using namespace natlens::proxycore::test;
+
+namespace {
+
+ClusterState cluster() {
+    return readClusterState(natlens::test::dataFile("cluster/cluster.json"), "cluster.json").value();
+}
+
+ProxyPlan planFor(const ClusterState &state, IpFamily family = IpFamily::v4, const ProxyPlan *previous = nullptr) {
+    ProxyConfig config;
+    config.clusterCIDRs = {*IpPrefix::parse("10.1.0.0/16"), *IpPrefix::parse("fd00:10::/32")};
+    return makePlan(state, config,
+                    {.nodeName = "n1", .localAddresses = {}, .mode = Mode::iptables, .family = family}, previous);
+}
+
+/// A table's chains; the rules of shared chains as a set, as their order has no meaning, except that the jump to node
+/// ports is the last.
+using Chains = std::map<std::string, std::vector<std::string>>;
+
+void normalise(Chains &chains) {
+    for (auto &[name, rules] : chains) {
+        const auto chain = name.substr(name.find(' ') + 1);
+        if (IptablesChain{"", chain, {}}.isServicePorts() || !chain.starts_with("KUBE-")) continue;
+        const bool tail = !rules.empty() && rules.back().find("this must be the last rule") != std::string::npos;
+        std::sort(rules.begin(), rules.end() - (tail ? 1 : 0));
+    }
+}
+
+Chains wanted(const ProxyPlan &plan) {
+    Chains chains;
+    for (const auto &chain : iptablesChains(plan))
+        chains[chain.table + " " + chain.name] = chain.rules;
+    normalise(chains);
+    return chains;
+}
+
+Chains present(IptablesProgram &program, IpFamily family) {
+    Chains chains;
+    for (const std::string table : {"mangle", "filter", "nat"}) {
+        const auto text = program.save(family, table).value();
+        for (std::size_t at = 0; at < text.size();) {
+            const auto end = text.find('\n', at);
+            const auto line = text.substr(at, end - at);
+            at = end + 1;
+            if (line.starts_with(":KUBE-")) chains[table + " " + line.substr(1, line.find(' ') - 1)];
+            if (!line.starts_with("-A ")) continue;
+            const auto blank = line.find(' ', 3);
+            chains[table + " " + line.substr(3, blank - 3)].push_back(line.substr(blank + 1));
+        }
+    }
+    normalise(chains);
+    return chains;
+}
+
+std::string difference(const Chains &made, const Chains &expected) {
+    for (const auto &[name, rules] : expected) {
+        const auto found = made.find(name);
+        if (found == made.end()) return "missing chain: " + name;
+        for (std::size_t i = 0; i < std::max(rules.size(), found->second.size()); ++i) {
+            const std::string a = i < found->second.size() ? found->second[i] : "(nothing)";
+            const std::string b = i < rules.size() ? rules[i] : "(nothing)";
+            if (a != b) return name + ":\n   made:     " + a + "\n   expected: " + b;
+        }
+    }
+    for (const auto &[name, rules] : made)
+        if (!expected.contains(name)) return "not expected: " + name;
+    return {};
+}
+
+struct Pair {
+    IptablesApplier applier;
+    IptablesProgram program;
+};
+
+Pair openBoth(IptablesBackend backend) {
+    return {IptablesApplier::open(backend).value(), IptablesProgram::open(backend).value()};
+}
+
+void inBackend(IptablesBackend backend, const std::function<std::string(Pair &)> &work) {
+    if (!IptablesProgram::open(backend)) QSKIP("this iptables is not installed");
+    const auto result = natlens::test::inNamespace([&] {
+        auto pair = openBoth(backend);
+        return work(pair);
+    });
+    if (!result.available) QSKIP("no unprivileged user namespaces");
+    QVERIFY2(result.text.empty(), result.text.c_str());
+}
+
+} // namespace
+
+class TestIptablesApplier : public QObject {
+    Q_OBJECT
+
+    static void backends() {
+        QTest::addColumn<int>("backend");
+        QTest::newRow("nft") << static_cast<int>(IptablesBackend::nft);
+        QTest::newRow("legacy") << static_cast<int>(IptablesBackend::legacy);
+    }
+
+private slots:
+    void whole_data() { backends(); }
+    void whole() {
+        QFETCH(int, backend);
+        inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
+            for (const auto family : {IpFamily::v4, IpFamily::v6}) {
+                const auto plan = planFor(cluster(), family);
+                if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+                if (auto text = difference(present(pair.program, family), wanted(plan)); !text.empty()) return text;
+            }
+            return {};
+        });
+    }
+
+    /// After each of many random changes the kernel has what the plan says, and the change was not written whole.
+    void inStep_data() { backends(); }
+    void inStep() {
+        QFETCH(int, backend);
+        inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
+            std::mt19937 random(20261124);
+            auto state = cluster();
+            auto plan = planFor(state);
+            if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+            for (int i = 0; i < 40; ++i) {
+                mutate(state, random);
+                plan = planFor(state, IpFamily::v4, &plan);
+                if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+                if (auto text = difference(present(pair.program, IpFamily::v4), wanted(plan)); !text.empty())
+                    return "change " + std::to_string(i) + ": " + text;
+            }
+            const auto &statistics = pair.applier.statistics();
+            if (statistics.failed > 0) return "refused by the kernel: " + std::to_string(statistics.failed);
+            if (statistics.incremental < 15) return "written whole: " + std::to_string(statistics.full) + " times";
+            return {};
+        });
+    }
+
+    /// Rules of others stay; rules of ours that someone took away come back; stale chains of an earlier run go.
+    void others_data() { backends(); }
+    void others() {
+        QFETCH(int, backend);
+        inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
+            const auto prepared = pair.program.restore(IpFamily::v4, "*nat\n:MINE - [0:0]\n:KUBE-SVC-OLD - [0:0]\n"
+                                                                     "-A PREROUTING -j MINE\n"
+                                                                     "-A MINE -d 192.0.2.1/32 -j ACCEPT\nCOMMIT\n");
+            if (!prepared) return prepared.error().sentence();
+            const auto plan = planFor(cluster());
+            if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+            auto chains = present(pair.program, IpFamily::v4);
+            if (chains.contains("nat KUBE-SVC-OLD")) return "the stale chain is still there";
+            const auto &rules = chains["nat PREROUTING"];
+            if (rules.size() != 2 || rules[1] != "-j MINE") return "the rule of another is gone or first";
+            if (auto status = pair.applier.removeAll(); !status) return status.error().sentence();
+            chains = present(pair.program, IpFamily::v4);
+            for (const auto &[name, unused] : chains)
+                if (name.find("KUBE-") != name.npos) return "left behind: " + name;
+            if (chains["nat PREROUTING"] != std::vector<std::string>{"-j MINE"}) return "the rule of another is gone";
+            return {};
+        });
+    }
+
+    /// A change that the kernel refuses, because someone flushed our chains, is followed by a whole one.
+    void repaired() {
+        inBackend(IptablesBackend::nft, [](Pair &pair) -> std::string {
+            auto state = cluster();
+            auto plan = planFor(state);
+            if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+            const auto flushed = pair.program.restore(IpFamily::v4, "*nat\n-F KUBE-SERVICES\nCOMMIT\n");
+            if (!flushed) return flushed.error().sentence();
+            // The cluster IP of a Service without endpoints leaves nat KUBE-SERVICES: a rule that is no longer there.
+            for (const auto &[name, slice] : cluster().endpointSlices) {
+                auto emptied = *slice;
+                emptied.endpoints.clear();
+                state.put(emptied);
+            }
+            plan = planFor(state, IpFamily::v4, &plan);
+            if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+            return difference(present(pair.program, IpFamily::v4), wanted(plan));
+        });
+    }
+};
+
+QTEST_GUILESS_MAIN(TestIptablesApplier)
+#include "tst_iptables_applier.moc"
