@@ -40,8 +40,12 @@ void addSourceOptions(CLI::App &command, SourceOptions &options) {
 
 void addLabOptions(CLI::App &command, LabOptions &options) {
     command.add_option("SCENARIO", options.scenario, "a name from `natlens lab list`, or a scenario file")->required();
-    command.add_option("--datapath", options.datapath, "what carries the rules out; this version has `nftables`")
-        ->option_text("nftables");
+    command
+        .add_option("--datapath", options.datapath,
+                    "what carries kube-proxy's plan out on the nodes: the kernel by the rules of nftables mode "
+                    "(default) or of iptables mode")
+        ->option_text("nftables|iptables")
+        ->check(CLI::IsMember({"nftables", "iptables"}));
     command
         .add_option(
             "--profile", options.profile,

@@ -9,8 +9,6 @@
 namespace natlens::cli {
 
 std::string labFault(const LabOptions &options) {
-    if (!options.datapath.empty() && options.datapath != "nftables")
-        return fmt::format("--datapath {}: this version has nftables only", options.datapath);
     const auto scenarios = session::scenarios();
     const bool known = std::any_of(scenarios.begin(), scenarios.end(),
                                    [&](const auto &scenario) { return scenario.name == options.scenario; });

@@ -149,7 +149,8 @@ base::Status Lab::startWorkloads() {
         if (auto status = startServer(*pod); !status) return status;
     for (auto &host : m_topology->hosts()) {
         if (host.kind != HostKind::node) continue;
-        auto agent = NodeAgent::start(host, healthProfile(m_scenario.profile), m_scenario.proxyConfig);
+        auto agent = NodeAgent::start(host, m_scenario.datapath, healthProfile(m_scenario.profile),
+                                      m_scenario.proxyConfig);
         if (!agent) return std::unexpected(agent.error());
         if (auto status = (*agent)->sync(m_cluster.state()); !status) return status;
         if (auto status = (*agent)->installTrace(); !status) return status;
@@ -226,7 +227,7 @@ std::vector<std::string> Lab::requestTargets() const {
 std::string Lab::expectations() const {
     std::string text = m_scenario.expectJson;
     replaceAll(text, "\"$failStatus\"", m_scenario.profile == "picture" ? "500" : "503");
-    replaceAll(text, "$mode", proxycore::toString(proxycore::Mode::nftables));
+    replaceAll(text, "$mode", proxycore::toString(m_scenario.proxyConfig.mode));
     return text;
 }
 

@@ -32,13 +32,17 @@ std::string rfc3339(base::Timestamp time) {
 
 } // namespace
 
-NodeAgent::NodeAgent(LabHost &node, proxycore::HealthProfile profile, proxycore::ProxyConfig config)
-    : m_node(node), m_profile(profile), m_config(std::move(config)) {}
+NodeAgent::NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycore::HealthProfile profile,
+                     proxycore::ProxyConfig config)
+    : m_node(node), m_profile(profile), m_config(std::move(config)), m_datapath(std::move(datapath)) {}
 
-base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(LabHost &node, proxycore::HealthProfile profile,
+base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(LabHost &node, DatapathKind kind,
+                                                          proxycore::HealthProfile profile,
                                                           const proxycore::ProxyConfig &config) {
-    InNamespace inside(node.nameSpace); // where the rules will go, too: the applier stays in the namespace it was made in
-    std::unique_ptr<NodeAgent> agent(new NodeAgent(node, profile, config));
+    InNamespace inside(node.nameSpace); // where the rules will go, too: a datapath stays in the namespace it was made in
+    auto datapath = makeDatapath(kind, node);
+    if (!datapath) return std::unexpected(datapath.error());
+    std::unique_ptr<NodeAgent> agent(new NodeAgent(node, std::move(*datapath), profile, config));
     if (auto status = agent->startServers(); !status) return std::unexpected(status.error());
     return agent;
 }
@@ -68,14 +72,14 @@ base::Status NodeAgent::sync(const proxycore::ClusterState &state) {
     if (!m_node.podRange.address.isNone()) local.push_back(Topology::bridgeAddress(m_node.podRange));
     const proxycore::PlanTarget target{m_node.name, std::move(local), m_config.mode, packet::IpFamily::v4};
     auto plan = std::make_shared<proxycore::ProxyPlan>(proxycore::makePlan(state, m_config, target, m_plan.get()));
-    if (auto status = m_applier.apply(*plan); !status) return status;
+    if (auto status = m_datapath->apply(*plan); !status) return status;
     m_plan = std::move(plan);
     m_nodeObject = state.node(m_node.name);
     m_lastSync = base::Timestamp::now();
     return updateHealthCheckServers();
 }
 
-base::Status NodeAgent::installTrace() { return m_applier.installTrace(); }
+base::Status NodeAgent::installTrace() { return m_datapath->installTrace(); }
 
 // As kube-proxy: listeners follow a successful sync of the rules.
 base::Status NodeAgent::updateHealthCheckServers() {

@@ -1,11 +1,11 @@
 // The lab's kube-proxy: keeps one node's rules and health answers up to date with the cluster state.
 #pragma once
 
+#include "app/lab/datapath.h"
 #include "app/lab/http_server.h"
 #include "app/lab/topology.h"
 #include "capture/base/timestamp.h"
 #include "proxycore/health/health.h"
-#include "proxycore/kernel/nftables.h"
 #include "proxycore/plan/proxy_plan.h"
 
 #include <map>
@@ -20,10 +20,11 @@ namespace natlens::lab {
 class NodeAgent final {
 public:
     /// Starts the servers. Rules come with the first sync().
-    [[nodiscard]] static base::Result<std::unique_ptr<NodeAgent>> start(LabHost &node, proxycore::HealthProfile profile,
+    [[nodiscard]] static base::Result<std::unique_ptr<NodeAgent>> start(LabHost &node, DatapathKind datapath,
+                                                                        proxycore::HealthProfile profile,
                                                                         const proxycore::ProxyConfig &config);
 
-    /// Writes what changed to the kernel, then opens and closes health check ports.
+    /// Has the datapath carry out what changed, then opens and closes health check ports.
     [[nodiscard]] base::Status sync(const proxycore::ClusterState &state);
     /// Lets the kernel tell which rules the first packets of connections meet (a small table of its own, "natlens").
     [[nodiscard]] base::Status installTrace();
@@ -32,7 +33,8 @@ public:
     void addServers(std::vector<HttpServer *> &servers) const;
 
 private:
-    NodeAgent(LabHost &node, proxycore::HealthProfile profile, proxycore::ProxyConfig config);
+    NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycore::HealthProfile profile,
+              proxycore::ProxyConfig config);
     [[nodiscard]] base::Status startServers();
     [[nodiscard]] base::Status updateHealthCheckServers();
     [[nodiscard]] HttpAnswer answerHealthCheck(const std::string &service) const;
@@ -40,7 +42,7 @@ private:
     LabHost &m_node;
     proxycore::HealthProfile m_profile;
     proxycore::ProxyConfig m_config;
-    proxycore::NftablesApplier m_applier;
+    std::unique_ptr<Datapath> m_datapath;
     std::shared_ptr<const proxycore::ProxyPlan> m_plan;
     std::shared_ptr<const proxycore::Node> m_nodeObject;
     base::Timestamp m_lastSync;

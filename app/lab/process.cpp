@@ -68,9 +68,10 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
     if (!arguments.profile.empty()) scenario->profile = arguments.profile;
     if (scenario->profile != "picture" && scenario->profile != "document" && scenario->profile != "today")
         return base::fail(ErrorCode::invalidInput, "must be picture, document or today", "--profile", scenario->profile);
-    if (arguments.datapath != "nftables")
-        return base::fail(ErrorCode::invalidInput, "this version has the datapath nftables only", "--datapath",
-                          arguments.datapath);
+    const auto datapath = parseDatapath(arguments.datapath);
+    if (!datapath)
+        return base::fail(ErrorCode::invalidInput, "must be nftables or iptables", "--datapath", arguments.datapath);
+    scenario->datapath = *datapath;
     if (!arguments.cluster.empty()) {
         auto text = readTextFile(arguments.cluster);
         if (!text) return std::unexpected(text.error());
@@ -85,7 +86,7 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
         if (!config) return std::unexpected(config.error());
         scenario->proxyConfig = std::move(*config);
     }
-    scenario->proxyConfig.mode = proxycore::Mode::nftables;
+    scenario->proxyConfig.mode = modeOf(*datapath);
     return scenario;
 }
 

@@ -1,6 +1,7 @@
 // Scenarios: what to build, what to do, what to expect. JSON files; the document's five are built in.
 #pragma once
 
+#include "app/lab/datapath.h"
 #include "capture/base/result.h"
 #include "proxycore/model/cluster_state.h"
 #include "proxycore/model/proxy_config.h"
@@ -47,6 +48,7 @@ struct OutsideHost {
 struct Scenario {
     std::string name, title, summary;
     std::string profile = "picture";    ///< "picture", "document" or "today"
+    DatapathKind datapath = DatapathKind::nftables;
     std::vector<OutsideHost> outside;
     std::optional<LoadBalancerSpec> loadBalancer;
     proxycore::ClusterState cluster;

@@ -27,7 +27,7 @@ struct Options {
     std::string proxyConfigFile;       ///< lab: KubeProxyConfiguration in JSON; "" the scenario's own
     std::string filter;                ///< pcap filter; "" everything
     std::string profile;               ///< lab: "picture", "document", "today"; "" the scenario's own
-    std::string datapath;              ///< lab: "nftables"; "" the default
+    std::string datapath;              ///< lab: "nftables", "iptables"; "" the default (nftables)
     std::uint64_t seed = 0;            ///< lab: random choices of its own
     bool interactive = false;          ///< lab: play the scenario's steps, then stay until told to stop
     bool playSteps = true;             ///< lab: false builds only

@@ -1,0 +1,73 @@
+#include "app/lab/datapath.h"
+
+#include "proxycore/kernel/iptables_applier.h"
+#include "proxycore/kernel/nftables.h"
+
+namespace natlens::lab {
+namespace {
+
+using proxycore::IptablesApplier;
+using proxycore::IptablesBackend;
+
+class NftablesDatapath final : public Datapath {
+public:
+    base::Status apply(const proxycore::ProxyPlan &plan) override { return m_applier.apply(plan); }
+    base::Status installTrace() override { return m_applier.installTrace(); }
+
+private:
+    proxycore::NftablesApplier m_applier;
+};
+
+class IptablesDatapath final : public Datapath {
+public:
+    IptablesDatapath(IptablesApplier applier, LabHost &node) : m_applier(std::move(applier)), m_node(node) {}
+
+    base::Status apply(const proxycore::ProxyPlan &plan) override {
+        if (plan.localhostNodePorts && !m_localnetRouted) {
+            // As kube-proxy: packets with a loopback source may leave, so that node ports work on 127.0.0.1.
+            InNamespace inside(m_node.nameSpace);
+            if (auto status = writeSysctl("net/ipv4/conf/all/route_localnet", "1"); !status) return status;
+            m_localnetRouted = true;
+        }
+        return m_applier.apply(plan);
+    }
+    /// The mark that makes the kernel tell is set by a table of our own; the rules told are those of iptables-nft. The
+    /// legacy rules live outside nf_tables and tell nothing.
+    base::Status installTrace() override { return m_trace.installTrace(); }
+
+private:
+    IptablesApplier m_applier;
+    LabHost &m_node;
+    proxycore::NftablesApplier m_trace;
+    bool m_localnetRouted = false;
+};
+
+} // namespace
+
+std::string_view toString(DatapathKind kind) {
+    switch (kind) {
+    case DatapathKind::nftables: return "nftables";
+    case DatapathKind::iptables: return "iptables";
+    }
+    return "nftables";
+}
+
+std::optional<DatapathKind> parseDatapath(std::string_view name) {
+    for (const auto kind : {DatapathKind::nftables, DatapathKind::iptables})
+        if (name == toString(kind)) return kind;
+    return std::nullopt;
+}
+
+proxycore::Mode modeOf(DatapathKind kind) {
+    return kind == DatapathKind::iptables ? proxycore::Mode::iptables : proxycore::Mode::nftables;
+}
+
+base::Result<std::unique_ptr<Datapath>> makeDatapath(DatapathKind kind, LabHost &node) {
+    if (kind == DatapathKind::nftables) return std::make_unique<NftablesDatapath>();
+    auto applier = IptablesApplier::open(IptablesBackend::nft);
+    if (!applier) applier = IptablesApplier::open(IptablesBackend::installed);
+    if (!applier) return std::unexpected(applier.error());
+    return std::make_unique<IptablesDatapath>(std::move(*applier), node);
+}
+
+} // namespace natlens::lab
