@@ -44,24 +44,6 @@ private:
 
 } // namespace
 
-std::string_view toString(DatapathKind kind) {
-    switch (kind) {
-    case DatapathKind::nftables: return "nftables";
-    case DatapathKind::iptables: return "iptables";
-    }
-    return "nftables";
-}
-
-std::optional<DatapathKind> parseDatapath(std::string_view name) {
-    for (const auto kind : {DatapathKind::nftables, DatapathKind::iptables})
-        if (name == toString(kind)) return kind;
-    return std::nullopt;
-}
-
-proxycore::Mode modeOf(DatapathKind kind) {
-    return kind == DatapathKind::iptables ? proxycore::Mode::iptables : proxycore::Mode::nftables;
-}
-
 base::Result<std::unique_ptr<Datapath>> makeDatapath(DatapathKind kind, LabHost &node) {
     if (kind == DatapathKind::nftables) return std::make_unique<NftablesDatapath>();
     auto applier = IptablesApplier::open(IptablesBackend::nft);

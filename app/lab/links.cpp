@@ -198,9 +198,4 @@ base::Status Links::deleteRoute(const packet::IpPrefix &destination) {
     return check(result, "delete route", destination.toString());
 }
 
-packet::MacAddress macFor(const packet::IpAddress &address) {
-    const std::size_t last = address.size() >= 4 ? address.size() - 4 : 0;
-    return {0x0a, 0x58, address.bytes[last], address.bytes[last + 1], address.bytes[last + 2], address.bytes[last + 3]};
-}
-
 } // namespace natlens::lab

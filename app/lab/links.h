@@ -50,7 +50,4 @@ private:
     nl_sock *m_socket;
 };
 
-/// Kubernetes' old bridge plug-in derived a pod's MAC from its address: 0a:58 and the four bytes. So do we, for all.
-[[nodiscard]] packet::MacAddress macFor(const packet::IpAddress &address);
-
 } // namespace natlens::lab

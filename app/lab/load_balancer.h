@@ -2,12 +2,11 @@
 #pragma once
 
 #include "app/lab/http_client.h"
-#include "app/lab/scenario.h"
+#include "app/lab/rotation.h"
 #include "app/lab/topology.h"
 
 #include <chrono>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -15,13 +14,10 @@ namespace natlens::lab {
 
 /// Balances by routing: each VIP is a multipath route over the nodes in rotation, so the kernel hashes every connection
 /// to one of them and changes nothing but the TTL; nodes answer the client directly. Which nodes are in rotation is
-/// decided by HTTP health checks from the load balancer's own address:
-/// policy Local asks the Service's healthCheckNodePort, policy Cluster asks kube-proxy's 10256 (`/healthz` both).
-/// A node is out until it has passed `healthyAfter` checks, and out again after `unhealthyAfter` failures in a row.
-/// Lives on the lab's thread.
+/// decided by HTTP health checks from the load balancer's own address (see Rotation). Lives on the lab's thread.
 class LoadBalancer final {
 public:
-    using Clock = std::chrono::steady_clock;
+    using Clock = Rotation::Clock;
 
     LoadBalancer(LoadBalancerSpec spec, HttpClient &client, LabHost &host, std::function<void()> rotationChanged);
 
@@ -30,34 +26,17 @@ public:
     /// Starts the checks that are due. Returns when the next one is.
     Clock::time_point tick(Clock::time_point now);
 
-    /// Nodes that the first VIP goes to, by name.
-    [[nodiscard]] std::vector<std::string> inRotation() const;
-    /// Every node has been judged by the present check: passed often enough, or failed often enough.
-    [[nodiscard]] bool settled() const;
-    [[nodiscard]] std::vector<packet::IpAddress> vips() const;
+    [[nodiscard]] const Rotation &rotation() const { return m_rotation; }
 
 private:
-    struct Target {
-        packet::IpAddress address;
-        unsigned passed = 0, failed = 0; ///< in a row
-        bool healthy = false;
-        bool checking = false;
-        Clock::time_point due{};
-    };
-    struct Frontend {
-        std::vector<packet::IpAddress> vips;
-        packet::Port checkPort = 0;
-        std::map<std::string, Target> targets; ///< by node name
-    };
-    void check(const std::string &service, const std::string &node);
-    void onResult(const std::string &service, const std::string &node, packet::Port port, const HttpOutcome &outcome);
-    [[nodiscard]] base::Status program(const Frontend &frontend);
+    void onResult(const Rotation::Check &check, const HttpOutcome &outcome);
+    [[nodiscard]] base::Status program(const Rotation::Target &target);
 
     LoadBalancerSpec m_spec;
+    Rotation m_rotation;
     HttpClient &m_client;
     LabHost &m_host;
     std::function<void()> m_rotationChanged;
-    std::map<std::string, Frontend> m_frontends; ///< by "namespace/name" of the Service
 };
 
 } // namespace natlens::lab

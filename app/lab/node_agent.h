@@ -2,11 +2,8 @@
 #pragma once
 
 #include "app/lab/datapath.h"
-#include "app/lab/http_server.h"
+#include "app/lab/node_answers.h"
 #include "app/lab/topology.h"
-#include "capture/base/timestamp.h"
-#include "proxycore/health/health.h"
-#include "proxycore/plan/proxy_plan.h"
 
 #include <map>
 #include <memory>
@@ -37,15 +34,12 @@ private:
               proxycore::ProxyConfig config);
     [[nodiscard]] base::Status startServers();
     [[nodiscard]] base::Status updateHealthCheckServers();
-    [[nodiscard]] HttpAnswer answerHealthCheck(const std::string &service) const;
 
     LabHost &m_node;
-    proxycore::HealthProfile m_profile;
     proxycore::ProxyConfig m_config;
     std::unique_ptr<Datapath> m_datapath;
     std::shared_ptr<const proxycore::ProxyPlan> m_plan;
-    std::shared_ptr<const proxycore::Node> m_nodeObject;
-    base::Timestamp m_lastSync;
+    NodeAnswers m_answers;
     std::vector<std::unique_ptr<HttpServer>> m_servers;
     struct HealthCheckServer {
         packet::Port port;

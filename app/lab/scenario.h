@@ -1,7 +1,7 @@
 // Scenarios: what to build, what to do, what to expect. JSON files; the document's five are built in.
 #pragma once
 
-#include "app/lab/datapath.h"
+#include "app/lab/datapath_kind.h"
 #include "capture/base/result.h"
 #include "proxycore/model/cluster_state.h"
 #include "proxycore/model/proxy_config.h"

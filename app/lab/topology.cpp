@@ -6,10 +6,7 @@
 namespace natlens::lab {
 namespace {
 
-/// As on the document's nodes (Google Compute Engine).
-constexpr unsigned kMtu = 1460;
 constexpr const char *kFabric = "fabric";
-constexpr const char *kBridge = "cbr0";
 
 packet::IpPrefix defaultRoute() { return {packet::IpAddress::v4(0), 0}; }
 
@@ -43,14 +40,6 @@ base::Status configureKernel(HostKind kind) {
 }
 
 } // namespace
-
-packet::IpAddress Topology::bridgeAddress(const packet::IpPrefix &podRange) {
-    return packet::IpAddress::v4(podRange.address.v4HostOrder() + 1);
-}
-
-std::string Topology::portName(const packet::IpAddress &pod) {
-    return fmt::format("veth{}", pod.v4HostOrder() & 0xff);
-}
 
 LabHost *Topology::find(const std::string &name) {
     auto found = std::ranges::find(m_hosts, name, &LabHost::name);

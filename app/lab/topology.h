@@ -1,6 +1,7 @@
 // The hosts of the lab and the wires between them.
 #pragma once
 
+#include "app/lab/addressing.h"
 #include "app/lab/links.h"
 #include "app/lab/namespaces.h"
 
@@ -10,8 +11,6 @@
 #include <vector>
 
 namespace natlens::lab {
-
-enum class HostKind { outside, loadBalancer, node, pod };
 
 /// One host: a network namespace with `eth0`, and for nodes a bridge `cbr0` with a port for each pod.
 struct LabHost {
@@ -25,15 +24,6 @@ struct LabHost {
     std::vector<std::string> interfaces{}; ///< what may be captured, in order: "eth0", "cbr0", "veth136"
 };
 
-/// What the topology is built from; the rest follows.
-struct HostSpec {
-    std::string name;
-    HostKind kind;
-    packet::IpAddress address;
-    packet::IpPrefix podRange{};
-    std::string nodeName{};
-};
-
 /// One Ethernet segment ("fabric", in the lab's first namespace) with every outside host, the load balancer and every
 /// node on it; pods behind their node's bridge. There is no router in between, so that a TTL counts exactly the hosts of
 /// the document's pictures. Lives on the lab's thread.
@@ -44,14 +34,10 @@ public:
 
     [[nodiscard]] LabHost *find(const std::string &name);
     [[nodiscard]] std::list<LabHost> &hosts() { return m_hosts; }
-    /// "10.180.1.1": the address of the node's bridge, which its pods use as gateway.
-    [[nodiscard]] static packet::IpAddress bridgeAddress(const packet::IpPrefix &podRange);
 
     [[nodiscard]] base::Result<LabHost *> addPod(const HostSpec &pod);
     /// Deletes the pod and its port on the node. Sockets still open in its namespace keep that alive, without a wire.
     [[nodiscard]] base::Status removePod(const std::string &name);
-    /// Name of the node's port towards this pod.
-    [[nodiscard]] static std::string portName(const packet::IpAddress &pod);
 
     /// Sends packets for `vip` to the load balancer, from every host on the segment outside the cluster.
     [[nodiscard]] base::Status routeVip(const packet::IpAddress &vip, const packet::IpAddress &loadBalancer);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace natlens::netlink {
 
@@ -36,11 +37,17 @@ struct ConntrackMessage {
     /// When this event happened (CTA_TIMESTAMP_EVENT, Linux 6.14 and later, with nf_conntrack_timestamp).
     std::optional<base::Timestamp> happened;
 
+    bool operator==(const ConntrackMessage &) const = default;
+
     [[nodiscard]] bool seenReply() const { return (status & kSeenReply) != 0; }
 };
 
 /// Reads one ctnetlink message (from its nlmsghdr on; see unwrap()). Nothing if it is another kind of message or has no
 /// complete original tuple. Any bytes are safe; attributes that do not fit are left out. Does not ask the kernel.
 [[nodiscard]] std::optional<ConntrackMessage> decodeConntrack(std::span<const std::byte> message);
+
+/// The same facts as the kernel would send them: nlmsghdr, nfgenmsg, attributes, in this machine's byte order.
+/// decodeConntrack() of it gives an equal message. For datapaths that track connections themselves.
+[[nodiscard]] std::vector<std::byte> encodeConntrack(const ConntrackMessage &message);
 
 } // namespace natlens::netlink

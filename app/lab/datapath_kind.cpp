@@ -1,0 +1,23 @@
+#include "app/lab/datapath_kind.h"
+
+namespace natlens::lab {
+
+std::string_view toString(DatapathKind kind) {
+    switch (kind) {
+    case DatapathKind::nftables: return "nftables";
+    case DatapathKind::iptables: return "iptables";
+    }
+    return "nftables";
+}
+
+std::optional<DatapathKind> parseDatapath(std::string_view name) {
+    for (const auto kind : {DatapathKind::nftables, DatapathKind::iptables})
+        if (name == toString(kind)) return kind;
+    return std::nullopt;
+}
+
+proxycore::Mode modeOf(DatapathKind kind) {
+    return kind == DatapathKind::iptables ? proxycore::Mode::iptables : proxycore::Mode::nftables;
+}
+
+} // namespace natlens::lab

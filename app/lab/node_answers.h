@@ -1,0 +1,47 @@
+// What a node's kube-proxy answers over HTTP at this moment; both labs put it behind their own sockets.
+#pragma once
+
+#include "app/lab/http_server.h"
+#include "capture/base/timestamp.h"
+#include "proxycore/health/health.h"
+#include "proxycore/plan/proxy_plan.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace natlens::lab {
+
+/// kube-proxy's --healthz-bind-address and --metrics-bind-address.
+inline constexpr packet::Port kProxyHealthPort = 10256, kMetricsPort = 10249;
+
+/// Lives on its owner's thread; the handlers must not outlive it.
+class NodeAnswers final {
+public:
+    /// `clock` tells the time that answers carry.
+    NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile, std::function<base::Timestamp()> clock);
+
+    /// After each successful sync of the rules.
+    void synced(std::shared_ptr<const proxycore::ProxyPlan> plan, std::shared_ptr<const proxycore::Node> node);
+
+    [[nodiscard]] HttpHandler healthHandler() const;  ///< :10256
+    [[nodiscard]] HttpHandler metricsHandler() const; ///< 127.0.0.1:10249
+    [[nodiscard]] HttpHandler healthCheckHandler(const std::string &service) const; ///< a healthCheckNodePort
+    /// Every healthCheckNodePort, by "namespace/name" of its Service.
+    [[nodiscard]] std::map<std::string, packet::Port> healthCheckPorts() const;
+    /// Where they are listened on; never empty.
+    [[nodiscard]] std::vector<packet::IpAddress> healthCheckAddresses() const;
+
+private:
+    [[nodiscard]] proxycore::ProxyHealth health() const;
+
+    proxycore::Mode m_mode;
+    proxycore::HealthProfile m_profile;
+    std::function<base::Timestamp()> m_clock;
+    std::shared_ptr<const proxycore::ProxyPlan> m_plan;
+    std::shared_ptr<const proxycore::Node> m_node;
+    base::Timestamp m_lastSync;
+};
+
+} // namespace natlens::lab
