@@ -1,11 +1,11 @@
 // The decision core: what a node does to the first packet of a connection, by its proxy plan, and why.
 #pragma once
 
+#include "proxycore/engine/flat_table.h"
 #include "proxycore/plan/proxy_plan.h"
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace natlens::proxycore {
@@ -55,31 +55,46 @@ struct Decision {
     bool operator==(const Decision &) const = default;
 };
 
-/// Finds the front end of a destination in constant time. Belongs to one plan and keeps it alive.
+/// Finds the front end of a destination in constant time. Keeps its plan alive.
 class FrontEndIndex final {
 public:
-    explicit FrontEndIndex(const ProxyPlan &plan);
+    FrontEndIndex() = default;
+    explicit FrontEndIndex(const ProxyPlan &plan) { update(plan); }
+
+    /// What an update exchanged: services that are new or different, and those they replace or that are gone.
+    struct Changes {
+        std::vector<std::shared_ptr<const ServicePortPlan>> removed, added;
+    };
+    /// Takes over another plan. Services that both plans share (makePlan's `previous`) cost nothing but a comparison.
+    Changes update(const ProxyPlan &plan);
 
     struct Hit {
-        std::shared_ptr<const ServicePortPlan> service;
+        const ServicePortPlan *service = nullptr;
         const FrontEnd *frontEnd = nullptr;
     };
     /// The front end that a packet to `destination` meets on this node; null service when none.
     [[nodiscard]] Hit find(Protocol protocol, const packet::SocketAddress &destination) const;
-    [[nodiscard]] bool isClusterIp(const IpAddress &address) const { return m_clusterIps.contains(address); }
+    [[nodiscard]] bool isClusterIp(const IpAddress &address) const;
     [[nodiscard]] const ProxyPlan &plan() const { return m_plan; }
 
 private:
-    struct Place {
-        std::uint32_t service, frontEnd;
+    struct Key {
+        IpAddress ip; ///< none: a node port
+        Protocol protocol = Protocol::none;
+        Port port = 0;
+
+        bool operator==(const Key &) const = default;
+        friend std::uint64_t hashKey(const Key &key) {
+            return packet::hashValue(packet::Tuple{key.protocol, {}, {key.ip, key.port}});
+        }
     };
-    using Key = packet::Tuple; ///< protocol and destination; the source stays empty
     [[nodiscard]] bool acceptsNodePorts(const IpAddress &address) const;
-    [[nodiscard]] Hit at(const Place &place) const;
+    void add(const ServicePortPlan &service);
+    void remove(const ServicePortPlan &service);
 
     ProxyPlan m_plan;
-    std::unordered_map<Key, Place> m_places;
-    std::unordered_map<IpAddress, std::uint32_t> m_clusterIps; ///< with the number of service ports that use it
+    FlatTable<Key, Hit> m_places;
+    FlatTable<Key, std::uint32_t> m_clusterIps; ///< with the number of service ports that use it
 };
 
 /// A pure function. Both modes go through the same code; the plan's data make the difference.
