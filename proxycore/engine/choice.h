@@ -20,7 +20,7 @@ struct Choice {
     const FrontEnd *frontEnd = nullptr;
     const std::vector<PlannedEndpoint> *endpoints = nullptr; ///< forwarded only; never empty then
     bool localEndpoints = false;                             ///< they are those of this node only
-    bool masquerade = false; ///< whichever endpoint is chosen; a hairpin has it besides
+    bool masquerade = false;                                 ///< whichever endpoint is chosen; a hairpin has it besides
 };
 
 /// A pod that reaches itself through a Service: the reply must come back through the node.

@@ -18,11 +18,13 @@ struct TupleKey {
     IpFamily family = IpFamily::none;
     std::uint16_t unused = 0;
 
-    [[nodiscard]] bool isIcmp() const { return protocol == Protocol::icmp || protocol == Protocol::icmpv6; }
+    [[nodiscard]] bool isIcmp() const {
+        return protocol == (family == IpFamily::v6 ? Protocol::icmpv6 : Protocol::icmp);
+    }
 
     friend bool operator==(const TupleKey &a, const TupleKey &b) {
-        return a.rest() == b.rest() && ((a.src[0] ^ b.src[0]) | (a.dst[0] ^ b.dst[0]) | (a.src[1] ^ b.src[1]) |
-                                        (a.dst[1] ^ b.dst[1])) == 0;
+        return a.rest() == b.rest() &&
+               ((a.src[0] ^ b.src[0]) | (a.dst[0] ^ b.dst[0]) | (a.src[1] ^ b.src[1]) | (a.dst[1] ^ b.dst[1])) == 0;
     }
     [[nodiscard]] std::uint64_t rest() const { return base::loadNative<std::uint64_t>(&srcPort); }
 };
@@ -41,7 +43,15 @@ void storeAddress(const IpAddress &address, std::uint64_t (&words)[2]);
 }
 
 enum class TcpState : std::uint8_t {
-    none, synSent, synReceived, established, finWait, closeWait, lastAck, timeWait, close,
+    none,
+    synSent,
+    synReceived,
+    established,
+    finWait,
+    closeWait,
+    lastAck,
+    timeWait,
+    close,
     synSent2, ///< both sides have sent a SYN: simultaneous open
 };
 constexpr std::size_t kTcpStates = 10;
@@ -59,8 +69,8 @@ struct TcpSide {
     std::uint8_t flags = 0; ///< TcpSideFlag
 };
 namespace TcpSideFlag {
-constexpr std::uint8_t windowScale = 1, sackPermitted = 2, closeInit = 4, liberal = 8, maxAckSet = 16, unacknowledged = 32,
-                       challengeAck = 64;
+constexpr std::uint8_t windowScale = 1, sackPermitted = 2, closeInit = 4, liberal = 8, maxAckSet = 16,
+                       unacknowledged = 32, challengeAck = 64;
 }
 
 struct TcpTracking {
@@ -99,6 +109,6 @@ struct alignas(64) Connection {
     [[nodiscard]] const TupleKey &tuple(unsigned direction) const { return direction == 0 ? original : reply; }
     [[nodiscard]] bool isTranslated() const { return sourceNat || destinationNat; }
 };
-static_assert(sizeof(Connection) == 256 || sizeof(Connection) == 192);
+static_assert(sizeof(Connection) == 192);
 
 } // namespace natlens::proxycore

@@ -3,6 +3,9 @@
 
 #include "proxycore/engine/connection.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace natlens::proxycore {
 
 /// An open-addressing table of 8-byte slots (hash and number) over connections that never move, and a timing wheel of
@@ -41,6 +44,11 @@ public:
     /// Calls `expired(connection)`, which must erase it, for each whose time is over at `now`.
     template<class Expired>
     void advance(std::int64_t now, Expired &&expired);
+
+    /// Null when that connection has ended.
+    [[nodiscard]] Connection *find(std::uint32_t index, std::uint64_t id) const {
+        return index < m_protocols.size() && at(index).isUsed && at(index).id == id ? &at(index) : nullptr;
+    }
 
     /// All connections in the order of their memory; `visit` may erase the one it is given.
     template<class Visit>

@@ -85,8 +85,7 @@ public:
 
     void sourceInRange(const Choice &choice, const IpPrefix &range) {
         step(m_names.firewall(*choice.service),
-             fmt::format("{} is in the allowed range {}", source(), range.toString()),
-             "spec.loadBalancerSourceRanges");
+             fmt::format("{} is in the allowed range {}", source(), range.toString()), "spec.loadBalancerSourceRanges");
     }
 
     void sourceIsVip(const Choice &choice) {

@@ -74,6 +74,8 @@ public:
     };
     /// The front end that a packet to `destination` meets on this node; null service when none.
     [[nodiscard]] Hit find(Protocol protocol, const packet::SocketAddress &destination) const;
+    /// The same as if every address accepted node ports.
+    [[nodiscard]] Hit findAnywhere(Protocol protocol, const packet::SocketAddress &destination) const;
     [[nodiscard]] bool isClusterIp(const IpAddress &address) const;
     [[nodiscard]] const ProxyPlan &plan() const { return m_plan; }
 

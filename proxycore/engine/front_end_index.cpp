@@ -58,6 +58,12 @@ FrontEndIndex::Hit FrontEndIndex::find(Protocol protocol, const packet::SocketAd
     return nodePort == nullptr ? Hit{} : *nodePort;
 }
 
+FrontEndIndex::Hit FrontEndIndex::findAnywhere(Protocol protocol, const packet::SocketAddress &destination) const {
+    const auto *place = m_places.find({destination.ip, protocol, destination.port});
+    if (place == nullptr) place = m_places.find({IpAddress{}, protocol, destination.port});
+    return place == nullptr ? Hit{} : *place;
+}
+
 bool FrontEndIndex::isClusterIp(const IpAddress &address) const {
     return m_clusterIps.find({.ip = address}) != nullptr;
 }

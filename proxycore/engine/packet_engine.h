@@ -45,16 +45,28 @@ struct PacketOrigin {
 /// nf_conntrack's states, as far as they have a name of their own in `conntrack -L`.
 enum class ConnectionState : std::uint8_t {
     none, ///< protocols without states: UDP, ICMP, others
-    synSent, synReceived, established, finWait, closeWait, lastAck, timeWait, close,
-    sctpCookieWait, sctpCookieEchoed, sctpEstablished, sctpShutdownSent, sctpShutdownReceived, sctpShutdownAckSent,
+    synSent,
+    synReceived,
+    established,
+    finWait,
+    closeWait,
+    lastAck,
+    timeWait,
+    close,
+    sctpCookieWait,
+    sctpCookieEchoed,
+    sctpEstablished,
+    sctpShutdownSent,
+    sctpShutdownReceived,
+    sctpShutdownAckSent,
     sctpHeartbeatSent,
 };
 
 /// One tracked connection as others may see it; the same facts as a line of `conntrack -L`.
 struct ConnectionView {
-    std::uint64_t id = 0;      ///< unique for the life of the engine
-    packet::Tuple original;    ///< as the first packet arrived
-    packet::Tuple reply;       ///< as the reply arrives: differs from original.reversed() where NAT is at work
+    std::uint64_t id = 0;   ///< unique for the life of the engine
+    packet::Tuple original; ///< as the first packet arrived
+    packet::Tuple reply;    ///< as the reply arrives: differs from original.reversed() where NAT is at work
     ConnectionState state = ConnectionState::none;
     std::chrono::seconds timeout{0}; ///< left, if no further packet comes
     bool seenReply = false, assured = false;
@@ -78,11 +90,17 @@ class PacketEngine final {
 public:
     struct Options {
         std::size_t maximumConnections = 262'144; ///< nf_conntrack_max; beyond it new connections are dropped
+        std::chrono::seconds tcpEstablished{86'400}, tcpCloseWait{3'600}; ///< as kube-proxy sets them
+        std::chrono::seconds udp{30}, udpStream{120};
+        bool tcpLiberal = false;    ///< nf_conntrack_tcp_be_liberal: segments outside the windows are valid
+        bool tcpLoose = true;       ///< nf_conntrack_tcp_loose: connections are picked up in the middle
+        std::uint64_t hashSeed = 0; ///< against senders who aim at the hash table
     };
 
     /// `routing` and `random` must outlive the engine.
     PacketEngine(const NodeRouting &routing, RandomSource &random, Options options);
-    PacketEngine(const NodeRouting &routing, RandomSource &random) : PacketEngine(routing, random, Options{}) {}
+    PacketEngine(const NodeRouting &routing, RandomSource &random)
+        : PacketEngine(routing, random, Options{}) {}
     ~PacketEngine();
     PacketEngine(const PacketEngine &) = delete;
     PacketEngine &operator=(const PacketEngine &) = delete;
@@ -92,6 +110,11 @@ public:
 
     /// One packet. `now` never goes back; it also lets old connections expire.
     [[nodiscard]] PacketAction process(std::span<std::byte> packet, const PacketOrigin &origin, base::Timestamp now);
+
+    /// Many packets that came at one moment the same way; `actions` has one element for each. The same as process() for
+    /// one after the other, only faster: memory is fetched ahead. generated() then has what all of them made, in order.
+    void processBatch(std::span<const std::span<std::byte>> packets, const PacketOrigin &origin, base::Timestamp now,
+                      std::span<PacketAction> actions);
 
     /// Packets that the last process() made: ICMP errors to the sender, fragments let go. Complete IP packets, already
     /// translated, to be routed like any other packet that this node sends. Valid until the next call.

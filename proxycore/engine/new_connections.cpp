@@ -1,0 +1,147 @@
+// The first packet of a connection: rules, endpoint, source; and what a change of plan does to connections.
+#include "proxycore/engine/engine_core.h"
+#include "proxycore/engine/nat_rewrite.h"
+#include "proxycore/engine/port_allocation.h"
+#include "proxycore/engine/reject.h"
+
+namespace natlens::proxycore {
+
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr std::int64_t kIcmp = 30 * kSecond, kOther = 600 * kSecond, kUdpStream = 2 * kSecond;
+
+FirstPacket firstPacket(const TupleKey &key, const PacketOrigin &origin) {
+    FirstPacket packet{key.protocol,
+                       {addressOf(key.family, key.src), 0},
+                       {addressOf(key.family, key.dst), 0},
+                       origin.inputInterface,
+                       origin.locallyGenerated};
+    if (key.isIcmp()) return packet;
+    packet.source.port = base::bigToNative(key.srcPort);
+    packet.destination.port = base::bigToNative(key.dstPort);
+    return packet;
+}
+
+} // namespace
+
+PacketAction PacketEngine::Impl::begin(Incoming &in, const PacketOrigin &origin) {
+    const TupleKey &key = in.key;
+    Connection fresh;
+    if (key.protocol == Protocol::tcp) {
+        const auto segment = readSegment(in.fields);
+        if (!segment || !startTcp(fresh, *segment, m_tcp, m_now)) return invalid(in, origin);
+    } else if (key.isIcmp() && !isIcmpQuery(key.protocol, base::loadByte(in.fields.at(0)))) {
+        return invalid(in, origin); // an answer that nobody asked for
+    }
+
+    const FirstPacket packet = firstPacket(key, origin);
+    const Choice choice = choose(in.side->index, packet);
+    if (choice.verdict == Verdict::dropped) return PacketAction::drop;
+    if (choice.verdict == Verdict::rejected) return reject(in);
+    TupleKey reply;
+    if (!arrange(in, origin, choice, packet.source.ip, reply) || table.isFull()) return PacketAction::drop;
+
+    Connection &connection = table.insert(key, reply);
+    switch (key.protocol) {
+    case Protocol::tcp:
+        connection.tcp = fresh.tcp;
+        connection.state = fresh.state;
+        connection.expires = fresh.expires;
+        break;
+    case Protocol::udp:
+        connection.streamSince = m_now + kUdpStream;
+        connection.expires = m_now + std::chrono::nanoseconds(m_options.udp).count();
+        break;
+    case Protocol::icmp:
+    case Protocol::icmpv6: connection.expires = m_now + kIcmp; break;
+    default: connection.expires = m_now + kOther; break;
+    }
+    table.schedule(connection);
+    prepareTranslation(connection);
+    if (connection.isTranslated()) translate(connection, 0, in.fields);
+    m_current = &connection;
+    m_currentDirection = 0;
+    notify(ConnectionChange::added, connection);
+    return PacketAction::forward;
+}
+
+bool PacketEngine::Impl::arrange(const Incoming &in, const PacketOrigin &origin, const Choice &choice,
+                                 const IpAddress &source, TupleKey &reply) {
+    const auto &behaviour = in.side->index.plan().behaviour;
+    TupleKey sent = in.key;
+    bool masquerade = false;
+    if (choice.verdict == Verdict::forwarded) {
+        const PlannedEndpoint &endpoint = pick(*in.side, choice, source);
+        storeAddress(endpoint.address.ip, sent.dst);
+        sent.dstPort = base::bigToNative(endpoint.address.port);
+        masquerade = choice.masquerade || isHairpin(behaviour, endpoint, source);
+        if (masquerade) {
+            const NodeRoute route = m_routing.route(endpoint.address.ip);
+            // Masquerade happens where packets leave the node: one from outside to a process on it keeps its source.
+            if (route.local && !origin.locallyGenerated)
+                masquerade = false;
+            else if (!route.reachable || route.source.family != in.key.family)
+                return false;
+            else
+                storeAddress(route.source, sent.src);
+        }
+    }
+    reply = reversed(sent);
+    const bool drawn = masquerade && behaviour.fullyRandomPorts;
+    return allocatePort(table, reply, drawn ? PortChoice::random : PortChoice::keepIfFree, m_random);
+}
+
+const PlannedEndpoint &PacketEngine::Impl::pick(Side &side, const Choice &choice, const IpAddress &client) {
+    const auto &endpoints = *choice.endpoints;
+    const bool sticks = choice.service->affinity.count() > 0;
+    const PlannedEndpoint *picked = sticks ? side.affinity.recall(*choice.service, endpoints, client, m_now) : nullptr;
+    if (picked == nullptr)
+        picked = &endpoints[endpoints.size() == 1 ? 0 : m_random.below(static_cast<std::uint32_t>(endpoints.size()))];
+    if (sticks) side.affinity.remember(*choice.service, picked->address, client, m_now, side.index.plan().behaviour);
+    return *picked;
+}
+
+PacketAction PacketEngine::Impl::reject(const Incoming &in) {
+    // As the kernel does: an address of the node that was asked answers itself; for others the node answers with the
+    // address by which it reaches the sender.
+    auto source = addressOf(in.key.family, in.key.dst);
+    if (!in.side->index.plan().isLocalAddress(source)) {
+        const NodeRoute back = m_routing.route(addressOf(in.key.family, in.key.src));
+        if (back.reachable && back.source.family == in.key.family) source = back.source;
+    }
+    if (auto answer = portUnreachable(in.fields, source)) generated.push_back(std::move(*answer));
+    return PacketAction::reject;
+}
+
+void PacketEngine::Impl::setPlan(const ProxyPlan &plan) {
+    Side &side = sideOf(plan.family);
+    const bool isFirst = !std::exchange(side.isSet, true);
+    const auto changes = side.index.update(plan);
+    for (const auto &service : changes.removed)
+        side.affinity.follow(service->name, side.index.plan().find(service->name));
+    const auto isUdp = [](const auto &service) { return service->name.protocol == Protocol::udp; };
+    if (isFirst || std::ranges::any_of(changes.removed, isUdp) || std::ranges::any_of(changes.added, isUdp))
+        removeStaleUdp(side, plan.family);
+}
+
+void PacketEngine::Impl::removeStaleUdp(const Side &side, IpFamily family) {
+    table.forEach(Protocol::udp, [&](Connection &connection) {
+        const auto original = toTuple(connection.original);
+        if (connection.original.family != family) return;
+        const auto *service = side.index.findAnywhere(Protocol::udp, original.dst).service;
+        if (service == nullptr) return;
+        const auto endpoint = toTuple(connection.reply).src;
+        const auto isIt = [&](const auto &candidate) { return candidate.address == endpoint; };
+        // Endpoints that serve count even where a policy does not use them: what runs may go on.
+        bool anyServes = !service->reachable.empty(), serves = std::ranges::any_of(service->reachable, isIt);
+        for (const auto &excluded : service->excluded) {
+            if (excluded.reason == Exclusion::notReady) continue;
+            anyServes = true;
+            serves = serves || isIt(excluded);
+        }
+        if (anyServes && !serves) destroy(connection);
+    });
+}
+
+} // namespace natlens::proxycore
