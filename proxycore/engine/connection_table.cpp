@@ -3,7 +3,7 @@
 namespace natlens::proxycore {
 
 namespace {
-constexpr std::uint32_t kFewestSlots = 4096;
+constexpr std::uint32_t kFewestSlots = 1024;
 }
 
 ConnectionTable::ConnectionTable(std::size_t maximum, std::uint64_t seed)

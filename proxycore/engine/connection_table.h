@@ -64,7 +64,7 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t kChunk = 4096, kTicks = 1024, kNone = UINT32_MAX;
+    static constexpr std::uint32_t kChunk = 256, kTicks = 1024, kNone = UINT32_MAX;
     struct Slot {
         std::uint32_t hash = 0;
         std::uint32_t place = 0; ///< (index + 1) * 2 + direction; 0: empty
