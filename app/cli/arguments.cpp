@@ -53,7 +53,10 @@ void addLabOptions(CLI::App &command, LabOptions &options) {
             "kube-proxy 1.5 really did), `today` (503, as 1.36)")
         ->option_text("picture|document|today")
         ->check(CLI::IsMember({"picture", "document", "today"}));
-    command.add_option("--seed", options.seed, "seed of the lab's own random choices")->option_text("N");
+    command.add_flag("--simulated", options.simulated,
+                     "no kernel and no privileges: the same lab in virtual time, its nodes run by natlens' own NAT; the "
+                     "same seed gives the same packets to the byte");
+    command.add_option("--seed", options.seed, "seed of the lab's own random choices (default: 0)")->option_text("N");
 }
 
 void addFiles(CLI::App &command, std::vector<std::string> &files) {
@@ -178,6 +181,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
     runCommand->footer(std::string("Examples:\n"
                                    "  natlens lab run nodeport\n"
                                    "  natlens lab run nodeport-local --diagram document\n"
+                                   "  natlens lab run nodeport --simulated --seed 7\n"
                                    "  natlens lab run loadbalancer-local --profile today --record lb.pcapng\n\n") +
                        kExitStatus);
 

@@ -20,6 +20,7 @@ struct LabOptions {
     std::string scenario;
     std::string datapath, profile;
     std::uint64_t seed = 0;
+    bool simulated = false;
     std::string readyFile; ///< `lab up` only
 };
 

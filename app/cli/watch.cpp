@@ -80,6 +80,7 @@ session::Options sessionOptions(const SourceOptions &options, const LabOptions &
     result.datapath = lab.datapath;
     result.profile = lab.profile;
     result.seed = lab.seed;
+    result.simulated = lab.simulated;
     return result;
 }
 

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <getopt.h>
 #include <unistd.h>
 
@@ -16,9 +17,10 @@ namespace {
 using base::ErrorCode;
 
 struct Arguments {
-    std::string scenario, profile, datapath = "nftables", cluster, proxyConfig;
+    std::string scenario, profile, datapath, cluster, proxyConfig;
     int streamFd = -1, controlFd = -1;
-    bool list = false;
+    std::uint64_t seed = 0;
+    bool list = false, simulated = false;
 };
 
 base::Result<int> descriptor(const char *name, const char *text) {
@@ -31,13 +33,14 @@ base::Result<int> descriptor(const char *name, const char *text) {
 }
 
 base::Result<Arguments> parse(int argc, char **argv) {
-    enum { scenario = 1, streamFd, controlFd, profile, datapath, cluster, proxyConfig, seed, list };
+    enum { scenario = 1, streamFd, controlFd, profile, datapath, cluster, proxyConfig, seed, list, simulated };
     static const option kOptions[] = {
         {"scenario", required_argument, nullptr, scenario},   {"stream-fd", required_argument, nullptr, streamFd},
         {"control-fd", required_argument, nullptr, controlFd}, {"profile", required_argument, nullptr, profile},
         {"datapath", required_argument, nullptr, datapath},   {"cluster", required_argument, nullptr, cluster},
         {"proxy-config", required_argument, nullptr, proxyConfig}, {"seed", required_argument, nullptr, seed},
-        {"list", no_argument, nullptr, list},                 {nullptr, 0, nullptr, 0}};
+        {"list", no_argument, nullptr, list},                 {"simulated", no_argument, nullptr, simulated},
+        {nullptr, 0, nullptr, 0}};
     Arguments arguments;
     optind = 2; // after the program and "lab-process"
     for (int option = 0; (option = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
@@ -47,7 +50,8 @@ base::Result<Arguments> parse(int argc, char **argv) {
         case datapath: arguments.datapath = optarg; break;
         case cluster: arguments.cluster = optarg; break;
         case proxyConfig: arguments.proxyConfig = optarg; break;
-        case seed: break; // nothing in a lab of kernel datapaths is drawn by the lab itself
+        case seed: arguments.seed = std::strtoull(optarg, nullptr, 10); break;
+        case simulated: arguments.simulated = true; break;
         case list: arguments.list = true; break;
         case streamFd:
         case controlFd: {
@@ -68,7 +72,7 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
     if (!arguments.profile.empty()) scenario->profile = arguments.profile;
     if (scenario->profile != "picture" && scenario->profile != "document" && scenario->profile != "today")
         return base::fail(ErrorCode::invalidInput, "must be picture, document or today", "--profile", scenario->profile);
-    const auto datapath = parseDatapath(arguments.datapath);
+    const auto datapath = parseDatapath(arguments.datapath.empty() ? "nftables" : arguments.datapath);
     if (!datapath)
         return base::fail(ErrorCode::invalidInput, "must be nftables or iptables", "--datapath", arguments.datapath);
     scenario->datapath = *datapath;
@@ -92,7 +96,7 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
 
 } // namespace
 
-int processMain(int argc, char **argv) {
+int processMain(int argc, char **argv, SimulatedRunner simulated) {
     auto arguments = parse(argc, argv);
     if (arguments && arguments->list) {
         std::fputs(scenarioListJson().c_str(), stdout);
@@ -107,6 +111,8 @@ int processMain(int argc, char **argv) {
     for (const int signal : {SIGINT, SIGHUP, SIGPIPE}) std::signal(signal, SIG_IGN);
     base::UniqueFd stream(arguments->streamFd), control(arguments->controlFd);
     auto scenario = prepare(*arguments);
+    if (scenario && arguments->simulated)
+        return simulated(std::move(*scenario), std::move(stream), std::move(control), arguments->seed);
     auto entry = EntryServer::open();
     if (!scenario || !entry) {
         const base::Error error = scenario ? entry.error() : scenario.error();

@@ -120,6 +120,7 @@ base::Result<std::vector<std::string>> LabRunner::arguments(const LabSource &sou
     };
     add("--profile", m_options.profile);
     add("--datapath", m_options.datapath);
+    if (m_options.simulated) words.emplace_back("--simulated");
     if (!m_options.clusterFile.empty()) {
         if (auto cluster = readClusterFile(m_options.clusterFile); !cluster) return std::unexpected(cluster.error());
         add("--cluster", m_options.clusterFile);

@@ -14,6 +14,8 @@ namespace {
 using packet::IpAddress;
 using packet::Protocol;
 
+constexpr std::uint16_t kEventTimestamp = 27; // CTA_TIMESTAMP_EVENT, newer than the headers of Debian 12
+
 /// Writes headers and attributes one after the other; nested ones get their length when they end.
 class MessageWriter final {
 public:
@@ -114,6 +116,7 @@ std::vector<std::byte> encodeConntrack(const ConntrackMessage &message) {
             out.big64(CTA_TIMESTAMP_STOP, static_cast<std::uint64_t>(message.stopped->nanoseconds));
         out.end(times);
     }
+    if (message.happened) out.big64(kEventTimestamp, static_cast<std::uint64_t>(message.happened->nanoseconds));
     return out.finish();
 }
 

@@ -50,12 +50,13 @@ const QList<Rule> kRules{
 
     {"app/probe", kCapture},
     {"app/lab", kCapture + kProxycore + QStringList{"app/probe"}},
+    {"app/lab/sim", kCapture + kProxycore + QStringList{"app/lab"}},
     {"app/session", kCapture + kTracer + kProxycore},
     {"app/cli", kFrontEnd},
     {"app/tui", kFrontEnd},
     {"app/gui", kFrontEnd},
     // The composition root: the one program that is a front end and, started by itself again, the lab.
-    {"app/natlens_main.cpp", {"app/cli", "app/tui", "app/lab", "app/probe"}},
+    {"app/natlens_main.cpp", {"app/cli", "app/tui", "app/lab", "app/lab/sim", "app/probe", "capture/base"}},
 };
 
 /// A library's headers and the only folders that may include them.

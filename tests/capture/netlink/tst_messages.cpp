@@ -39,6 +39,19 @@ class MessagesTest : public QObject {
     }
 
 private slots:
+    /// What the kernel said, said by us: reading it back gives the same.
+    void conntrackWritten() {
+        const auto recorded = load("conntrack.hex");
+        QVERIFY(recorded.size() > 4);
+        for (const auto &bytes : recorded) {
+            const auto read = netlink::decodeConntrack(bytes);
+            QVERIFY(read.has_value());
+            const auto again = netlink::decodeConntrack(netlink::encodeConntrack(*read));
+            QVERIFY(again.has_value());
+            QVERIFY(*again == *read);
+        }
+    }
+
     void conntrack_data() {
         QTest::addColumn<int>("line");
         QTest::addColumn<int>("kind");

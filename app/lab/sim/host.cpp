@@ -1,0 +1,132 @@
+#include "app/lab/sim/network.h"
+#include "capture/packet/rewrite.h"
+
+#include <algorithm>
+
+namespace natlens::lab::sim {
+namespace {
+
+using packet::LinkType;
+
+constexpr std::uint8_t kTimeExceeded = 11; // ICMP
+
+} // namespace
+
+Host::Host(Network &network, HostSpec spec)
+    : m_network(network), m_spec(std::move(spec)),
+      m_tcp(network.m_events, network.m_random,
+            [this](std::vector<std::byte> ipPacket) { handle(std::move(ipPacket), {}); }) {
+    m_addresses = {m_spec.address};
+    if (m_spec.kind != HostKind::node) {
+        add("eth0", macFor(m_spec.address));
+        return;
+    }
+    m_addresses = nodeAddresses(m_spec.address, m_spec.podRange);
+    m_conntrack = network.m_recorder.addConntrack(m_spec.name);
+    add("lo", {});
+    add("eth0", macFor(m_spec.address));
+    add(kBridge, macFor(bridgeAddress(m_spec.podRange)));
+    m_engine = std::make_unique<proxycore::PacketEngine>(*this, network.m_random);
+    m_engine->listen([this](proxycore::ConnectionChange change, const proxycore::ConnectionView &connection) {
+        m_network.m_recorder.conntrack(m_conntrack, change, connection);
+    });
+}
+
+Host::~Host() = default;
+
+Host::Interface &Host::add(const std::string &name, const packet::MacAddress &mac) {
+    const auto point = m_network.m_recorder.addInterface(m_spec.name, name, mac);
+    return *m_interfaces.emplace_back(std::make_unique<Interface>(Interface{name, mac, point}));
+}
+
+Host::Interface &Host::interface(const std::string &name) {
+    return **std::ranges::find(m_interfaces, name, [](const auto &one) { return one->name; });
+}
+
+bool Host::isLocal(const packet::IpAddress &address) const {
+    return address.isLoopback() || std::ranges::find(m_addresses, address) != m_addresses.end();
+}
+
+packet::IpAddress Host::sourceFor(const packet::IpAddress &destination) const {
+    if (isLocal(destination)) return destination;
+    const bool toPods = m_spec.kind == HostKind::node && m_spec.podRange.contains(destination);
+    return toPods ? bridgeAddress(m_spec.podRange) : m_spec.address;
+}
+
+proxycore::NodeRoute Host::route(const packet::IpAddress &destination) const {
+    return {.reachable = true, .local = isLocal(destination), .source = sourceFor(destination)};
+}
+
+void Host::route(const packet::IpAddress &destination, std::vector<packet::IpAddress> gateways) {
+    if (gateways.empty())
+        m_routes.erase(destination);
+    else
+        m_routes[destination] = std::move(gateways);
+}
+
+void Host::handle(std::vector<std::byte> ipPacket, const std::string &interface) {
+    const bool own = interface.empty();
+    if (!m_engine) return forward(std::move(ipPacket), own);
+    const auto action = m_engine->process(ipPacket, {interface, own}, m_network.m_events.now());
+    const auto generated = m_engine->generated(); // copied: routing them may call the engine again
+    if (action == proxycore::PacketAction::forward) forward(std::move(ipPacket), own);
+    for (const auto &made : generated) forward(made, true);
+}
+
+void Host::forward(std::vector<std::byte> ipPacket, bool ownPacket) {
+    const auto packet = packet::decode(LinkType::rawIp, ipPacket);
+    if (isLocal(packet.tuple.dst.ip)) {
+        // What a host sends to itself goes over lo, where it is seen once.
+        m_network.m_events.after(m_network.latency() / 4, [this, ownPacket, bytes = std::move(ipPacket)] {
+            if (ownPacket && m_spec.kind == HostKind::node) {
+                std::vector<std::byte> frame(12, std::byte{0});
+                frame.insert(frame.end(), {std::byte{0x08}, std::byte{0x00}});
+                frame.insert(frame.end(), bytes.begin(), bytes.end());
+                m_network.record(interface("lo"), frame, file::PacketDirection::unknown);
+            }
+            m_tcp.receive(bytes);
+        });
+        return;
+    }
+    if (!ownPacket) {
+        const bool router = m_spec.kind == HostKind::node || m_spec.kind == HostKind::loadBalancer;
+        if (!router) return;
+        if (packet.ttl <= 1) return answerWithError(ipPacket, kTimeExceeded, 0);
+        const auto changed = packet::rewrite(
+            LinkType::rawIp, ipPacket,
+            {.srcIp = {}, .dstIp = {}, .srcPort = {}, .dstPort = {}, .ttl = static_cast<std::uint8_t>(packet.ttl - 1)});
+        if (!changed) return;
+    }
+    transmit(std::move(ipPacket));
+}
+
+void Host::transmit(std::vector<std::byte> ipPacket) {
+    const auto packet = packet::decode(LinkType::rawIp, ipPacket);
+    const auto &destination = packet.tuple.dst.ip;
+    if (m_spec.kind == HostKind::pod) return m_network.fromPod(*this, std::move(ipPacket));
+    if (m_spec.kind == HostKind::node && m_spec.podRange.contains(destination))
+        return m_network.toPod(*this, destination, std::move(ipPacket));
+    auto nextHop = destination;
+    if (const auto found = m_routes.find(destination); found != m_routes.end()) {
+        // One gateway for each connection, as the kernel's multipath hash over addresses and ports.
+        const auto hash = packet::hashValue(packet.tuple);
+        nextHop = found->second[hash % found->second.size()];
+    } else {
+        for (const auto *host : m_network.hosts())
+            if (host->spec().kind == HostKind::node && host->spec().podRange.contains(destination))
+                nextHop = host->spec().address;
+    }
+    m_network.overSegment(*this, nextHop, std::move(ipPacket));
+}
+
+/// An ICMP error to the sender of a packet that went no further (RFC 792, RFC 1812).
+void Host::answerWithError(std::span<const std::byte> ipPacket, std::uint8_t type, std::uint8_t code) {
+    const auto packet = packet::decode(LinkType::rawIp, ipPacket);
+    if (packet.hasQuoted || !packet.tuple.src.ip.isV4()) return; // never an error about an error
+    packet::PacketBuilder builder;
+    builder.ip(sourceFor(packet.tuple.src.ip), packet.tuple.src.ip);
+    builder.icmpError(type, code, ipPacket.subspan(0, std::min<std::size_t>(ipPacket.size(), 548)));
+    handle(builder.buildIp(), {});
+}
+
+} // namespace natlens::lab::sim

@@ -1,0 +1,90 @@
+// The simulated network: hosts, routes and wires as the namespace lab has them, with the user-space engine on the nodes.
+#pragma once
+
+#include "app/lab/addressing.h"
+#include "app/lab/sim/recorder.h"
+#include "app/lab/sim/tcp_stack.h"
+#include "proxycore/engine/packet_engine.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace natlens::lab::sim {
+
+class Network;
+
+/// One host with its interfaces, routes and TCP. Nodes pass every packet through a PacketEngine before it is routed.
+class Host final : public proxycore::NodeRouting {
+public:
+    Host(Network &network, HostSpec spec);
+    ~Host() override;
+
+    [[nodiscard]] const HostSpec &spec() const { return m_spec; }
+    [[nodiscard]] TcpStack &tcp() { return m_tcp; }
+    [[nodiscard]] proxycore::PacketEngine *engine() { return m_engine.get(); } ///< null unless a node
+    /// The address that a connection from here to `destination` begins with.
+    [[nodiscard]] packet::IpAddress sourceFor(const packet::IpAddress &destination) const;
+    /// Sends packets for an address through these hosts, one of them chosen for each connection; none: takes that back.
+    void route(const packet::IpAddress &destination, std::vector<packet::IpAddress> gateways);
+
+    /// A packet from the wire (`interface`) or, with "", from this host itself.
+    void handle(std::vector<std::byte> ipPacket, const std::string &interface);
+
+    // NodeRouting
+    [[nodiscard]] proxycore::NodeRoute route(const packet::IpAddress &destination) const override;
+
+private:
+    friend class Network;
+    struct Interface {
+        std::string name;
+        packet::MacAddress mac;
+        base::CapturePointId point;
+    };
+    [[nodiscard]] bool isLocal(const packet::IpAddress &address) const;
+    void forward(std::vector<std::byte> ipPacket, bool ownPacket);
+    void transmit(std::vector<std::byte> ipPacket);
+    void answerWithError(std::span<const std::byte> ipPacket, std::uint8_t type, std::uint8_t code);
+    Interface &add(const std::string &name, const packet::MacAddress &mac);
+    [[nodiscard]] Interface &interface(const std::string &name);
+
+    Network &m_network;
+    HostSpec m_spec;
+    std::vector<packet::IpAddress> m_addresses;
+    std::vector<std::unique_ptr<Interface>> m_interfaces;
+    std::map<packet::IpAddress, std::vector<packet::IpAddress>> m_routes; ///< of single addresses
+    std::unique_ptr<proxycore::PacketEngine> m_engine;
+    base::CapturePointId m_conntrack{};
+    TcpStack m_tcp;
+};
+
+/// One Ethernet segment with every host but the pods, which hang behind their node's bridge. Lives on the lab's thread.
+class Network final {
+public:
+    Network(EventQueue &events, SeededRandom &random, Recorder &recorder)
+        : m_events(events), m_random(random), m_recorder(recorder) {}
+
+    /// invalidInput as the namespace lab would say: two of one name, a pod without its node or outside its range.
+    [[nodiscard]] base::Status addHost(const HostSpec &spec);
+    void removePod(const std::string &name);
+    [[nodiscard]] Host *find(const std::string &name);
+    [[nodiscard]] std::vector<Host *> hosts();
+
+private:
+    friend class Host;
+    /// From one host of the segment to another.
+    void overSegment(Host &from, const packet::IpAddress &nextHop, std::vector<std::byte> ipPacket);
+    void toPod(Host &node, const packet::IpAddress &pod, std::vector<std::byte> ipPacket);
+    void fromPod(Host &pod, std::vector<std::byte> ipPacket);
+    [[nodiscard]] Host *withAddress(const packet::IpAddress &address);
+    void record(const Host::Interface &interface, const std::vector<std::byte> &frame, file::PacketDirection direction);
+    [[nodiscard]] nanoseconds latency();
+
+    EventQueue &m_events;
+    SeededRandom &m_random;
+    Recorder &m_recorder;
+    std::map<std::string, std::shared_ptr<Host>> m_hosts;
+};
+
+} // namespace natlens::lab::sim

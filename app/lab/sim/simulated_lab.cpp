@@ -1,0 +1,217 @@
+#include "app/lab/sim/simulated_lab.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+namespace natlens::lab::sim {
+namespace {
+
+using base::ErrorCode;
+
+/// Where every simulated run begins: 2023-11-14 22:13:20 UTC.
+constexpr base::Timestamp kEpoch{1'700'000'000'000'000'000};
+/// The longest sleep while nothing happens, and how far virtual time goes between two looks at commands.
+constexpr int kIdleMs = 20;
+constexpr nanoseconds kLook = std::chrono::milliseconds(20);
+/// Before the steps begin and after they have ended, time stands still for so long, unless somebody wants something: what
+/// `natlens lab run` records is then the same to the byte, however fast front end and machine are.
+constexpr std::chrono::seconds kStandStill{2};
+/// After the last step, so that the last connections are seen to their end.
+constexpr nanoseconds kSettle = std::chrono::milliseconds(25);
+/// A scenario that is not over by then never will be.
+constexpr nanoseconds kLongestScenario = std::chrono::minutes(10);
+
+} // namespace
+
+SimulatedLab::SimulatedLab(Scenario scenario, base::UniqueFd stream, base::UniqueFd control, std::uint64_t seed)
+    : Director(std::move(scenario), std::move(control)),
+      m_events(kEpoch),
+      m_random(seed),
+      m_recorder(std::move(stream), m_events),
+      m_network(m_events, m_random, m_recorder) {}
+
+SimulatedLab::~SimulatedLab() = default;
+
+std::chrono::steady_clock::time_point SimulatedLab::virtualNow() const {
+    return std::chrono::steady_clock::time_point(nanoseconds(m_events.now().nanoseconds));
+}
+
+int SimulatedLab::run() {
+    if (auto status = build(); !status) {
+        m_control.error(status.error(), true);
+        return base::exitStatus(status.error());
+    }
+    announce();
+    loop();
+    m_recorder.flush();
+    return 0;
+}
+
+base::Status SimulatedLab::build() {
+    const auto specs = hostSpecs(m_scenario, m_cluster.state());
+    if (!specs) return std::unexpected(specs.error());
+    for (const bool pods : {false, true})
+        for (const auto &spec : *specs)
+            if ((spec.kind == HostKind::pod) == pods)
+                if (auto status = m_network.addHost(spec); !status) return status;
+    m_recorder.addClusterState();
+    for (const auto &event : m_cluster.initialEvents()) m_recorder.clusterState(event);
+    for (const auto &[name, pod] : m_cluster.state().pods) startServers(*pod);
+    for (Host *host : m_network.hosts())
+        if (host->spec().kind == HostKind::node) startProxy(*host);
+    if (m_scenario.loadBalancer) {
+        m_rotation.emplace(*m_scenario.loadBalancer);
+        (void)m_rotation->configure(m_cluster.state());
+        for (Host *host : m_network.hosts())
+            if (host->spec().kind == HostKind::outside)
+                for (const auto &vip : m_rotation->vips()) host->route(vip, {m_scenario.loadBalancer->address});
+        checkHealth();
+    }
+    m_recorder.flush();
+    return {};
+}
+
+void SimulatedLab::startServers(const proxycore::Pod &pod) {
+    Host *host = m_network.find(pod.name.name);
+    if (host == nullptr) return;
+    for (const auto port : m_cluster.serverPorts(pod)) host->tcp().listen({packet::IpAddress::v4(0), port}, echo);
+}
+
+void SimulatedLab::startProxy(Host &node) {
+    Proxy proxy;
+    proxy.answers = std::make_unique<NodeAnswers>(m_scenario.proxyConfig.mode, healthProfile(),
+                                                  [this] { return m_events.now(); });
+    node.tcp().listen({packet::IpAddress::v4(0), kProxyHealthPort}, proxy.answers->healthHandler());
+    node.tcp().listen({packet::IpAddress::v4(127, 0, 0, 1), kMetricsPort}, proxy.answers->metricsHandler());
+    m_proxies[node.spec().name] = std::move(proxy);
+    sync(node.spec().name);
+}
+
+void SimulatedLab::sync(const std::string &nodeName) {
+    Host &host = *m_network.find(nodeName);
+    Proxy &proxy = m_proxies[nodeName];
+    const proxycore::PlanTarget target{nodeName, nodeAddresses(host.spec().address, host.spec().podRange),
+                                       m_scenario.proxyConfig.mode, packet::IpFamily::v4};
+    proxy.plan = std::make_shared<const proxycore::ProxyPlan>(
+        proxycore::makePlan(m_cluster.state(), m_scenario.proxyConfig, target, proxy.plan.get()));
+    host.engine()->setPlan(*proxy.plan);
+    proxy.answers->synced(proxy.plan, m_cluster.state().node(nodeName));
+    for (const auto &[service, addresses] : proxy.healthChecks)
+        for (const auto &address : addresses) host.tcp().stopListening(address);
+    proxy.healthChecks.clear();
+    for (const auto &[service, port] : proxy.answers->healthCheckPorts())
+        for (const auto &address : proxy.answers->healthCheckAddresses()) {
+            host.tcp().listen({address, port}, proxy.answers->healthCheckHandler(service));
+            proxy.healthChecks[service].push_back({address, port});
+        }
+}
+
+// --- living -----------------------------------------------------------------------------------------------------
+
+void SimulatedLab::loop() {
+    using Clock = std::chrono::steady_clock;
+    auto still = Clock::now();
+    while (!m_stop && !m_recorder.failed()) {
+        if (m_player.playing()) {
+            playFast();
+            still = Clock::now();
+            continue;
+        }
+        const auto before = Clock::now();
+        const bool commanded = receiveCommands(kIdleMs);
+        if (commanded) still = {};
+        if (before - still < kStandStill || m_player.playing()) continue;
+        m_events.runUntil(m_events.now() + (Clock::now() - before));
+        m_recorder.flush();
+    }
+}
+
+void SimulatedLab::playFast() {
+    const auto end = m_events.now() + kLongestScenario;
+    auto look = m_events.now() + kLook;
+    while (m_player.playing() && !m_stop && !m_recorder.failed() && m_events.now() < end) {
+        m_player.advance(virtualNow());
+        if (!m_player.playing()) break;
+        const auto next = m_events.next();
+        if (next && *next < look) {
+            m_events.runNext();
+            continue;
+        }
+        m_events.runUntil(look);
+        look = m_events.now() + kLook;
+        (void)receiveCommands(0);
+        m_recorder.flush();
+    }
+}
+
+bool SimulatedLab::receiveCommands(int patienceMs) {
+    pollfd watch{m_control.fd(), POLLIN, 0};
+    if (::poll(&watch, 1, patienceMs) <= 0) return false;
+    bool closed = false;
+    for (const auto &command : m_control.receive(closed)) handle(command);
+    if (closed) m_stop = true;
+    return true;
+}
+
+void SimulatedLab::checkHealth() {
+    Host *balancer = m_network.find(m_scenario.loadBalancer->name);
+    for (const auto &check : m_rotation->due(virtualNow())) {
+        const auto url = parseUrl(fmt::format("http://{}:{}/healthz", check.address.toString(), check.port));
+        const nanoseconds patience = m_scenario.loadBalancer->timeout;
+        balancer->tcp().get(balancer->spec().address, *url, {patience, patience}, [this, check](const HttpResult &result) {
+            if (!m_rotation->result(check, result.status)) return;
+            programRotation(m_rotation->target(check.service));
+            rotationChanged();
+        });
+    }
+    const auto next = m_rotation->next(virtualNow());
+    m_events.after(std::max<nanoseconds>(next - virtualNow(), std::chrono::milliseconds(1)), [this] { checkHealth(); });
+}
+
+void SimulatedLab::programRotation(const Rotation::Target &target) {
+    for (const auto &vip : target.vips) m_network.find(m_scenario.loadBalancer->name)->route(vip, target.nodes);
+}
+
+base::Status SimulatedLab::apply(const ClusterChange &change) {
+    for (const auto &event : change.events) m_recorder.clusterState(event);
+    for (const auto &pod : change.podsRemoved) m_network.removePod(pod.name.name);
+    for (const auto &pod : change.podsAdded) {
+        const auto spec = hostSpec(pod);
+        if (!spec) continue;
+        if (auto status = m_network.addHost(*spec); !status) return status;
+        startServers(pod);
+    }
+    for (const auto &[node, proxy] : m_proxies) sync(node);
+    if (m_rotation) {
+        for (const auto &vip : m_rotation->configure(m_cluster.state()))
+            m_network.find(m_scenario.loadBalancer->name)->route(vip, {});
+        for (const auto &target : m_rotation->targets()) programRotation(target);
+    }
+    return {};
+}
+
+void SimulatedLab::request(const std::string &from, const std::string &url, milliseconds connectTimeout,
+                           std::function<void()> done) {
+    Host *host = m_network.find(from);
+    const auto parsed = parseUrl(url);
+    if (host == nullptr || !parsed) {
+        m_control.error({ErrorCode::notFound,
+                         host == nullptr ? "no such host in this lab" : "not a URL with an IP address: " + url,
+                         "request from", from},
+                        false);
+        return done();
+    }
+    host->tcp().get(host->sourceFor(parsed->server.ip), *parsed, {connectTimeout, connectTimeout + milliseconds(3000)},
+                    [this, from, url, done = std::move(done)](const HttpResult &result) {
+                        answer(from, url, {result.status, result.body, result.error});
+                        done();
+                    });
+}
+
+void SimulatedLab::stepsDone() {
+    m_events.runUntil(m_events.now() + kSettle);
+    m_recorder.flush();
+    m_control.stepsDone();
+}
+
+} // namespace natlens::lab::sim

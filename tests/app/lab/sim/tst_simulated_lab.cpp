@@ -1,0 +1,113 @@
+// The simulated lab from outside: every scenario of the document, the same pictures, the same bytes for the same seed.
+#include <QtTest>
+
+#include "lab/natlens_run.h"
+
+#include <QProcess>
+#include <QStandardPaths>
+#include <QTemporaryDir>
+
+using namespace natlens::test;
+
+namespace {
+
+Run simulate(const QString &scenario, const QStringList &more) {
+    return run(QStringList{"lab", "run", scenario, "--simulated"} + more);
+}
+
+} // namespace
+
+class TestSimulatedLab : public QObject {
+    Q_OBJECT
+
+    QTemporaryDir m_folder;
+    QString at(const QString &name) const { return m_folder.filePath(name); }
+
+    static void scenarios() {
+        QTest::addColumn<QString>("scenario");
+        for (const char *name : {"clusterip", "nodeport", "nodeport-local", "loadbalancer", "loadbalancer-local"})
+            QTest::newRow(name) << QString(name);
+    }
+
+private slots:
+    /// What the scenario expects of the real lab is seen here too, and what each endpoint saw is what the document prints.
+    void endsWell_data() {
+        QTest::addColumn<QString>("scenario");
+        QTest::addColumn<QStringList>("seen");
+        QTest::newRow("clusterip") << "clusterip" << QStringList{"10.244.3.8"};
+        QTest::newRow("nodeport") << "nodeport" << QStringList{"10.180.1.1", "10.240.0.5", "10.240.0.3"};
+        QTest::newRow("nodeport-local") << "nodeport-local" << QStringList{"104.132.1.79", "", ""};
+        QTest::newRow("loadbalancer-local") << "loadbalancer-local" << QStringList{"104.132.1.79"};
+    }
+    void endsWell() {
+        QFETCH(QString, scenario);
+        QFETCH(QStringList, seen);
+        const Run lab = simulate(scenario, {"--json"});
+        QVERIFY2(lab.status == 0, lab.said());
+        QStringList got;
+        for (const auto &path : lab.pathsOfKind("service"))
+            got << (path["seenByEndpoint"].is_null() ? QString() : QString::fromStdString(path["seenByEndpoint"]["ip"]));
+        QVERIFY2(got == seen, lab.said());
+    }
+
+    void bothModes_data() { scenarios(); }
+    void bothModes() {
+        QFETCH(QString, scenario);
+        const Run lab = simulate(scenario, {"--datapath", "iptables", "--profile", "today"});
+        QVERIFY2(lab.status == 0, lab.said());
+    }
+
+    void pictures_data() {
+        QTest::addColumn<QString>("scenario");
+        for (const char *name : {"nodeport", "nodeport-local", "loadbalancer-local"})
+            QTest::newRow(name) << QString(name);
+    }
+    void pictures() {
+        QFETCH(QString, scenario);
+        const Run lab = simulate(scenario, {"--diagram", "document"});
+        QVERIFY2(lab.status == 0, lab.said());
+        QCOMPARE(lab.out, documentPicture(qPrintable(scenario + ".txt")));
+    }
+
+    void seeds_data() { scenarios(); }
+    void seeds() {
+        QFETCH(QString, scenario);
+        const auto record = [&](const char *seed, const char *file) {
+            const Run lab = simulate(scenario, {"--quiet", "--seed", seed, "--record", at(file)});
+            QFile recording(at(file));
+            return lab.status == 0 && recording.open(QIODevice::ReadOnly) ? recording.readAll() : lab.said();
+        };
+        const QByteArray once = record("7", "once.pcapng"), again = record("7", "again.pcapng");
+        QVERIFY(once.size() > 5000);
+        QVERIFY(once == again);
+        QVERIFY(once != record("8", "other.pcapng"));
+    }
+
+    /// An independent reader finds nothing wrong with any packet: lengths, checksums.
+    void referee_data() { scenarios(); }
+    void referee() {
+        QFETCH(QString, scenario);
+        const QString tshark = QStandardPaths::findExecutable("tshark");
+        if (tshark.isEmpty()) QSKIP("tshark is not installed");
+        QVERIFY(simulate(scenario, {"--quiet", "--record", at("referee.pcapng")}).status == 0);
+        const Run good = run({"-r", at("referee.pcapng"), "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE",
+                              "-Y", "tcp.checksum.status == 1 && ip.checksum.status == 1"}, tshark);
+        QVERIFY2(good.out.count('\n') > 20, good.said());
+        const Run bad = run({"-r", at("referee.pcapng"), "-o", "ip.check_checksum:TRUE", "-o", "tcp.check_checksum:TRUE",
+                             "-Y", "_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0"}, tshark);
+        QVERIFY2(bad.status == 0 && bad.out.isEmpty(), bad.said());
+    }
+
+    /// A recording of virtual time replays to the same paths.
+    void replay() {
+        const Run lab = simulate("nodeport", {"--json", "--record", at("replay.pcapng")});
+        const Run again = run({"replay", at("replay.pcapng"), "--json"});
+        QVERIFY2(lab.status == 0 && again.status == 0, again.said());
+        QCOMPARE(again.pathsOfKind("service").size(), lab.pathsOfKind("service").size());
+        for (std::size_t i = 0; i < lab.pathsOfKind("service").size(); ++i)
+            QVERIFY(again.pathsOfKind("service")[i]["hops"] == lab.pathsOfKind("service")[i]["hops"]);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestSimulatedLab)
+#include "tst_simulated_lab.moc"
