@@ -13,8 +13,8 @@ TupleKey reversed(const TupleKey &key) {
     }
     const std::uint16_t typeAndCode = base::bigToNative(key.dstPort);
     const auto type = static_cast<std::uint8_t>(typeAndCode >> 8);
-    result.dstPort = base::bigToNative(static_cast<std::uint16_t>(
-        icmpAnswer(key.protocol, type).value_or(type) << 8 | (typeAndCode & 0xff)));
+    result.dstPort = base::bigToNative(
+        static_cast<std::uint16_t>(icmpAnswer(key.protocol, type).value_or(type) << 8 | (typeAndCode & 0xff)));
     return result;
 }
 

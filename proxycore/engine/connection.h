@@ -100,7 +100,6 @@ struct alignas(64) Connection {
     union {
         TcpTracking tcp;
         std::int64_t streamSince; ///< UDP: from then on it counts as a stream, ns
-        std::uint32_t sctpTags[2];
     };
     std::uint32_t next = 0, previous = 0; ///< in the wheel
 

@@ -69,7 +69,16 @@ void ConnectionTable::erase(Connection &connection) {
 std::uint32_t ConnectionTable::allocate() {
     if (m_free.empty()) {
         const auto first = static_cast<std::uint32_t>(m_protocols.size());
-        m_chunks.push_back(std::make_unique<Connection[]>(kChunk));
+        if (m_chunksLeft == 0) { // one chunk is enough for most; who needs more gets huge pages
+            constexpr std::size_t kBytes = kChunk * sizeof(Connection);
+            m_chunksLeft = m_slabs.empty() ? 1 : static_cast<std::uint32_t>(kHugePage / kBytes);
+            m_slabs.emplace_back(m_slabs.empty() ? kBytes : kHugePage);
+            m_chunks.push_back(reinterpret_cast<Connection *>(m_slabs.back().data()));
+        } else {
+            m_chunks.push_back(m_chunks.back() + kChunk);
+        }
+        --m_chunksLeft;
+        std::uninitialized_default_construct_n(m_chunks.back(), kChunk);
         m_protocols.resize(first + kChunk, Protocol::none);
         m_free.reserve(m_protocols.size());
         for (std::uint32_t i = kChunk; i > 0; --i)
@@ -81,11 +90,10 @@ std::uint32_t ConnectionTable::allocate() {
 }
 
 void ConnectionTable::grow() {
-    std::vector<Slot> old(m_slots.size() * 2);
-    old.swap(m_slots);
+    const HugeArray<Slot> old = std::exchange(m_slots, HugeArray<Slot>(m_slots.size() * 2));
     m_mask = static_cast<std::uint32_t>(m_slots.size() - 1);
-    for (const Slot &slot : old)
-        if (slot.place != 0) addSlot(slot.hash, slot.place);
+    for (std::size_t i = 0; i < old.size(); ++i)
+        if (old[i].place != 0) addSlot(old[i].hash, old[i].place);
 }
 
 void ConnectionTable::addSlot(std::uint32_t hash, std::uint32_t place) {

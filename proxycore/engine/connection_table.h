@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proxycore/engine/connection.h"
+#include "proxycore/engine/huge_array.h"
 
 #include <algorithm>
 #include <utility>
@@ -22,9 +23,7 @@ public:
     [[nodiscard]] std::uint32_t hash(const TupleKey &key) const { return hashOf(key, m_seed); }
     [[nodiscard]] Found find(const TupleKey &key, std::uint32_t hash) const;
     [[nodiscard]] bool isTaken(const TupleKey &key) const { return find(key, hash(key)).connection != nullptr; }
-    void prefetchSlot(std::uint32_t hash) const {
-        if (!m_slots.empty()) __builtin_prefetch(&m_slots[hash & m_mask]);
-    }
+    void prefetchSlot(std::uint32_t hash) const { __builtin_prefetch(&m_slots[hash & m_mask]); }
     /// Fetches the connection that the slot of `hash` names, right or wrong.
     void prefetchConnection(std::uint32_t hash) const;
 
@@ -83,9 +82,11 @@ private:
 
     std::size_t m_maximum;
     std::uint64_t m_seed;
-    std::vector<Slot> m_slots;
+    HugeArray<Slot> m_slots;
     std::uint32_t m_mask = 0;
-    std::vector<std::unique_ptr<Connection[]>> m_chunks;
+    std::vector<HugeArray<std::byte>> m_slabs; ///< memory of the chunks
+    std::vector<Connection *> m_chunks;
+    std::uint32_t m_chunksLeft = 0;    ///< that the last slab has room for
     std::vector<Protocol> m_protocols; ///< by index; none: free
     std::vector<std::uint32_t> m_free;
     std::size_t m_count = 0;

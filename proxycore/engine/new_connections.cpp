@@ -3,6 +3,7 @@
 #include "proxycore/engine/nat_rewrite.h"
 #include "proxycore/engine/port_allocation.h"
 #include "proxycore/engine/reject.h"
+#include "proxycore/engine/sctp_tracking.h"
 
 namespace natlens::proxycore {
 
@@ -31,6 +32,8 @@ PacketAction PacketEngine::Impl::begin(Incoming &in, const PacketOrigin &origin)
     if (key.protocol == Protocol::tcp) {
         const auto segment = readSegment(in.fields);
         if (!segment || !startTcp(fresh, *segment, m_tcp, m_now)) return invalid(in, origin);
+    } else if (key.protocol == Protocol::sctp) {
+        if (!trackSctp(fresh, 0, in.fields, true, m_now)) return invalid(in, origin);
     } else if (key.isIcmp() && !isIcmpQuery(key.protocol, base::loadByte(in.fields.at(0)))) {
         return invalid(in, origin); // an answer that nobody asked for
     }
@@ -44,6 +47,7 @@ PacketAction PacketEngine::Impl::begin(Incoming &in, const PacketOrigin &origin)
 
     Connection &connection = table.insert(key, reply);
     switch (key.protocol) {
+    case Protocol::sctp:
     case Protocol::tcp:
         connection.tcp = fresh.tcp;
         connection.state = fresh.state;

@@ -41,10 +41,8 @@ std::optional<PacketFields> readV6(std::span<std::byte> packet, Completeness com
         if (completeness == Completeness::whole) return std::nullopt;
         length = packet.size();
     }
-    PacketFields fields{.bytes = packet.data(),
-                        .length = static_cast<std::uint32_t>(length),
-                        .transport = 40,
-                        .family = IpFamily::v6};
+    PacketFields fields{
+        .bytes = packet.data(), .length = static_cast<std::uint32_t>(length), .transport = 40, .family = IpFamily::v6};
     std::uint8_t next = byteAt(bytes, 6);
     for (int count = 0; count < kMaxExtensions && !fields.isLaterFragment(); ++count) {
         const bool isExtension = next == kHopByHop || next == kRouting || next == kFragment ||

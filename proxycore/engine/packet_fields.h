@@ -29,8 +29,8 @@ enum class Completeness : std::uint8_t {
     quoted, ///< in an ICMP error: only the beginning need be there
 };
 
-/// Nothing when it is no IP packet, or one that the kernel would throw away on receipt for its lengths. Checksums are not
-/// verified: a host with checksum offload leaves them to the hardware.
+/// Nothing when it is no IP packet, or one that the kernel would throw away on receipt for its lengths. Checksums are
+/// not verified: a host with checksum offload leaves them to the hardware.
 [[nodiscard]] std::optional<PacketFields> readFields(std::span<std::byte> packet, Completeness completeness);
 
 enum class TupleKind : std::uint8_t { connection, icmpError, untracked, invalid };

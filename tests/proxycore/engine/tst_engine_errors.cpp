@@ -264,6 +264,43 @@ private slots:
                  "SCTP 10.0.1.2:80 > 104.132.1.79:40000");
     }
 
+    void sctpStates() {
+        using enum ConnectionState;
+        TestNode node;
+        node.engine.setPlan(v4Plan());
+        const auto chunk = [](std::uint8_t type) {
+            return std::string(1, static_cast<char>(type)) + std::string("\0\0\4", 3);
+        };
+        const auto ask = [&](std::uint8_t type) {
+            node.send(between("10.180.1.9", "10.0.1.2").sctp(4000, 80).payload(chunk(type)));
+        };
+        const auto answer = [&](std::uint8_t type) {
+            node.send(between("10.180.2.5", "10.180.1.9").sctp(8080, 4000).payload(chunk(type)));
+        };
+        const auto is = [&](ConnectionState state, std::chrono::seconds timeout) {
+            const auto view = node.engine.connections().front();
+            return view.state == state && view.timeout == timeout;
+        };
+        ask(10); // a cookie that nobody baked begins nothing
+        QCOMPARE(node.engine.connectionCount(), 0U);
+        ask(1);
+        QVERIFY(is(sctpCookieWait, 3s));
+        answer(2);
+        ask(10);
+        QVERIFY(is(sctpCookieEchoed, 3s));
+        answer(11);
+        QVERIFY(is(sctpEstablished, 210s));
+        QVERIFY(node.engine.connections().front().assured);
+        ask(0);
+        QVERIFY(is(sctpEstablished, 210s));
+        ask(7);
+        QVERIFY(is(sctpShutdownSent, 3s));
+        answer(8);
+        QVERIFY(is(sctpShutdownAckSent, 3s));
+        ask(14);
+        QVERIFY(is(none, 10s));
+    }
+
     void udpWithoutChecksumStaysWithout() {
         TestNode node;
         node.engine.setPlan(v4Plan());
