@@ -43,9 +43,9 @@ void addLabOptions(CLI::App &command, LabOptions &options) {
     command
         .add_option("--datapath", options.datapath,
                     "what carries kube-proxy's plan out on the nodes: the kernel by the rules of nftables mode "
-                    "(default) or of iptables mode")
-        ->option_text("nftables|iptables")
-        ->check(CLI::IsMember({"nftables", "iptables"}));
+                    "(default) or of iptables mode, or natlens' own NAT in user space (engine)")
+        ->option_text("nftables|iptables|engine")
+        ->check(CLI::IsMember({"nftables", "iptables", "engine"}));
     command
         .add_option(
             "--profile", options.profile,

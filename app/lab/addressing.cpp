@@ -62,4 +62,10 @@ std::vector<packet::IpAddress> nodeAddresses(const packet::IpAddress &address, c
     return addresses;
 }
 
+packet::IpAddress sourceTowards(const packet::IpAddress &destination, const packet::IpAddress &address,
+                                const packet::IpPrefix &podRange) {
+    const bool toPods = !podRange.address.isNone() && podRange.contains(destination);
+    return toPods ? bridgeAddress(podRange) : address;
+}
+
 } // namespace natlens::lab

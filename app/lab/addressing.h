@@ -42,4 +42,8 @@ inline constexpr const char *kBridge = "cbr0";
 [[nodiscard]] std::vector<packet::IpAddress> nodeAddresses(const packet::IpAddress &address,
                                                            const packet::IpPrefix &podRange);
 
+/// The address with which a node sends to `destination`: the bridge's to its own pods, eth0's to all others.
+[[nodiscard]] packet::IpAddress sourceTowards(const packet::IpAddress &destination, const packet::IpAddress &address,
+                                              const packet::IpPrefix &podRange);
+
 } // namespace natlens::lab

@@ -1,5 +1,6 @@
 #include "app/lab/datapath.h"
 
+#include "app/lab/engine_datapath.h"
 #include "proxycore/kernel/iptables_applier.h"
 #include "proxycore/kernel/nftables.h"
 
@@ -44,12 +45,13 @@ private:
 
 } // namespace
 
-base::Result<std::unique_ptr<Datapath>> makeDatapath(DatapathKind kind, LabHost &node) {
+base::Result<std::unique_ptr<Datapath>> makeDatapath(DatapathKind kind, const DatapathPlace &place) {
+    if (kind == DatapathKind::engine) return EngineDatapath::open(place);
     if (kind == DatapathKind::nftables) return std::make_unique<NftablesDatapath>();
     auto applier = IptablesApplier::open(IptablesBackend::nft);
     if (!applier) applier = IptablesApplier::open(IptablesBackend::installed);
     if (!applier) return std::unexpected(applier.error());
-    return std::make_unique<IptablesDatapath>(std::move(*applier), node);
+    return std::make_unique<IptablesDatapath>(std::move(*applier), place.node);
 }
 
 } // namespace natlens::lab

@@ -1,14 +1,22 @@
-// What carries a node's proxy plan out: the kernel, by the rules of one of kube-proxy's modes.
+// What carries a node's proxy plan out: the kernel, by the rules of one of kube-proxy's modes, or our engine.
 #pragma once
 
 #include "app/lab/datapath_kind.h"
 #include "app/lab/topology.h"
+#include "app/probe/capture_service.h"
 #include "capture/base/result.h"
 #include "proxycore/plan/proxy_plan.h"
 
 #include <memory>
 
 namespace natlens::lab {
+
+/// What a datapath is made for and from.
+struct DatapathPlace {
+    LabHost &node;
+    probe::CaptureService &capture; ///< outlives the datapath
+    std::uint64_t seed = 0;         ///< of random choices, where the datapath draws them itself
+};
 
 /// One node's datapath. Lives on the lab's thread.
 class Datapath {
@@ -18,9 +26,12 @@ public:
     [[nodiscard]] virtual base::Status apply(const proxycore::ProxyPlan &plan) = 0;
     /// Lets the kernel tell which rules the first packets of connections meet.
     [[nodiscard]] virtual base::Status installTrace() = 0;
+    /// Where packets wait for serve(); -1 when the kernel does it all.
+    [[nodiscard]] virtual int fd() const { return -1; }
+    virtual void serve() {}
 };
 
 /// For a node, whose namespace the calling thread is in. unsupported when the machine lacks what the kind needs.
-[[nodiscard]] base::Result<std::unique_ptr<Datapath>> makeDatapath(DatapathKind kind, LabHost &node);
+[[nodiscard]] base::Result<std::unique_ptr<Datapath>> makeDatapath(DatapathKind kind, const DatapathPlace &place);
 
 } // namespace natlens::lab

@@ -6,17 +6,19 @@ std::string_view toString(DatapathKind kind) {
     switch (kind) {
     case DatapathKind::nftables: return "nftables";
     case DatapathKind::iptables: return "iptables";
+    case DatapathKind::engine: return "engine";
     }
     return "nftables";
 }
 
 std::optional<DatapathKind> parseDatapath(std::string_view name) {
-    for (const auto kind : {DatapathKind::nftables, DatapathKind::iptables})
+    for (const auto kind : {DatapathKind::nftables, DatapathKind::iptables, DatapathKind::engine})
         if (name == toString(kind)) return kind;
     return std::nullopt;
 }
 
-proxycore::Mode modeOf(DatapathKind kind) {
+proxycore::Mode modeOf(DatapathKind kind, proxycore::Mode asked) {
+    if (kind == DatapathKind::engine) return asked;
     return kind == DatapathKind::iptables ? proxycore::Mode::iptables : proxycore::Mode::nftables;
 }
 

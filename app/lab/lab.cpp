@@ -78,6 +78,7 @@ base::Status Lab::startCaptures() {
 
 base::Status Lab::captureEvidence(LabHost &node) {
     InNamespace inside(node.nameSpace);
+    if (m_scenario.datapath == DatapathKind::engine) return m_capture->addWrittenConntrack(node.name);
     if (auto status = netlink::enableConntrackEvents(); !status) return status;
     if (auto status = m_capture->addConntrack(node.name); !status) return status;
     const auto found = live::listInterfaces();
@@ -94,7 +95,7 @@ base::Status Lab::startWorkloads() {
         if (auto status = startServer(*pod); !status) return status;
     for (auto &host : m_topology->hosts()) {
         if (host.kind != HostKind::node) continue;
-        auto agent = NodeAgent::start(host, m_scenario.datapath, healthProfile(),
+        auto agent = NodeAgent::start({host, *m_capture, m_scenario.seed + m_nodes.size()}, m_scenario.datapath, healthProfile(),
                                       m_scenario.proxyConfig);
         if (!agent) return std::unexpected(agent.error());
         if (auto status = (*agent)->sync(m_cluster.state()); !status) return status;
@@ -142,13 +143,18 @@ void Lab::loop() {
         for (const auto &[name, agent] : m_nodes) agent->addServers(servers);
         watches.assign(1, {m_control.fd()});
         watches.push_back({m_entry.fd()});
+        for (const auto &[name, agent] : m_nodes) watches.push_back({agent->datapath().fd()});
+        const std::size_t firstServer = watches.size();
         for (const auto *server : servers) watches.push_back({server->fd()});
 
         const auto sleep = std::chrono::duration_cast<milliseconds>(wake - now);
         m_client.wait(watches, std::clamp(sleep, milliseconds(0), kIdle));
 
+        std::size_t watch = 2;
+        for (const auto &[name, agent] : m_nodes)
+            if (watches[watch++].readable) agent->datapath().serve();
         for (std::size_t i = 0; i < servers.size(); ++i)
-            if (watches[i + 2].readable) servers[i]->serve();
+            if (watches[firstServer + i].readable) servers[i]->serve();
         if (watches[1].readable) {
             std::vector<std::string> names;
             for (const auto &host : m_topology->hosts()) names.push_back(host.name);

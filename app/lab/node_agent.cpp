@@ -7,13 +7,13 @@ NodeAgent::NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycor
     : m_node(node), m_config(std::move(config)), m_datapath(std::move(datapath)),
       m_answers(m_config.mode, profile, [] { return base::Timestamp::now(); }) {}
 
-base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(LabHost &node, DatapathKind kind,
+base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(const DatapathPlace &place, DatapathKind kind,
                                                           proxycore::HealthProfile profile,
                                                           const proxycore::ProxyConfig &config) {
-    InNamespace inside(node.nameSpace); // where the rules will go, too: a datapath stays in the namespace it was made in
-    auto datapath = makeDatapath(kind, node);
+    InNamespace inside(place.node.nameSpace); // where the rules will go, too: a datapath stays in the namespace it was made in
+    auto datapath = makeDatapath(kind, place);
     if (!datapath) return std::unexpected(datapath.error());
-    std::unique_ptr<NodeAgent> agent(new NodeAgent(node, std::move(*datapath), profile, config));
+    std::unique_ptr<NodeAgent> agent(new NodeAgent(place.node, std::move(*datapath), profile, config));
     if (auto status = agent->startServers(); !status) return std::unexpected(status.error());
     return agent;
 }

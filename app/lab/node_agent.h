@@ -17,7 +17,7 @@ namespace natlens::lab {
 class NodeAgent final {
 public:
     /// Starts the servers. Rules come with the first sync().
-    [[nodiscard]] static base::Result<std::unique_ptr<NodeAgent>> start(LabHost &node, DatapathKind datapath,
+    [[nodiscard]] static base::Result<std::unique_ptr<NodeAgent>> start(const DatapathPlace &place, DatapathKind datapath,
                                                                         proxycore::HealthProfile profile,
                                                                         const proxycore::ProxyConfig &config);
 
@@ -26,6 +26,7 @@ public:
     /// Lets the kernel tell which rules the first packets of connections meet (a small table of its own, "natlens").
     [[nodiscard]] base::Status installTrace();
 
+    [[nodiscard]] Datapath &datapath() { return *m_datapath; }
     /// Appends the servers that the owner must poll.
     void addServers(std::vector<HttpServer *> &servers) const;
 

@@ -74,7 +74,7 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
         return base::fail(ErrorCode::invalidInput, "must be picture, document or today", "--profile", scenario->profile);
     const auto datapath = parseDatapath(arguments.datapath.empty() ? "nftables" : arguments.datapath);
     if (!datapath)
-        return base::fail(ErrorCode::invalidInput, "must be nftables or iptables", "--datapath", arguments.datapath);
+        return base::fail(ErrorCode::invalidInput, "must be nftables, iptables or engine", "--datapath", arguments.datapath);
     scenario->datapath = *datapath;
     if (!arguments.cluster.empty()) {
         auto text = readTextFile(arguments.cluster);
@@ -90,7 +90,10 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
         if (!config) return std::unexpected(config.error());
         scenario->proxyConfig = std::move(*config);
     }
-    scenario->proxyConfig.mode = modeOf(*datapath);
+    // The document's nodes run what kube-proxy will make its default; a configuration file may say otherwise.
+    const auto asked = arguments.proxyConfig.empty() ? proxycore::Mode::nftables : scenario->proxyConfig.mode;
+    scenario->proxyConfig.mode = modeOf(*datapath, asked);
+    scenario->seed = arguments.seed;
     return scenario;
 }
 

@@ -49,6 +49,7 @@ struct Scenario {
     std::string name, title, summary;
     std::string profile = "picture";    ///< "picture", "document" or "today"
     DatapathKind datapath = DatapathKind::nftables;
+    std::uint64_t seed = 0;             ///< of the random choices that the lab makes itself
     std::vector<OutsideHost> outside;
     std::optional<LoadBalancerSpec> loadBalancer;
     proxycore::ClusterState cluster;

@@ -95,6 +95,18 @@ base::Status CaptureService::addConntrack(const std::string &node) {
     return m_impl->loop.add(netlinkPoint(node + "/conntrack", "", std::move(*socket)));
 }
 
+base::Status CaptureService::addWrittenConntrack(const std::string &node) {
+    OpenedPoint opened;
+    opened.description.name = node + "/conntrack";
+    opened.description.description = "connection tracking events of the engine";
+    opened.description.linkType = packet::LinkType::netlink;
+    return m_impl->loop.add(std::move(opened));
+}
+
+base::Status CaptureService::writeConntrack(const std::string &node, std::span<const std::byte> packet) {
+    return m_impl->loop.write(node + "/conntrack", packet);
+}
+
 base::Status CaptureService::addRuleTrace(const std::string &node, const netlink::InterfaceNames &names) {
     auto socket = netlink::EventSocket::openRuleTrace();
     if (!socket) return std::unexpected(socket.error());

@@ -52,6 +52,10 @@ public:
                                              const live::CaptureOptions &options = {});
     /// Errors are those of netlink::EventSocket. The caller sees to netlink::enableConntrackEvents().
     [[nodiscard]] base::Status addConntrack(const std::string &node);
+    /// For a datapath that tracks connections itself: the same capture point, filled by writeConntrack() with packets of
+    /// link type NETLINK (netlink::wrap), time-stamped when they are written.
+    [[nodiscard]] base::Status addWrittenConntrack(const std::string &node);
+    [[nodiscard]] base::Status writeConntrack(const std::string &node, std::span<const std::byte> packet);
     /// `names` go into the capture point's description: netlink::parseInterfaceNames() reads them there.
     [[nodiscard]] base::Status addRuleTrace(const std::string &node, const netlink::InterfaceNames &names);
     [[nodiscard]] base::Status addClusterState();

@@ -27,7 +27,7 @@ struct Options {
     std::string proxyConfigFile;       ///< lab: KubeProxyConfiguration in JSON; "" the scenario's own
     std::string filter;                ///< pcap filter; "" everything
     std::string profile;               ///< lab: "picture", "document", "today"; "" the scenario's own
-    std::string datapath;              ///< lab: "nftables", "iptables"; "" the default (nftables)
+    std::string datapath;              ///< lab: "nftables", "iptables", "engine"; "" the default (nftables)
     bool simulated = false;            ///< lab: no kernel, no privileges, virtual time
     std::uint64_t seed = 0;            ///< lab: random choices of its own (simulated: all there are)
     bool interactive = false;          ///< lab: play the scenario's steps, then stay until told to stop

@@ -8,7 +8,7 @@ using nlohmann::json;
 
 namespace {
 
-const QStringList kDatapaths{"iptables"}; // compared with nftables
+const QStringList kDatapaths{"iptables", "engine"}; // compared with nftables
 
 /// What a path must have in common on all datapaths: who asked whom, what each side saw, and what each node did.
 json essence(const json &path) {

@@ -49,8 +49,7 @@ bool Host::isLocal(const packet::IpAddress &address) const {
 
 packet::IpAddress Host::sourceFor(const packet::IpAddress &destination) const {
     if (isLocal(destination)) return destination;
-    const bool toPods = m_spec.kind == HostKind::node && m_spec.podRange.contains(destination);
-    return toPods ? bridgeAddress(m_spec.podRange) : m_spec.address;
+    return sourceTowards(destination, m_spec.address, m_spec.podRange);
 }
 
 proxycore::NodeRoute Host::route(const packet::IpAddress &destination) const {

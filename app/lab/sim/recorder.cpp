@@ -1,40 +1,8 @@
 #include "app/lab/sim/recorder.h"
 
-#include "capture/netlink/conntrack_message.h"
-#include "capture/netlink/message.h"
+#include "app/lab/connection_events.h"
 
 namespace natlens::lab::sim {
-namespace {
-
-using netlink::ConntrackMessage;
-using proxycore::ConnectionChange;
-using proxycore::ConnectionState;
-
-/// enum tcp_conntrack of the kernel; 0 for connections without TCP's states.
-std::uint8_t tcpState(ConnectionState state) {
-    switch (state) {
-    case ConnectionState::synSent: return 1;
-    case ConnectionState::synReceived: return 2;
-    case ConnectionState::established: return 3;
-    case ConnectionState::finWait: return 4;
-    case ConnectionState::closeWait: return 5;
-    case ConnectionState::lastAck: return 6;
-    case ConnectionState::timeWait: return 7;
-    case ConnectionState::close: return 8;
-    default: return 0;
-    }
-}
-
-ConntrackMessage::Kind kindOf(ConnectionChange change) {
-    switch (change) {
-    case ConnectionChange::added: return ConntrackMessage::Kind::created;
-    case ConnectionChange::updated: return ConntrackMessage::Kind::updated;
-    case ConnectionChange::destroyed: return ConntrackMessage::Kind::destroyed;
-    }
-    return ConntrackMessage::Kind::updated;
-}
-
-} // namespace
 
 Recorder::Recorder(base::UniqueFd stream, const EventQueue &events)
     : m_writer(std::move(stream), "natlens simulated lab"), m_events(events) {}
@@ -79,21 +47,9 @@ void Recorder::frame(base::CapturePointId point, std::span<const std::byte> fram
     write(point, frame, direction);
 }
 
-void Recorder::conntrack(base::CapturePointId point, ConnectionChange change,
+void Recorder::conntrack(base::CapturePointId point, proxycore::ConnectionChange change,
                          const proxycore::ConnectionView &connection) {
-    ConntrackMessage message;
-    message.kind = kindOf(change);
-    message.original = connection.original;
-    message.reply = connection.reply;
-    message.id = static_cast<std::uint32_t>(connection.id);
-    message.status = ConntrackMessage::kConfirmed | (connection.seenReply ? ConntrackMessage::kSeenReply : 0) |
-                     (connection.assured ? ConntrackMessage::kAssured : 0) |
-                     (connection.sourceNat ? ConntrackMessage::kSnat : 0) |
-                     (connection.destinationNat ? ConntrackMessage::kDnat : 0) |
-                     (change == ConnectionChange::destroyed ? ConntrackMessage::kDying : 0);
-    message.tcpState = tcpState(connection.state);
-    write(point, netlink::wrap(netlink::Family::netfilter, netlink::encodeConntrack(message)),
-          file::PacketDirection::unknown);
+    write(point, conntrackPacket(change, connection), file::PacketDirection::unknown);
 }
 
 void Recorder::clusterState(std::string_view event) {

@@ -3,7 +3,7 @@
 
 #include "app/lab/sim/event_queue.h"
 #include "app/lab/sim/http_text.h"
-#include "app/lab/sim/seeded_random.h"
+#include "app/lab/seeded_random.h"
 #include "capture/packet/builder.h"
 
 #include <functional>

@@ -63,7 +63,7 @@ private slots:
         row("unknown scenario, up", "lab up nodprt", 2, {"nodprt", "clusterip"});
         row("scenario file that is not there", "lab run @none.json", 2, {"none.json"});
         row("scenario file that is broken", "lab run @broken.json", 2, {"broken.json"});
-        row("datapath", "lab run nodeport --datapath engine", 2, {"engine", "nftables"});
+        row("datapath", "lab run nodeport --datapath ipvs", 2, {"ipvs", "nftables", "engine"});
         row("profile", "lab run nodeport --profile tomorrow", 2, {"--profile", "picture"});
         row("cluster is broken JSON", "lab run nodeport --cluster @broken.json", 2,
             {"broken.json", "line 3, column 13"});

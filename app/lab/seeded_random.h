@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace natlens::lab::sim {
+namespace natlens::lab {
 
 /// SplitMix64 (Steele, Lea, Flood 2014). The standard library's distributions differ between implementations, so bounds
 /// are drawn here: multiply and shift, whose bias below 2^-32 nobody will see.
@@ -27,4 +27,4 @@ private:
     std::uint64_t m_state;
 };
 
-} // namespace natlens::lab::sim
+} // namespace natlens::lab
