@@ -43,6 +43,7 @@ private:
         Reading reading = Reading::malformed;
         TupleKind kind = TupleKind::invalid;
         Side *side = nullptr;
+        const ServicePortPlan *likely = nullptr; ///< of a first packet in a batch: to fetch its endpoints ahead
     };
 
     void begin(base::Timestamp now);

@@ -64,6 +64,17 @@ FrontEndIndex::Hit FrontEndIndex::findAnywhere(Protocol protocol, const packet::
     return place == nullptr ? Hit{} : *place;
 }
 
+const ServicePortPlan *FrontEndIndex::prefetchService(Protocol protocol,
+                                                      const packet::SocketAddress &destination) const {
+    const auto *place = m_places.find({destination.ip, protocol, destination.port});
+    if (place == nullptr) return nullptr;
+    __builtin_prefetch(place->frontEnd);
+    __builtin_prefetch(&place->service->externalLocal);
+    __builtin_prefetch(&place->service->cluster);
+    __builtin_prefetch(&place->service->affinity);
+    return place->service;
+}
+
 bool FrontEndIndex::isClusterIp(const IpAddress &address) const {
     return m_clusterIps.find({.ip = address}) != nullptr;
 }

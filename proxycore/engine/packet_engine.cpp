@@ -15,6 +15,16 @@ std::int64_t nanoseconds(std::chrono::seconds value) {
     return std::chrono::nanoseconds(value).count();
 }
 
+bool startsTcp(const PacketFields &fields) {
+    constexpr unsigned kSyn = 0x02, kSynAck = 0x12;
+    return fields.protocol == Protocol::tcp && fields.transportLength() >= 20 &&
+           (base::loadByte(fields.at(13)) & kSynAck) == kSyn;
+}
+
+packet::SocketAddress destinationOf(const TupleKey &key) {
+    return {addressOf(key.family, key.dst), base::bigToNative(key.dstPort)};
+}
+
 } // namespace
 
 PacketEngine::Impl::Impl(const NodeRouting &routing, RandomSource &random, Options options)
@@ -76,15 +86,28 @@ void PacketEngine::Impl::processBatch(std::span<const std::span<std::byte>> pack
     const auto readGroup = [&](std::array<Incoming, kTogether> &group, std::size_t first) {
         for (std::size_t i = 0; i < sizeAt(first); ++i) {
             read(packets[first + i], group[i]);
-            if (group[i].reading == Reading::packet) table.prefetchSlot(group[i].hash);
+            if (group[i].reading != Reading::packet) continue;
+            table.prefetchSlot(group[i].hash);
+            if (startsTcp(group[i].fields))
+                group[i].side->index.prefetchPlace(Protocol::tcp, destinationOf(group[i].key));
         }
     };
     readGroup(groups[0], 0);
     for (std::size_t first = 0, turn = 0; first < packets.size(); first += kTogether, turn ^= 1) {
         auto &group = groups[turn];
-        for (std::size_t i = 0; i < sizeAt(first); ++i)
-            if (group[i].reading == Reading::packet) table.prefetchConnection(group[i].hash);
+        for (std::size_t i = 0; i < sizeAt(first); ++i) {
+            if (group[i].reading != Reading::packet) continue;
+            if (startsTcp(group[i].fields))
+                group[i].likely = group[i].side->index.prefetchService(Protocol::tcp, destinationOf(group[i].key));
+            else
+                table.prefetchConnection(group[i].hash);
+        }
         readGroup(groups[turn ^ 1], first + kTogether);
+        for (std::size_t i = 0; i < sizeAt(first); ++i) {
+            const auto *service = std::exchange(group[i].likely, nullptr);
+            for (std::size_t e = 0; service != nullptr && e < std::min<std::size_t>(service->cluster.size(), 2); ++e)
+                __builtin_prefetch(&service->cluster[e].address);
+        }
         for (std::size_t i = 0; i < sizeAt(first); ++i)
             actions[first + i] = handle(group[i], origin);
     }
