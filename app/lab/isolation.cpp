@@ -56,12 +56,12 @@ int waitFor(pid_t child) {
 
 std::string isolationHint() {
     if (readSetting("/proc/sys/kernel/unprivileged_userns_clone") == "0")
-        return "allow user namespaces with `sudo sysctl -w kernel.unprivileged_userns_clone=1`, or use sudo";
+        return "allow user namespaces with `sudo sysctl -w kernel.unprivileged_userns_clone=1`, use sudo, or run the lab with --simulated";
     if (readSetting("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1")
         return "AppArmor restricts user namespaces here; allow them with "
-               "`sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, or use sudo";
+               "`sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`, use sudo, or run the lab with --simulated";
     if (readSetting("/proc/sys/user/max_user_namespaces") == "0")
-        return "allow user namespaces with `sudo sysctl -w user.max_user_namespaces=10000`, or use sudo";
+        return "allow user namespaces with `sudo sysctl -w user.max_user_namespaces=10000`, use sudo, or run the lab with --simulated";
     return {};
 }
 
@@ -80,13 +80,13 @@ base::Result<int> runIsolated(const std::function<int()> &body) {
     if (auto status = mapIds(uid, gid); !status) {
         base::Error error = status.error();
         error.code = ErrorCode::notPermitted;
-        error.message = isolationHint().empty() ? "the new user namespace gives no rights; use sudo" : isolationHint();
+        error.message = isolationHint().empty() ? "the new user namespace gives no rights; use sudo, or run the lab with --simulated" : isolationHint();
         return std::unexpected(error);
     }
     if (::unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) != 0) {
         base::Error error = base::failErrno("unshare", "mount, PID and network namespaces").error();
         error.code = ErrorCode::notPermitted;
-        error.message = isolationHint().empty() ? "use sudo, or allow namespaces to ordinary users" : isolationHint();
+        error.message = isolationHint().empty() ? "use sudo, allow namespaces to ordinary users, or run the lab with --simulated" : isolationHint();
         return std::unexpected(error);
     }
 

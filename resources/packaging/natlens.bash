@@ -2,19 +2,24 @@
 _natlens() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     local source="--json --diagram --record --cluster --proxy-config --filter --quiet --help"
-    local lab="--datapath --profile --seed $source"
+    local lab="--datapath --simulated --profile --seed $source"
+    local plan="--cluster --proxy-config --node --node-address --quiet --help"
     COMPREPLY=()
     case $prev in
         --diagram) COMPREPLY=($(compgen -W "document unicode" -- "$cur")); return ;;
         --profile) COMPREPLY=($(compgen -W "picture document today" -- "$cur")); return ;;
-        --datapath) COMPREPLY=($(compgen -W "nftables" -- "$cur")); return ;;
-        --format) COMPREPLY=($(compgen -W "document unicode svg json" -- "$cur")); return ;;
+        --datapath) COMPREPLY=($(compgen -W "nftables iptables engine" -- "$cur")); return ;;
+        --format) [[ ${COMP_WORDS[1]} == rules ]] && COMPREPLY=($(compgen -W "nftables iptables plan" -- "$cur")) ||
+            COMPREPLY=($(compgen -W "document unicode svg json" -- "$cur")); return ;;
+        --mode) COMPREPLY=($(compgen -W "iptables nftables" -- "$cur")); return ;;
+        --protocol) COMPREPLY=($(compgen -W "tcp udp sctp" -- "$cur")); return ;;
+        --family) COMPREPLY=($(compgen -W "ipv4 ipv6" -- "$cur")); return ;;
         --theme) COMPREPLY=($(compgen -W "light dark high-contrast" -- "$cur")); return ;;
         --record|--cluster|--proxy-config|--ready-file|--output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --seed|--filter|--lab) return ;;
+        --seed|--filter|--lab|--node|--node-address|--from|--to|--input-interface) return ;;
     esac
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "lab replay render doctor --help --version" -- "$cur"))
+        COMPREPLY=($(compgen -W "lab replay render explain rules doctor --help --version" -- "$cur"))
         return
     fi
     case ${COMP_WORDS[1]} in
@@ -35,6 +40,8 @@ _natlens() {
         render) [[ $cur == -* ]] &&
             COMPREPLY=($(compgen -W "--format --output --theme --cluster --filter --help" -- "$cur")) ||
             COMPREPLY=($(compgen -f -- "$cur")) ;;
+        explain) COMPREPLY=($(compgen -W "--from --to --protocol --mode --input-interface --json $plan" -- "$cur")) ;;
+        rules) COMPREPLY=($(compgen -W "--format --family $plan" -- "$cur")) ;;
         doctor) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
     esac
 }

@@ -14,6 +14,8 @@ complete -c natlens -n __fish_use_subcommand -l version -d 'version'
 complete -c natlens -n __fish_use_subcommand -a lab -d 'a cluster in network namespaces'
 complete -c natlens -n __fish_use_subcommand -a replay -d 'recorded captures'
 complete -c natlens -n __fish_use_subcommand -a render -d 'draw recorded captures'
+complete -c natlens -n __fish_use_subcommand -a explain -d 'what a node does to a packet'
+complete -c natlens -n __fish_use_subcommand -a rules -d 'the rules of a node'
 complete -c natlens -n __fish_use_subcommand -a doctor -d 'what this machine allows'
 
 set -l before_lab_command '__fish_seen_subcommand_from lab; and not __fish_seen_subcommand_from list run up exec'
@@ -24,7 +26,8 @@ complete -c natlens -n $before_lab_command -a exec -d 'run a program inside'
 
 for command in run up
     complete -c natlens -n "__natlens_in lab $command" -a '(__natlens_scenarios)'
-    complete -c natlens -n "__natlens_in lab $command" -x -l datapath -a nftables -d 'what carries the rules out'
+    complete -c natlens -n "__natlens_in lab $command" -x -l datapath -a 'nftables iptables engine' -d 'what carries the plan out'
+    complete -c natlens -n "__natlens_in lab $command" -l simulated -d 'no kernel, virtual time'
     complete -c natlens -n "__natlens_in lab $command" -x -l profile -a 'picture document today' -d 'answer of a failed check'
     complete -c natlens -n "__natlens_in lab $command" -x -l seed -d 'seed of random choices'
 end
@@ -48,3 +51,19 @@ complete -c natlens -n '__natlens_in render' -r -F -s o -l output -d 'write to a
 complete -c natlens -n '__natlens_in render' -x -l theme -a 'light dark high-contrast' -d 'colours of svg'
 complete -c natlens -n '__natlens_in render' -r -F -l cluster -d 'Kubernetes List'
 complete -c natlens -n '__natlens_in render' -x -l filter -d 'pcap filter'
+
+for command in explain rules
+    complete -c natlens -n "__natlens_in $command" -r -F -l cluster -d 'Kubernetes List'
+    complete -c natlens -n "__natlens_in $command" -r -F -l proxy-config -d 'KubeProxyConfiguration'
+    complete -c natlens -n "__natlens_in $command" -x -l node -d 'name of the node'
+    complete -c natlens -n "__natlens_in $command" -x -l node-address -d 'a further address of the node'
+    complete -c natlens -n "__natlens_in $command" -l quiet -d 'results and errors only'
+end
+complete -c natlens -n '__natlens_in explain' -x -l from -d 'where the packet comes from'
+complete -c natlens -n '__natlens_in explain' -x -l to -d 'where it is sent'
+complete -c natlens -n '__natlens_in explain' -x -l protocol -a 'tcp udp sctp' -d 'default: tcp'
+complete -c natlens -n '__natlens_in explain' -x -l mode -a 'iptables nftables' -d 'mode of kube-proxy'
+complete -c natlens -n '__natlens_in explain' -x -l input-interface -d 'interface it comes in by'
+complete -c natlens -n '__natlens_in explain' -l json -d 'one JSON object'
+complete -c natlens -n '__natlens_in rules' -x -l format -a 'nftables iptables plan' -d 'what to print'
+complete -c natlens -n '__natlens_in rules' -x -l family -a 'ipv4 ipv6' -d 'address family'

@@ -185,6 +185,10 @@ private slots:
                                 << "FILE" + source;
         QTest::newRow("render") << "render"
                                 << "FILE --format --output --theme --cluster --filter Example";
+        QTest::newRow("explain") << "explain"
+                                 << "--cluster --node --node-address --from --to --protocol --mode --json Exit Examples";
+        QTest::newRow("rules") << "rules"
+                               << "--cluster --node --format nftables iptables plan --family Exit Examples";
         QTest::newRow("doctor") << "doctor"
                                 << "Exit Example";
     }
@@ -204,7 +208,7 @@ private slots:
     void documentationIsComplete() {
         QSet<QString> options;
         const QRegularExpression option("(?<![\\w-])--[a-z][a-z-]+");
-        for (const char *command : {"", "lab run", "lab up", "lab exec", "replay", "render"}) {
+        for (const char *command : {"", "lab run", "lab up", "lab exec", "replay", "render", "explain", "rules"}) {
             const Ran ran = run(QString(command).split(' ', Qt::SkipEmptyParts) + QStringList{"--help"});
             for (auto found = option.globalMatch(ran.out.section("Example", 0, 0)); found.hasNext();)
                 options.insert(found.next().captured());
