@@ -20,7 +20,8 @@ void printWelcome(Output &output, const session::LabStatus &lab) {
     output.write(fmt::format("{}: {}\n", output.styled(Style::bold, lab.scenario), lab.summary));
     if (!lab.enterHint.empty()) output.write(fmt::format("  enter it:   {}\n", lab.enterHint));
     if (!lab.nodes.empty()) output.write(fmt::format("  nodes:      {}\n", fmt::join(lab.nodes, ", ")));
-    if (!lab.clients.empty() && !lab.targets.empty())
+    // A simulated lab has no way in: its hosts are not processes.
+    if (!lab.enterHint.empty() && !lab.clients.empty() && !lab.targets.empty())
         output.write(
             fmt::format("  try:        natlens lab exec {} -- curl -s {}\n", lab.clients.front(), lab.targets.front()));
     if (!lab.targets.empty()) output.write(fmt::format("  targets:    {}\n", fmt::join(lab.targets, " ")));
@@ -49,7 +50,7 @@ public:
             m_welcomed = true;
             if (plain() && !m_arguments.source.quiet) printWelcome(m_output, view.lab);
             if (!plain() && !m_arguments.source.quiet)
-                complain(fmt::format("{}: ready; {}", kName, view.lab.enterHint));
+                complain(fmt::format("{}: ready{}{}", kName, view.lab.enterHint.empty() ? "" : "; ", view.lab.enterHint));
             if (!m_arguments.lab.readyFile.empty()) {
                 if (auto written = writeReadyFile(m_arguments.lab.readyFile, view.lab); !written)
                     complain(fmt::format("{}: {}", kName, written.error().sentence()));

@@ -184,7 +184,9 @@ std::vector<pid_t> runningLabs() {
 base::Result<int> enterLab(const std::string &host, const std::vector<std::string> &command, pid_t pid) {
     const std::vector<pid_t> labs = runningLabs();
     if (labs.empty())
-        return base::fail(base::ErrorCode::notFound, "no lab is running; start one with `natlens lab up nodeport`");
+        return base::fail(base::ErrorCode::notFound,
+                          "no lab is running that can be entered (in a simulated one there is nothing to enter); start "
+                          "one with `natlens lab up nodeport`");
     if (pid == 0) pid = labs.front();
     if (std::find(labs.begin(), labs.end(), pid) == labs.end())
         return base::fail(base::ErrorCode::notFound, fmt::format("no such lab; running: {}", fmt::join(labs, ", ")),

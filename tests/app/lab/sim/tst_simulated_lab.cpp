@@ -7,12 +7,48 @@
 #include <QStandardPaths>
 #include <QTemporaryDir>
 
+#include <cerrno>
+#include <cstddef>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 using namespace natlens::test;
 
 namespace {
 
 Run simulate(const QString &scenario, const QStringList &more) {
     return run(QStringList{"lab", "run", scenario, "--simulated"} + more);
+}
+
+/// In the child, before it becomes natlens: from here on it and its children get EPERM for unshare and setns, as on a
+/// machine that allows no namespaces.
+void forbidNamespaces() {
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_unshare, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_setns, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter{sizeof code / sizeof code[0], code};
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+        ::_exit(99); // no proof without the filter
+}
+
+Run runWithoutNamespaces(const QStringList &arguments) {
+    QProcess process;
+    process.setChildProcessModifier(forbidNamespaces);
+    process.start(program(), arguments);
+    process.closeWriteChannel();
+    Run result;
+    if (process.waitForFinished(60'000) && process.exitStatus() == QProcess::NormalExit) result.status = process.exitCode();
+    if (process.state() != QProcess::NotRunning) process.kill();
+    result.out = process.readAllStandardOutput();
+    result.err = process.readAllStandardError();
+    return result;
 }
 
 } // namespace
@@ -48,6 +84,31 @@ private slots:
         for (const auto &path : lab.pathsOfKind("service"))
             got << (path["seenByEndpoint"].is_null() ? QString() : QString::fromStdString(path["seenByEndpoint"]["ip"]));
         QVERIFY2(got == seen, lab.said());
+    }
+
+    /// Where the real lab is refused the simulated one runs.
+    void needsNoNamespaces_data() { scenarios(); }
+    void needsNoNamespaces() {
+        QFETCH(QString, scenario);
+        const Run refused = runWithoutNamespaces({"lab", "run", scenario, "--quiet"});
+        QVERIFY2(refused.status == 3, refused.said());
+        const Run lab = runWithoutNamespaces({"lab", "run", scenario, "--simulated", "--json"});
+        QVERIFY2(lab.status == 0, lab.said());
+        QVERIFY2(!lab.pathsOfKind("service").empty(), lab.said());
+    }
+
+    /// `lab up` stays until it is ended, and does not send anybody to hosts that cannot be entered.
+    void staysUp() {
+        QProcess lab;
+        lab.start(program(), {"lab", "up", "nodeport", "--simulated"});
+        QByteArray said;
+        while (!said.contains("end it:") && lab.waitForReadyRead(30'000)) said += lab.readAllStandardOutput();
+        QVERIFY2(said.contains("end it:"), said + lab.readAllStandardError());
+        QVERIFY2(said.contains("targets:") && !said.contains("lab exec"), said);
+        QVERIFY(lab.state() == QProcess::Running);
+        lab.terminate();
+        QVERIFY(lab.waitForFinished(30'000));
+        QVERIFY(lab.exitStatus() == QProcess::NormalExit);
     }
 
     void bothModes_data() { scenarios(); }
