@@ -47,6 +47,7 @@ struct Silent {
     void internalLocal(const Choice &) {}
     void external(const Choice &, ExternalReason) {}
     void otherwise(const Choice &) {}
+    void notChecked(const Choice &) {}
     void balanced(const Choice &) {}
 };
 
@@ -169,7 +170,16 @@ private:
         balance(local);
     }
 
+    /// An external address that the node does not own, asked by the node itself: the packet meets neither INPUT nor
+    /// FORWARD, where iptables mode refuses.
+    [[nodiscard]] bool passesUnchecked() const {
+        const auto via = m_choice.frontEnd->via;
+        return !m_plan.behaviour.checksOwnExternal && (via == Via::externalIP || via == Via::loadBalancerIP) &&
+               fromNode() && !m_plan.isLocalAddress(m_packet.destination.ip);
+    }
+
     void otherwise() {
+        if (passesUnchecked()) return m_teller.notChecked(m_choice);
         if (m_choice.frontEnd->otherwise == Otherwise::reject) m_choice.verdict = Verdict::rejected;
         if (m_choice.frontEnd->otherwise == Otherwise::drop) m_choice.verdict = Verdict::dropped;
         m_teller.otherwise(m_choice);

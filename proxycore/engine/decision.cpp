@@ -135,6 +135,9 @@ public:
         }
     }
 
+    void notChecked(const Choice &) {
+        step(m_names.none(), "the node's own packet is not checked on its way out; it is routed as it is");
+    }
     void otherwise(const Choice &choice) {
         const auto &frontEnd = *choice.frontEnd;
         if (choice.verdict == Verdict::rejected)

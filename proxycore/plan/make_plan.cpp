@@ -20,6 +20,7 @@ Behaviour behaviourOf(Mode mode, bool serviceRangesKnown) {
     } else {
         behaviour.firewallNeedsEndpoints = true;
         behaviour.acceptHealthChecks = true;
+        behaviour.checksOwnExternal = false;
         behaviour.dropInvalid = true;
         behaviour.affinityCapacity = 100; // xt_recent's ip_list_tot
         behaviour.affinityEvictsOldest = true;

@@ -115,6 +115,9 @@ struct Behaviour {
     bool firewallNeedsEndpoints = false; ///< source ranges only apply while the Service has endpoints (iptables)
     bool hairpinLocalOnly = false;       ///< masquerade of a pod that reaches itself: only where it runs (nftables)
     bool nodeShortCircuit = true;        ///< with Local policy, the node's own packets may use any endpoint
+    /// Packets that the node itself sends to an external address without endpoints are refused; iptables mode looks at
+    /// those addresses on INPUT and FORWARD only.
+    bool checksOwnExternal = true;
     bool acceptHealthChecks = false;     ///< an accept rule for health check ports (iptables)
     bool dropInvalid = false;            ///< packets that connection tracking calls invalid are dropped (iptables)
     bool fullyRandomPorts = true;        ///< masquerade draws a random port

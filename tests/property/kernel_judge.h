@@ -1,0 +1,53 @@
+// The kernel as referee: packets into a network namespace with real rules, and what came out of it.
+#pragma once
+
+#include "capture/base/unique_fd.h"
+#include "capture/packet/decode.h"
+#include "property/random_cluster.h"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace natlens::test {
+
+/// What became of one packet.
+struct Fate {
+    enum class Kind { forwarded, dropped, rejected, answered } kind = Kind::dropped;
+    packet::Tuple tuple; ///< forwarded: as it left the node
+    [[nodiscard]] std::string toString() const;
+};
+
+/// The packet as bytes, from its IP header on; `id` makes it recognisable.
+[[nodiscard]] std::vector<std::byte> packetBytes(const RandomPacket &packet, std::uint16_t id);
+
+/// The node under test in the network namespace of the process: devices `out0` and `pods0` whose other ends are ours, addresses as RandomCase
+/// says. Made once; rules come and go. Nothing is waited for: a second packet, whose way is known, tells that the first
+/// one's has ended.
+class KernelJudge final {
+public:
+    /// What the machine lacks, `missing()` says; then nothing else may be called.
+    KernelJudge();
+    [[nodiscard]] const std::string &missing() const { return m_missing; }
+
+    [[nodiscard]] Fate send(const RandomPacket &packet);
+
+private:
+    struct Wire {
+        base::UniqueFd socket;
+        std::array<std::uint8_t, 6> mac{}; ///< of the node's end
+    };
+    [[nodiscard]] static Wire openWire(const char *name);
+    static void inject(const Wire &wire, std::span<const std::byte> ipPacket);
+    static void injectSentinel(const Wire &wire, std::uint16_t id);
+    [[nodiscard]] std::optional<Fate> look(std::span<const std::byte> bytes, const packet::Tuple &sent,
+                                           std::uint16_t id) const;
+
+    std::string m_missing;
+    Wire m_out, m_pods;
+    base::UniqueFd m_raw, m_icmp;
+    std::uint16_t m_nextId = 1;
+};
+
+} // namespace natlens::test
