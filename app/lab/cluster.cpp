@@ -43,7 +43,30 @@ std::string event(WatchEventType type, const T &object) {
 
 } // namespace
 
+void LabCluster::addPodsOfEndpoints() {
+    for (const auto &[sliceName, slice] : ClusterState(m_state).endpointSlices) {
+        for (const auto &endpoint : slice->endpoints) {
+            if (endpoint.addresses.empty() || !endpoint.addresses.front().isV4()) continue;
+            const auto &address = endpoint.addresses.front();
+            if (m_state.podWithAddress(address)) continue;
+            for (const auto &[nodeName, node] : m_state.nodes)
+                for (const auto &range : node->podCIDRs) {
+                    if (!range.contains(address)) continue;
+                    std::string name = "pod-" + address.toString();
+                    std::ranges::replace(name, '.', '-');
+                    m_state.put(Pod{.name = {sliceName.nameSpace, name},
+                                    .labels = {},
+                                    .nodeName = nodeName.name,
+                                    .ips = {address},
+                                    .hostNetwork = false,
+                                    .phase = "Running"});
+                }
+        }
+    }
+}
+
 LabCluster::LabCluster(ClusterState initial) : m_state(std::move(initial)) {
+    addPodsOfEndpoints();
     for (const auto &[name, service] : m_state.services) {
         Service changed = *service;
         updateHealthCheckPort(changed);
@@ -79,12 +102,20 @@ bool LabCluster::selects(const Service &service, const Pod &pod) const {
     });
 }
 
-std::vector<packet::Port> LabCluster::serverPorts(const Pod &pod) const {
+std::vector<packet::Port> LabCluster::serverPorts(const Pod &pod, packet::Protocol protocol) const {
     std::set<packet::Port> ports;
     for (const auto &[name, service] : m_state.services) {
         if (!selects(*service, pod)) continue;
         for (const auto &port : service->ports)
-            if (port.protocol == packet::Protocol::tcp && targetPort(port) != 0) ports.insert(targetPort(port));
+            if (port.protocol == protocol && targetPort(port) != 0) ports.insert(targetPort(port));
+    }
+    for (const auto &[name, slice] : m_state.endpointSlices) {
+        const bool named = std::ranges::any_of(slice->endpoints, [&](const auto &endpoint) {
+            return !endpoint.addresses.empty() && std::ranges::find(pod.ips, endpoint.addresses.front()) != pod.ips.end();
+        });
+        if (!named) continue;
+        for (const auto &port : slice->ports)
+            if (port.protocol == protocol && port.port.value_or(0) != 0) ports.insert(*port.port);
     }
     return {ports.begin(), ports.end()};
 }

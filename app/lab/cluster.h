@@ -21,7 +21,8 @@ struct ClusterChange {
 };
 
 /// Holds the cluster state and plays API server (allocates health check node ports), EndpointSlice controller and
-/// replica set for it. Pure: nothing outside changes. Services that came with EndpointSlices of their own keep them.
+/// replica set for it. Pure: nothing outside changes. Services that came with EndpointSlices of their own keep them;
+/// endpoints without a Pod object get one ("pod-10-1-1-5"), so that there is a host which answers.
 class LabCluster final {
 public:
     explicit LabCluster(ClusterState initial);
@@ -44,11 +45,14 @@ public:
     [[nodiscard]] base::Result<ClusterChange> scale(unsigned replicas);
     static constexpr unsigned kMaximumReplicas = 6;
 
-    /// Ports that this pod's server must listen on: the numeric target ports of the Services that select it.
-    [[nodiscard]] std::vector<packet::Port> serverPorts(const proxycore::Pod &pod) const;
+    /// Ports that this pod's server must listen on: the numeric target ports of the Services that select it, and
+    /// those of the EndpointSlices that name its address.
+    [[nodiscard]] std::vector<packet::Port> serverPorts(const proxycore::Pod &pod,
+                                                        packet::Protocol protocol = packet::Protocol::tcp) const;
     [[nodiscard]] bool selects(const proxycore::Service &service, const proxycore::Pod &pod) const;
 
 private:
+    void addPodsOfEndpoints();
     void updateSlices(std::vector<std::string> *events);
     void updateHealthCheckPort(proxycore::Service &service) const;
     [[nodiscard]] base::Result<proxycore::Pod> replica(const proxycore::Pod &like, const std::string &node) const;

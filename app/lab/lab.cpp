@@ -120,6 +120,11 @@ base::Status Lab::startServer(const proxycore::Pod &pod) {
         if (!server) return std::unexpected(server.error());
         m_podServers.emplace(pod.name.name, std::move(*server));
     }
+    for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::udp)) {
+        auto server = UdpServer::listen(host->nameSpace, port);
+        if (!server) return std::unexpected(server.error());
+        m_udpServers.emplace(pod.name.name, std::move(*server));
+    }
     return {};
 }
 
@@ -146,6 +151,8 @@ void Lab::loop() {
         for (const auto &[name, agent] : m_nodes) watches.push_back({agent->datapath().fd()});
         const std::size_t firstServer = watches.size();
         for (const auto *server : servers) watches.push_back({server->fd()});
+        const std::size_t firstUdp = watches.size();
+        for (const auto &[name, server] : m_udpServers) watches.push_back({server->fd()});
 
         const auto sleep = std::chrono::duration_cast<milliseconds>(wake - now);
         m_client.wait(watches, std::clamp(sleep, milliseconds(0), kIdle));
@@ -155,6 +162,9 @@ void Lab::loop() {
             if (watches[watch++].readable) agent->datapath().serve();
         for (std::size_t i = 0; i < servers.size(); ++i)
             if (watches[firstServer + i].readable) servers[i]->serve();
+        watch = firstUdp;
+        for (const auto &[name, server] : m_udpServers)
+            if (watches[watch++].readable) server->serve();
         if (watches[1].readable) {
             std::vector<std::string> names;
             for (const auto &host : m_topology->hosts()) names.push_back(host.name);
@@ -181,6 +191,7 @@ base::Status Lab::apply(const ClusterChange &change) {
         LabHost *host = m_topology->find(pod.name.name);
         if (host == nullptr) continue;
         m_podServers.erase(pod.name.name);
+        m_udpServers.erase(pod.name.name);
         m_client.cancel(host->nameSpace);
         if (auto status = m_capture->removeInterface(host->name, "eth0"); !status) return status;
         auto status = m_capture->removeInterface(host->nodeName, portName(host->address));

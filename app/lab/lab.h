@@ -8,6 +8,7 @@
 #include "app/lab/load_balancer.h"
 #include "app/lab/node_agent.h"
 #include "app/lab/topology.h"
+#include "app/lab/udp_server.h"
 #include "app/probe/capture_service.h"
 
 #include <list>
@@ -56,6 +57,7 @@ private:
     std::unique_ptr<probe::CaptureService> m_capture;
     std::map<std::string, std::unique_ptr<NodeAgent>> m_nodes;              ///< by node name
     std::multimap<std::string, std::unique_ptr<HttpServer>> m_podServers;   ///< by pod name
+    std::multimap<std::string, std::unique_ptr<UdpServer>> m_udpServers;     ///< by pod name
     std::unique_ptr<LoadBalancer> m_loadBalancer;
 };
 

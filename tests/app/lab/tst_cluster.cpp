@@ -104,6 +104,29 @@ private slots:
         QVERIFY(!lab.scale(7));
     }
 
+    /// A cluster from elsewhere may come without its pods: whoever is named as an endpoint is there and answers.
+    void endpointsGetPods() {
+        proxycore::ClusterState state = cluster("nodeport").state();
+        proxycore::EndpointSlice slice;
+        slice.name = {"t", "other-1"};
+        slice.serviceName = "other";
+        slice.ports = {{.name = "http", .protocol = packet::Protocol::tcp, .port = packet::Port(9090)},
+                       {.name = "dns", .protocol = packet::Protocol::udp, .port = packet::Port(53)}};
+        proxycore::Endpoint here, elsewhere;
+        here.addresses = {*packet::IpAddress::parse("10.180.2.9")};
+        elsewhere.addresses = {*packet::IpAddress::parse("198.51.100.1")};
+        slice.endpoints = {here, elsewhere};
+        state.put(slice);
+        const LabCluster lab(state);
+        const auto pod = lab.state().podWithAddress(here.addresses.front());
+        QVERIFY(pod);
+        QCOMPARE(pod->name.name, std::string("pod-10-180-2-9"));
+        QCOMPARE(pod->nodeName, std::string("node2"));
+        QCOMPARE(lab.serverPorts(*pod), std::vector<packet::Port>{9090});
+        QCOMPARE(lab.serverPorts(*pod, packet::Protocol::udp), std::vector<packet::Port>{53});
+        QVERIFY(!lab.state().podWithAddress(elsewhere.addresses.front())); // in no node's range
+    }
+
     void clientsServeNothing() {
         const auto lab = cluster("clusterip");
         for (const auto &[name, pod] : lab.state().pods) {

@@ -1,0 +1,83 @@
+// A cluster that is not the document's, on every datapath: what its Services do to real packets.
+#include <QtTest>
+
+#include "lab/natlens_run.h"
+
+#include <QTemporaryDir>
+
+using namespace natlens::test;
+
+namespace {
+
+/// `natlens lab up` for as long as this lives.
+class RunningLab final {
+public:
+    explicit RunningLab(const QStringList &options) {
+        const QString ready = m_folder.filePath("ready");
+        m_lab.setProcessChannelMode(QProcess::MergedChannels);
+        m_lab.start(program(), QStringList{"lab", "up", "nodeport", "--quiet", "--ready-file", ready} + options);
+        m_ready = QTest::qWaitFor([&] { return QFile::exists(ready) || m_lab.state() == QProcess::NotRunning; }, 20'000) &&
+                  QFile::exists(ready);
+    }
+    ~RunningLab() {
+        m_lab.terminate();
+        if (!m_lab.waitForFinished(20'000)) m_lab.kill();
+    }
+    [[nodiscard]] bool ready() const { return m_ready; }
+    [[nodiscard]] QByteArray said() { return m_lab.readAll(); }
+    /// What a shell inside `host` prints.
+    [[nodiscard]] QByteArray shell(const QString &host, const QString &script) const {
+        return run({"lab", "exec", host, "--", "bash", "-c", script}).out;
+    }
+
+private:
+    QTemporaryDir m_folder;
+    QProcess m_lab;
+    bool m_ready = false;
+};
+
+QString http(const QString &ip, int port) {
+    return QString("exec 3<>/dev/tcp/%1/%2 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && timeout 2 grep -m1 client_address <&3")
+        .arg(ip)
+        .arg(port);
+}
+
+} // namespace
+
+class TestAnyCluster : public QObject {
+    Q_OBJECT
+private slots:
+    void services_data() {
+        QTest::addColumn<QString>("datapath");
+        for (const char *name : {"nftables", "iptables", "engine"}) QTest::newRow(name) << QString(name);
+    }
+
+    void services() {
+        NATLENS_NEEDS_LAB();
+        QFETCH(QString, datapath);
+        QTemporaryDir folder;
+        const QString config = folder.filePath("proxy.json");
+        QFile file(config);
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write("{\"kind\":\"KubeProxyConfiguration\",\"clusterCIDR\":\"10.1.0.0/16\",\"mode\":\"nftables\"}");
+        file.close();
+        RunningLab lab({"--cluster", NATLENS_TEST_DATA "/cluster/cluster.json", "--proxy-config", config, "--datapath", datapath});
+        QVERIFY2(lab.ready(), lab.said());
+        // a pod's own address through a cluster IP; the node's through a node port; the client's with policy Local
+        QCOMPARE(lab.shell("pod-10-1-1-6", http("172.30.1.1", 80)).trimmed(), QByteArray("client_address=10.1.1.6"));
+        QCOMPARE(lab.shell("client", http("192.168.0.2", 30081)).trimmed(), QByteArray("client_address=104.132.1.79"));
+        const QByteArray masqueraded = lab.shell("client", http("192.168.0.2", 30080)).trimmed();
+        QVERIFY2(masqueraded == "client_address=192.168.0.2" || masqueraded == "client_address=10.1.1.1", masqueraded);
+        QCOMPARE(lab.shell("pod-10-1-1-5", http("172.30.1.19", 80)).trimmed(), QByteArray("client_address=10.1.1.1")); // hairpin
+        const QByteArray udp = lab.shell("pod-10-1-1-6", "exec 3<>/dev/udp/172.30.1.8/53; echo question >&3; timeout 2 head -n 1 <&3");
+        QCOMPARE(udp.trimmed(), QByteArray("client_address=10.1.1.6"));
+        // nobody there: refused at once
+        const QByteArray refused = lab.shell("client", "(exec 3<>/dev/tcp/192.168.0.2/30084) 2>&1 | grep -o refused | head -n 1");
+        QCOMPARE(refused.trimmed(), QByteArray("refused"));
+        const QByteArray local = lab.shell("n1", http("127.0.0.1", 30080)).trimmed();
+        QVERIFY2(local.isEmpty() == (datapath != "iptables"), local); // node ports on localhost: iptables mode only
+    }
+};
+
+QTEST_GUILESS_MAIN(TestAnyCluster)
+#include "tst_any_cluster.moc"
