@@ -122,6 +122,31 @@ std::optional<Fate> KernelJudge::look(std::span<const std::byte> bytes, const pa
     return std::nullopt;
 }
 
+std::optional<std::vector<std::byte>> KernelJudge::pass(std::span<const std::byte> bytes, RandomPacket::Way way) {
+    const auto sent = packet::decode(LinkType::rawIp, bytes);
+    const auto sentinel = static_cast<std::uint16_t>(m_nextId | 0x8000);
+    m_nextId = m_nextId >= 30000 ? 1 : static_cast<std::uint16_t>(m_nextId + 2);
+    const Wire &wire = way == RandomPacket::Way::pods ? m_pods : m_out;
+    inject(wire, bytes);
+    injectSentinel(wire, sentinel);
+    std::optional<std::vector<std::byte>> found;
+    std::byte buffer[2048];
+    for (bool ended = false; !ended;) {
+        pollfd watch[] = {{m_out.socket.get(), POLLIN, 0}, {m_pods.socket.get(), POLLIN, 0}};
+        if (::poll(watch, 2, kPatienceMs) <= 0) break;
+        for (const auto &one : watch)
+            for (ssize_t got = 0; (got = ::read(one.fd, buffer, sizeof buffer)) > 14;) {
+                const auto seen = std::span<const std::byte>(buffer, static_cast<std::size_t>(got)).subspan(14);
+                const auto decoded = packet::decode(LinkType::rawIp, seen);
+                const bool isSentinel = decoded.tuple.dst.ip == kSentinelTarget;
+                ended = ended || (isSentinel && decoded.ipId == sentinel);
+                const bool same = sent.hasQuoted ? decoded.hasQuoted : decoded.ipId == sent.ipId;
+                if (!isSentinel && same && !found) found.emplace(seen.begin(), seen.end());
+            }
+    }
+    return found;
+}
+
 Fate KernelJudge::send(const RandomPacket &packet) {
     const std::uint16_t id = m_nextId, sentinel = static_cast<std::uint16_t>(m_nextId + 1);
     m_nextId = m_nextId >= 65000 ? 1 : static_cast<std::uint16_t>(m_nextId + 2);

@@ -32,6 +32,9 @@ public:
     [[nodiscard]] const std::string &missing() const { return m_missing; }
 
     [[nodiscard]] Fate send(const RandomPacket &packet);
+    /// Any packet that comes in from outside or from the pods; what left the node with the same IP id, whole. Nothing if
+    /// nothing did. ICMP errors need no id: the first one that leaves is taken.
+    [[nodiscard]] std::optional<std::vector<std::byte>> pass(std::span<const std::byte> bytes, RandomPacket::Way way);
 
 private:
     struct Wire {
