@@ -121,21 +121,21 @@ IptablesRestore::Table &IptablesRestore::table(const std::string &name) {
 
 void IptablesRestore::replace(const IptablesChain &chain) {
     auto &target = table(chain.table);
-    target.chains += ":" + chain.name + " - [0:0]\n";
+    target.chains.push_back(":" + chain.name + " - [0:0]\n");
     for (const auto &rule : chain.rules)
-        target.rules += "-A " + chain.name + " " + rule + "\n";
+        target.rules.push_back("-A " + chain.name + " " + rule + "\n");
 }
 
 void IptablesRestore::remove(const std::string &tableName, const std::string &chain) {
-    table(tableName).removals += "-X " + chain + "\n";
+    table(tableName).removals.push_back("-X " + chain + "\n");
 }
 
 void IptablesRestore::insertFirst(const std::string &tableName, const std::string &chain, const std::string &rule) {
-    table(tableName).rules += "-I " + chain + " " + rule + "\n";
+    table(tableName).rules.push_back("-I " + chain + " " + rule + "\n");
 }
 
 void IptablesRestore::deleteRule(const std::string &tableName, const std::string &chain, const std::string &rule) {
-    table(tableName).deletions += "-D " + chain + " " + rule + "\n";
+    table(tableName).deletions.push_back("-D " + chain + " " + rule + "\n");
 }
 
 std::string IptablesRestore::text() const {
@@ -143,10 +143,26 @@ std::string IptablesRestore::text() const {
     for (const auto &table : m_tables) {
         text += "*" + table.name + "\n";
         for (const auto *part : {&table.chains, &table.deletions, &table.rules, &table.removals})
-            text += *part;
+            for (const auto &line : *part)
+                text += line;
         text += "COMMIT\n";
     }
     return text;
+}
+
+std::vector<std::string> IptablesRestore::texts(std::size_t lines) const {
+    std::vector<std::string> all;
+    for (const auto &table : m_tables) {
+        std::size_t count = 0;
+        for (const auto *part : {&table.chains, &table.deletions, &table.rules, &table.removals})
+            for (const auto &line : *part) {
+                if (count++ % lines == 0) all.push_back("*" + table.name + "\n");
+                all.back() += line;
+                if (count % lines == 0) all.back() += "COMMIT\n";
+            }
+        if (count % lines != 0) all.back() += "COMMIT\n";
+    }
+    return all;
 }
 
 base::Result<IptablesApplier> IptablesApplier::open(IptablesBackend backend) {
@@ -158,6 +174,13 @@ base::Result<IptablesApplier> IptablesApplier::open(IptablesBackend backend) {
 base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &restore) {
     if (restore.empty()) return {};
     auto status = m_program.restore(family, restore.text());
+    if (!status && status.error().message.find("Message too long") != std::string::npos) {
+        // EMSGSIZE: chains first, then what leads to them, so that no part names something that is not there.
+        constexpr std::size_t kLinesAPart = 150;
+        ++m_statistics.split;
+        for (const auto &part : restore.texts(kLinesAPart))
+            if (status = m_program.restore(family, part); !status) break;
+    }
     if (!status) ++m_statistics.failed;
     return status;
 }

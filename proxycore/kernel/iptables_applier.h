@@ -23,11 +23,13 @@ public:
     [[nodiscard]] bool empty() const { return m_tables.empty(); }
     /// Whole input; chains first, then rules that go, rules that come, chains that go.
     [[nodiscard]] std::string text() const;
+    /// The same in several inputs of at most `lines` lines, to be restored one after the other.
+    [[nodiscard]] std::vector<std::string> texts(std::size_t lines) const;
 
 private:
     struct Table {
         std::string name;
-        std::string chains, deletions, rules, removals;
+        std::vector<std::string> chains, deletions, rules, removals;
     };
     Table &table(const std::string &name);
     std::vector<Table> m_tables; ///< in the order of first use
@@ -44,7 +46,8 @@ public:
     /// The first plan of a family writes everything: chains of ours that the plan lacks go, the jumps from the built-in
     /// chains are put on top where they are missing. Later ones write only the chains of changed service ports and, in
     /// the shared chains, the rules that come or go (kube-proxy writes the shared chains anew each time; their order
-    /// has no meaning). After a failure the next apply() is full.
+    /// has no meaning). After a failure the next apply() is full. Without privileges in the initial user namespace
+    /// iptables-nft cannot send more than some hundred rules at once: more go in several parts.
     [[nodiscard]] base::Status apply(const ProxyPlan &plan);
 
     /// Removes every chain of ours and the jumps to them.
@@ -52,6 +55,7 @@ public:
 
     struct Statistics {
         std::uint64_t full = 0, incremental = 0, unchanged = 0, failed = 0;
+        std::uint64_t split = 0; ///< restored in several parts because one was too large for the kernel's socket
     };
     [[nodiscard]] const Statistics &statistics() const { return m_statistics; }
 

@@ -132,7 +132,8 @@ base::Result<std::string> IptablesProgram::run(IpFamily family, std::string_view
     std::array<char *, 3> arguments{program.data(), argument.data(), nullptr};
     // The legacy programs lock a file in /run, which an ordinary user may not write; nobody else writes these tables.
     std::string locale = "LC_ALL=C", lock = "XTABLES_LOCKFILE=/dev/null";
-    std::array<char *, 3> environment{locale.data(), lock.data(), nullptr};
+    const bool canLock = ::access("/run", W_OK) == 0;
+    std::array<char *, 3> environment{locale.data(), canLock ? nullptr : lock.data(), nullptr};
     pid_t child = -1;
     int failed = 0;
     {

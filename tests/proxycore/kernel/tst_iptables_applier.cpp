@@ -5,6 +5,7 @@
 #include "proxycore/kernel/random_changes.h"
 #include "proxycore/model/kubernetes_json.h"
 #include "proxycore/read_file.h"
+#include "proxycore/test_state.h"
 
 #include <map>
 #include <set>
@@ -170,6 +171,27 @@ private slots:
                 if (name.find("KUBE-") != name.npos) return "left behind: " + name;
             if (chains["nat PREROUTING"] != std::vector<std::string>{"-j MINE"}) return "the rule of another is gone";
             return {};
+        });
+    }
+
+    /// More than one message to the kernel can carry, as an ordinary user.
+    void large_data() { backends(); }
+    void large() {
+        QFETCH(int, backend);
+        inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
+            ClusterState state;
+            for (unsigned i = 0; i < 400; ++i) {
+                const auto one = service("s" + std::to_string(i), fmt::format("172.30.{}.{}", 1 + i / 200, 1 + i % 200));
+                state.put(slice(one, {{"10.1.1.5", "n1"}, {"10.1.2.5", "n2"}}));
+                state.put(one);
+            }
+            auto plan = planFor(state);
+            if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+            if (auto text = difference(present(pair.program, IpFamily::v4), wanted(plan)); !text.empty()) return text;
+            state.put(slice(service("s7", "172.30.1.8"), {{"10.1.1.6", "n1"}}));
+            plan = planFor(state, IpFamily::v4, &plan);
+            if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+            return difference(present(pair.program, IpFamily::v4), wanted(plan));
         });
     }
 
