@@ -25,7 +25,9 @@ base::Result<Arguments> parseArguments(const QStringList &words) {
     const QCommandLineOption theme("theme", "light, dark, high-contrast or system (default).", "NAME");
     const QCommandLineOption profile("profile", "Lab: picture, document or today (default: the scenario's own).",
                                      "NAME");
-    parser.addOptions({help, version, screenshot, size, theme, profile});
+    const QCommandLineOption datapath("datapath", "Lab: nftables (default), iptables or engine.", "NAME");
+    const QCommandLineOption simulated("simulated", "Lab: no kernel, no privileges, virtual time.");
+    parser.addOptions({help, version, screenshot, size, theme, profile, datapath, simulated});
     parser.addPositionalArgument(
         "SOURCE", "lab:SCENARIO, or recorded captures (pcapng, pcap). Without it, a start page.", "[SOURCE...]");
     if (!parser.parse(words)) return bad(parser.errorText() + "; see natlens-gui --help", "arguments");
@@ -57,6 +59,10 @@ base::Result<Arguments> parseArguments(const QStringList &words) {
     arguments.profile = parser.value(profile);
     if (parser.isSet(profile) && !QStringList{"picture", "document", "today"}.contains(arguments.profile))
         return bad("choose picture, document or today", "--profile " + arguments.profile);
+    arguments.datapath = parser.value(datapath);
+    if (parser.isSet(datapath) && !QStringList{"nftables", "iptables", "engine"}.contains(arguments.datapath))
+        return bad("choose nftables, iptables or engine", "--datapath " + arguments.datapath);
+    arguments.simulated = parser.isSet(simulated);
     arguments.screenshot = parser.value(screenshot);
     if (parser.isSet(screenshot) && !arguments.screenshot.endsWith(".png", Qt::CaseInsensitive))
         return bad("the name must end in .png", "--screenshot " + arguments.screenshot);

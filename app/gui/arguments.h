@@ -19,7 +19,8 @@ struct Arguments {
     QString screenshot; ///< PNG to write; "" show a window
     QSize size{1280, 800};
     ThemeChoice theme = ThemeChoice::system;
-    QString profile;
+    QString profile, datapath;
+    bool simulated = false;
 };
 
 /// `words` is argv with the program's name first. Needs a QCoreApplication (for the help text).

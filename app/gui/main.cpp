@@ -38,6 +38,8 @@ int runWindow(int argc, char **argv, const gui::Arguments &arguments) {
     environment.open = gui::openSession;
     environment.scenarios = session::scenarios();
     environment.options.profile = arguments.profile.toStdString();
+    environment.options.datapath = arguments.datapath.toStdString();
+    environment.options.simulated = arguments.simulated;
     environment.theme = arguments.theme;
     gui::MainWindow window(std::move(environment));
     window.resize(arguments.size);
