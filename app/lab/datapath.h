@@ -26,6 +26,8 @@ public:
     [[nodiscard]] virtual base::Status apply(const proxycore::ProxyPlan &plan) = 0;
     /// Lets the kernel tell which rules the first packets of connections meet.
     [[nodiscard]] virtual base::Status installTrace() = 0;
+    /// The kernel tracks the node's connections, so stale ones must be deleted there after a sync.
+    [[nodiscard]] virtual bool kernelTracks() const { return true; }
     /// Where packets wait for serve(); -1 when the kernel does it all.
     [[nodiscard]] virtual int fd() const { return -1; }
     virtual void serve() {}

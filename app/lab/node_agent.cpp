@@ -1,5 +1,8 @@
 #include "app/lab/node_agent.h"
 
+#include "capture/netlink/event_socket.h"
+#include "proxycore/kernel/stale_connections.h"
+
 namespace natlens::lab {
 
 NodeAgent::NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycore::HealthProfile profile,
@@ -35,9 +38,26 @@ base::Status NodeAgent::sync(const proxycore::ClusterState &state) {
                                        packet::IpFamily::v4};
     auto plan = std::make_shared<proxycore::ProxyPlan>(proxycore::makePlan(state, m_config, target, m_plan.get()));
     if (auto status = m_datapath->apply(*plan); !status) return status;
+    // As kube-proxy: after the rules, so that a client's next packet meets the new ones.
+    if (m_datapath->kernelTracks() && m_plan && proxycore::servingChanged(*m_plan, *plan))
+        if (auto status = deleteStaleConnections(*plan); !status) return status;
     m_plan = std::move(plan);
     m_answers.synced(m_plan, state.node(m_node.name));
     return updateHealthCheckServers();
+}
+
+base::Status NodeAgent::deleteStaleConnections(const proxycore::ProxyPlan &plan) const {
+    InNamespace inside(m_node.nameSpace);
+    const auto connections = netlink::dumpConntrack();
+    if (!connections) return std::unexpected(connections.error());
+    const proxycore::StaleConnections stale(plan);
+    for (const auto &connection : *connections) {
+        if (!stale.contains(connection.original, connection.reply)) continue;
+        // One that has ended meanwhile is gone as well.
+        if (auto deleted = netlink::deleteConntrack(connection.original, connection.zone); !deleted)
+            return std::unexpected(deleted.error());
+    }
+    return {};
 }
 
 base::Status NodeAgent::installTrace() { return m_datapath->installTrace(); }

@@ -136,15 +136,9 @@ void PacketEngine::Impl::removeStaleUdp(const Side &side, IpFamily family) {
         const auto *service = side.index.findAnywhere(Protocol::udp, original.dst).service;
         if (service == nullptr) return;
         const auto endpoint = toTuple(connection.reply).src;
-        const auto isIt = [&](const auto &candidate) { return candidate.address == endpoint; };
         // Endpoints that serve count even where a policy does not use them: what runs may go on.
-        bool anyServes = !service->reachable.empty(), serves = std::ranges::any_of(service->reachable, isIt);
-        for (const auto &excluded : service->excluded) {
-            if (excluded.reason == Exclusion::notReady) continue;
-            anyServes = true;
-            serves = serves || isIt(excluded);
-        }
-        if (anyServes && !serves) destroy(connection);
+        const auto &serving = service->serving;
+        if (!serving.empty() && !std::ranges::binary_search(serving, endpoint)) destroy(connection);
     });
 }
 

@@ -294,6 +294,11 @@ ServicePortPlan Planner::planPort(const Service &service, const ServicePort &por
             result.push_back(endpoints[index]);
         return result;
     };
+    if (port.protocol == Protocol::udp) {
+        for (const auto &endpoint : endpoints)
+            if (endpoint.serving) plan.serving.push_back(endpoint.address);
+        sortUnique(plan.serving);
+    }
     plan.cluster = pick(selection.cluster);
     plan.local = pick(selection.local);
     plan.reachable = pick(selection.reachable);

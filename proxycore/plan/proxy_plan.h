@@ -63,6 +63,9 @@ struct ServicePortPlan {
     bool hasAny = false;
     TopologyMode topology = TopologyMode::none;
     std::vector<ExcludedEndpoint> excluded;
+    /// UDP only: every endpoint whose condition `serving` is true, ready or not, wherever it is; sorted. Connections to
+    /// others end when the endpoints change (kube-proxy's conntrack reconciler).
+    std::vector<packet::SocketAddress> serving;
 
     std::chrono::seconds affinity{0};     ///< 0: none
     std::vector<IpPrefix> allowedSources; ///< loadBalancerSourceRanges; empty: all

@@ -1,0 +1,82 @@
+// Which UDP connections end when endpoints change, and when to look.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "proxycore/kernel/stale_connections.h"
+#include "proxycore/test_state.h"
+#endif
+
+#include <QTest>
+
+using namespace natlens::proxycore;
+using namespace natlens::proxycore::test;
+using natlens::packet::SocketAddress;
+using natlens::packet::Tuple;
+
+namespace {
+
+/// A DNS Service on 10.0.0.53:53 and node port 30053, over UDP and TCP.
+ProxyPlan planOf(const std::vector<TestEndpoint> &endpoints) {
+    auto state = documentNodes();
+    auto dns = service("dns", "10.0.0.53", ServiceType::nodePort);
+    dns.ports = {{.name = "dns", .protocol = Protocol::udp, .port = 53, .targetPort = "", .nodePort = 30053},
+                 {.name = "dns-tcp", .protocol = Protocol::tcp, .port = 53, .targetPort = "", .nodePort = 30053}};
+    state.put(slice(dns, endpoints));
+    state.put(dns);
+    return makePlan(state, podRange("10.180.0.0/16"),
+                    {.nodeName = "node1", .localAddresses = {}, .mode = Mode::nftables, .family = IpFamily::v4});
+}
+
+SocketAddress at(const char *text) { return SocketAddress::parse(text).value(); }
+
+} // namespace
+
+class TestStaleConnections : public QObject {
+    Q_OBJECT
+private slots:
+    void contains_data() {
+        QTest::addColumn<QString>("protocol");
+        QTest::addColumn<QString>("asked");
+        QTest::addColumn<QString>("answers");
+        QTest::addColumn<bool>("stale");
+        QTest::newRow("endpoint that serves") << "UDP" << "10.0.0.53:53" << "10.180.1.5:8080" << false;
+        QTest::newRow("not ready, but serving") << "UDP" << "10.0.0.53:53" << "10.180.1.6:8080" << false;
+        QTest::newRow("not serving any more") << "UDP" << "10.0.0.53:53" << "10.180.1.7:8080" << true;
+        QTest::newRow("gone") << "UDP" << "10.0.0.53:53" << "10.180.1.8:8080" << true;
+        QTest::newRow("another port of an endpoint") << "UDP" << "10.0.0.53:53" << "10.180.1.5:9090" << true;
+        QTest::newRow("never translated") << "UDP" << "10.0.0.53:53" << "10.0.0.53:53" << true;
+        QTest::newRow("node port, any address") << "UDP" << "192.0.2.1:30053" << "10.180.1.8:8080" << true;
+        QTest::newRow("node port, serving") << "UDP" << "10.240.0.4:30053" << "10.180.1.5:8080" << false;
+        QTest::newRow("nobody's address") << "UDP" << "10.0.0.54:53" << "10.180.1.8:8080" << false;
+        QTest::newRow("TCP lives on") << "TCP" << "10.0.0.53:53" << "10.180.1.8:8080" << false;
+    }
+    void contains() {
+        QFETCH(QString, protocol);
+        QFETCH(QString, asked);
+        QFETCH(QString, answers);
+        QFETCH(bool, stale);
+        const StaleConnections connections(planOf({{"10.180.1.5", "node1"},
+                                                   {"10.180.1.6", "node1", false, true, false},
+                                                   {"10.180.1.7", "node1", false, false, true}}));
+        const auto kind = natlens::packet::parseProtocol(protocol.toStdString()).value();
+        const auto client = at("10.180.3.8:40000");
+        QCOMPARE(connections.contains({kind, client, at(qPrintable(asked))}, {kind, at(qPrintable(answers)), client}), stale);
+    }
+
+    void withoutEndpoints() {
+        const StaleConnections connections(planOf({}));
+        const auto client = at("10.180.3.8:40000");
+        QVERIFY(!connections.contains({Protocol::udp, client, at("10.0.0.53:53")},
+                                      {Protocol::udp, at("10.180.1.5:8080"), client}));
+    }
+
+    void whenToLook() {
+        const auto one = planOf({{"10.180.1.5", "node1"}}), other = planOf({{"10.180.1.6", "node1"}});
+        QVERIFY(servingChanged(one, other));
+        QVERIFY(!servingChanged(one, planOf({{"10.180.1.5", "node1"}})));
+        // Readiness alone moves no connection.
+        QVERIFY(!servingChanged(one, planOf({{"10.180.1.5", "node1", false, true, false}})));
+        QVERIFY(servingChanged(planOf({}), one));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestStaleConnections)
+#include "tst_stale_connections.moc"
