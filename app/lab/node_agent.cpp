@@ -36,17 +36,23 @@ base::Status NodeAgent::startServers() {
 base::Status NodeAgent::sync(const proxycore::ClusterState &state) {
     const proxycore::PlanTarget target{m_node.name, nodeAddresses(m_node.address, m_node.podRange), m_config.mode,
                                        packet::IpFamily::v4};
+    const auto begin = std::chrono::steady_clock::now();
     auto plan = std::make_shared<proxycore::ProxyPlan>(proxycore::makePlan(state, m_config, target, m_plan.get()));
-    if (auto status = m_datapath->apply(*plan); !status) return status;
+    if (auto status = m_datapath->apply(*plan); !status) {
+        m_answers.metrics().syncFailed(plan->family);
+        return status;
+    }
     // As kube-proxy: after the rules, so that a client's next packet meets the new ones.
     if (m_datapath->kernelTracks() && m_plan && proxycore::servingChanged(*m_plan, *plan))
         if (auto status = deleteStaleConnections(*plan); !status) return status;
     m_plan = std::move(plan);
-    m_answers.synced(m_plan, state.node(m_node.name));
+    m_answers.synced(m_plan, state.node(m_node.name), std::chrono::steady_clock::now() - begin);
     return updateHealthCheckServers();
 }
 
-base::Status NodeAgent::deleteStaleConnections(const proxycore::ProxyPlan &plan) const {
+base::Status NodeAgent::deleteStaleConnections(const proxycore::ProxyPlan &plan) {
+    const auto begin = std::chrono::steady_clock::now();
+    std::uint64_t count = 0;
     InNamespace inside(m_node.nameSpace);
     const auto connections = netlink::dumpConntrack();
     if (!connections) return std::unexpected(connections.error());
@@ -56,7 +62,9 @@ base::Status NodeAgent::deleteStaleConnections(const proxycore::ProxyPlan &plan)
         // One that has ended meanwhile is gone as well.
         if (auto deleted = netlink::deleteConntrack(connection.original, connection.zone); !deleted)
             return std::unexpected(deleted.error());
+        ++count;
     }
+    m_answers.metrics().reconciled(plan.family, std::chrono::steady_clock::now() - begin, count);
     return {};
 }
 

@@ -34,7 +34,7 @@ private:
     NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycore::HealthProfile profile,
               proxycore::ProxyConfig config);
     [[nodiscard]] base::Status startServers();
-    [[nodiscard]] base::Status deleteStaleConnections(const proxycore::ProxyPlan &plan) const;
+    [[nodiscard]] base::Status deleteStaleConnections(const proxycore::ProxyPlan &plan);
     [[nodiscard]] base::Status updateHealthCheckServers();
 
     LabHost &m_node;

@@ -31,13 +31,17 @@ std::string rfc3339(base::Timestamp time) {
 
 NodeAnswers::NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile,
                          std::function<base::Timestamp()> clock)
-    : m_mode(mode), m_profile(profile), m_clock(std::move(clock)) {}
+    : m_mode(mode), m_profile(profile), m_clock(std::move(clock)), m_metrics(mode) {}
 
 void NodeAnswers::synced(std::shared_ptr<const proxycore::ProxyPlan> plan,
-                         std::shared_ptr<const proxycore::Node> node) {
+                         std::shared_ptr<const proxycore::Node> node, std::chrono::nanoseconds duration) {
+    using Sync = proxycore::ProxyMetrics::Sync;
+    m_lastSync = m_clock();
+    m_metrics.synced(plan->family, m_plan ? Sync::partial : Sync::full, duration,
+                     static_cast<double>(m_lastSync.nanoseconds) / 1e9);
+    m_metrics.noLocalEndpoints(plan->family, *plan);
     m_plan = std::move(plan);
     m_node = std::move(node);
-    m_lastSync = m_clock();
 }
 
 proxycore::ProxyHealth NodeAnswers::health() const {
@@ -45,13 +49,23 @@ proxycore::ProxyHealth NodeAnswers::health() const {
     return {rfc3339(m_clock()), last, proxycore::isEligible(m_node.get()), {{packet::IpFamily::v4, last, true}}};
 }
 
-HttpHandler NodeAnswers::healthHandler() const {
-    return byPath({{"/healthz", [this] { return proxycore::healthzAnswer(health()); }},
-                   {"/livez", [this] { return proxycore::livezAnswer(health()); }}});
+HttpHandler NodeAnswers::healthHandler() {
+    return byPath({{"/healthz",
+                    [this] {
+                        auto answer = proxycore::healthzAnswer(health());
+                        m_metrics.answeredHealthz(answer.status);
+                        return answer;
+                    }},
+                   {"/livez", [this] {
+                        auto answer = proxycore::livezAnswer(health());
+                        m_metrics.answeredLivez(answer.status);
+                        return answer;
+                    }}});
 }
 
 HttpHandler NodeAnswers::metricsHandler() const {
     return byPath({{"/proxyMode", [mode = m_mode] { return proxycore::proxyModeAnswer(mode); }},
+                   {"/metrics", [this] { return proxycore::metricsAnswer(m_metrics); }},
                    {"/healthz", [] { return proxycore::metricsHealthzAnswer(); }}});
 }
 

@@ -4,6 +4,7 @@
 #include "app/lab/http_server.h"
 #include "capture/base/timestamp.h"
 #include "proxycore/health/health.h"
+#include "proxycore/health/metrics.h"
 #include "proxycore/plan/proxy_plan.h"
 
 #include <functional>
@@ -23,9 +24,11 @@ public:
     NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile, std::function<base::Timestamp()> clock);
 
     /// After each successful sync of the rules.
-    void synced(std::shared_ptr<const proxycore::ProxyPlan> plan, std::shared_ptr<const proxycore::Node> node);
+    void synced(std::shared_ptr<const proxycore::ProxyPlan> plan, std::shared_ptr<const proxycore::Node> node,
+                std::chrono::nanoseconds duration);
+    [[nodiscard]] proxycore::ProxyMetrics &metrics() { return m_metrics; }
 
-    [[nodiscard]] HttpHandler healthHandler() const;  ///< :10256
+    [[nodiscard]] HttpHandler healthHandler();        ///< :10256
     [[nodiscard]] HttpHandler metricsHandler() const; ///< 127.0.0.1:10249
     [[nodiscard]] HttpHandler healthCheckHandler(const std::string &service) const; ///< a healthCheckNodePort
     /// Every healthCheckNodePort, by "namespace/name" of its Service.
@@ -42,6 +45,7 @@ private:
     std::shared_ptr<const proxycore::ProxyPlan> m_plan;
     std::shared_ptr<const proxycore::Node> m_node;
     base::Timestamp m_lastSync;
+    proxycore::ProxyMetrics m_metrics;
 };
 
 } // namespace natlens::lab

@@ -95,7 +95,7 @@ void SimulatedLab::sync(const std::string &nodeName) {
     proxy.plan = std::make_shared<const proxycore::ProxyPlan>(
         proxycore::makePlan(m_cluster.state(), m_scenario.proxyConfig, target, proxy.plan.get()));
     host.engine()->setPlan(*proxy.plan);
-    proxy.answers->synced(proxy.plan, m_cluster.state().node(nodeName));
+    proxy.answers->synced(proxy.plan, m_cluster.state().node(nodeName), {}); // in virtual time it takes none
     for (const auto &[service, addresses] : proxy.healthChecks)
         for (const auto &address : addresses) host.tcp().stopListening(address);
     proxy.healthChecks.clear();

@@ -1,0 +1,69 @@
+// /metrics: names, types, buckets and labels as kube-proxy has them.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "proxycore/health/metrics.h"
+#include "proxycore/test_state.h"
+#endif
+
+#include <QtTest>
+
+using namespace natlens::proxycore;
+using namespace natlens::proxycore::test;
+using std::chrono::milliseconds;
+
+class TestMetrics : public QObject {
+    Q_OBJECT
+private slots:
+    void syncs() {
+        ProxyMetrics metrics(Mode::nftables);
+        metrics.synced(IpFamily::v4, ProxyMetrics::Sync::full, milliseconds(3), 1700000000.5);
+        metrics.synced(IpFamily::v4, ProxyMetrics::Sync::partial, milliseconds(1), 1700000001);
+        metrics.syncFailed(IpFamily::v4);
+        const auto text = QString::fromStdString(metrics.text());
+        for (const char *line : {
+                 "# TYPE kubeproxy_sync_proxy_rules_duration_seconds histogram",
+                 "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.001\"} 1",
+                 "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.002\"} 1",
+                 "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"0.004\"} 2",
+                 "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"16.384\"} 2",
+                 "kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family=\"IPv4\",le=\"+Inf\"} 2",
+                 "kubeproxy_sync_proxy_rules_duration_seconds_sum{ip_family=\"IPv4\"} 0.004",
+                 "kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 1",
+                 "kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 1",
+                 "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1700000001",
+                 "kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family=\"IPv4\"} 1",
+             })
+            QVERIFY2(text.split('\n').contains(line), qPrintable(QString(line) + " is missing in\n" + text));
+        QVERIFY(!text.contains("iptables")); // metrics exist only in the mode they concern
+        QCOMPARE(text.count("_bucket{"), 4 * 16);
+    }
+
+    void noLocalEndpoints() {
+        auto state = documentNodes();
+        auto local = service("web", "10.0.0.1", ServiceType::nodePort, 30000);
+        local.externalTrafficPolicy = TrafficPolicy::local;
+        state.put(slice(local, {{"10.180.2.5", "node2"}}));
+        state.put(local);
+        ProxyMetrics metrics(Mode::iptables);
+        metrics.noLocalEndpoints(IpFamily::v4, makePlan(state, podRange("10.180.0.0/16"),
+                                                        {.nodeName = "node1", .localAddresses = {}, .mode = Mode::iptables,
+                                                         .family = IpFamily::v4}));
+        const auto text = QString::fromStdString(metrics.text());
+        const QString name = "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv4\",traffic_policy=";
+        QVERIFY(text.contains(name + "\"external\"} 1\n"));
+        QVERIFY(text.contains(name + "\"internal\"} 0\n"));
+    }
+
+    void answers() {
+        ProxyMetrics metrics(Mode::iptables);
+        metrics.answeredHealthz(200);
+        metrics.answeredHealthz(503);
+        metrics.answeredHealthz(503);
+        const auto answer = metricsAnswer(metrics);
+        QCOMPARE(answer.status, 200);
+        QVERIFY(answer.body.find("kubeproxy_proxy_healthz_total{code=\"503\"} 2\n") != std::string::npos);
+        QVERIFY(answer.headers.front().second.starts_with("text/plain; version=0.0.4"));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestMetrics)
+#include "tst_metrics.moc"
