@@ -36,6 +36,7 @@ base::Status NodeAgent::startServers() {
 base::Status NodeAgent::sync(const proxycore::ClusterState &state) {
     const proxycore::PlanTarget target{m_node.name, nodeAddresses(m_node.address, m_node.podRange), m_config.mode,
                                        packet::IpFamily::v4};
+    m_answers.queued(state);
     const auto begin = std::chrono::steady_clock::now();
     auto plan = std::make_shared<proxycore::ProxyPlan>(proxycore::makePlan(state, m_config, target, m_plan.get()));
     if (auto status = m_datapath->apply(*plan); !status) {

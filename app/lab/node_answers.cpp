@@ -33,6 +33,11 @@ NodeAnswers::NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile,
                          std::function<base::Timestamp()> clock)
     : m_mode(mode), m_profile(profile), m_clock(std::move(clock)), m_metrics(mode) {}
 
+void NodeAnswers::queued(const proxycore::ClusterState &state) {
+    m_metrics.queued(packet::IpFamily::v4, static_cast<double>(m_clock().nanoseconds) / 1e9, m_state, state);
+    m_state = state;
+}
+
 void NodeAnswers::synced(std::shared_ptr<const proxycore::ProxyPlan> plan,
                          std::shared_ptr<const proxycore::Node> node, std::chrono::nanoseconds duration) {
     using Sync = proxycore::ProxyMetrics::Sync;

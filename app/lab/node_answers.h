@@ -23,6 +23,8 @@ public:
     /// `clock` tells the time that answers carry.
     NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile, std::function<base::Timestamp()> clock);
 
+    /// Before each sync of the rules.
+    void queued(const proxycore::ClusterState &state);
     /// After each successful sync of the rules.
     void synced(std::shared_ptr<const proxycore::ProxyPlan> plan, std::shared_ptr<const proxycore::Node> node,
                 std::chrono::nanoseconds duration);
@@ -44,6 +46,7 @@ private:
     std::function<base::Timestamp()> m_clock;
     std::shared_ptr<const proxycore::ProxyPlan> m_plan;
     std::shared_ptr<const proxycore::Node> m_node;
+    proxycore::ClusterState m_state; ///< that was synced last
     base::Timestamp m_lastSync;
     proxycore::ProxyMetrics m_metrics;
 };

@@ -12,6 +12,19 @@ double seconds(std::chrono::nanoseconds duration) {
     return std::chrono::duration<double>(duration).count();
 }
 
+/// Objects that came, went or changed; those that two states share are the same object.
+template<class T>
+std::uint64_t changes(const ClusterState::Objects<T> &before, const ClusterState::Objects<T> &after) {
+    std::uint64_t count = 0;
+    for (const auto &[name, object] : after) {
+        const auto old = before.find(name);
+        if (old == before.end() || old->second != object) ++count;
+    }
+    for (const auto &[name, object] : before)
+        if (!after.contains(name)) ++count;
+    return count;
+}
+
 std::string_view label(IpFamily family) {
     return family == IpFamily::v6 ? "IPv6" : "IPv4";
 }
@@ -36,8 +49,10 @@ void ProxyMetrics::syncFailed(IpFamily family) {
     ++m_families[family].failed;
 }
 
-void ProxyMetrics::queued(IpFamily family, double at) {
+void ProxyMetrics::queued(IpFamily family, double at, const ClusterState &before, const ClusterState &after) {
     m_families[family].lastQueued = at;
+    m_serviceChanges += changes(before.services, after.services);
+    m_endpointChanges += changes(before.endpointSlices, after.endpointSlices);
 }
 
 void ProxyMetrics::noLocalEndpoints(IpFamily family, const ProxyPlan &plan) {

@@ -22,10 +22,8 @@ public:
     /// One sync of one family's rules that succeeded, ended at `end` (seconds since the epoch).
     void synced(IpFamily family, Sync kind, std::chrono::nanoseconds duration, double end);
     void syncFailed(IpFamily family);
-    /// A change of a Service or of endpoints that the next sync will take up.
-    void queued(IpFamily family, double at);
-    void serviceChanged() { ++m_serviceChanges; }
-    void endpointsChanged() { ++m_endpointChanges; }
+    /// A sync was asked for: counts the Services and EndpointSlices that differ between the two states.
+    void queued(IpFamily family, double at, const ClusterState &before, const ClusterState &after);
     /// Services with policy Local that have no endpoint on this node.
     void noLocalEndpoints(IpFamily family, const ProxyPlan &plan);
     /// One look for stale UDP connections.

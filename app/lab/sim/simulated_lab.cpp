@@ -90,6 +90,7 @@ void SimulatedLab::startProxy(Host &node) {
 void SimulatedLab::sync(const std::string &nodeName) {
     Host &host = *m_network.find(nodeName);
     Proxy &proxy = m_proxies[nodeName];
+    proxy.answers->queued(m_cluster.state());
     const proxycore::PlanTarget target{nodeName, nodeAddresses(host.spec().address, host.spec().podRange),
                                        m_scenario.proxyConfig.mode, packet::IpFamily::v4};
     proxy.plan = std::make_shared<const proxycore::ProxyPlan>(

@@ -53,6 +53,23 @@ private slots:
         QVERIFY(text.contains(name + "\"internal\"} 0\n"));
     }
 
+    void changes() {
+        auto before = documentNodes();
+        const auto web = service("web", "10.0.0.1");
+        before.put(web);
+        before.put(slice(web, {{"10.180.2.5", "node2"}}));
+        auto after = before;
+        after.put(service("other", "10.0.0.2"));
+        after.put(slice(web, {{"10.180.2.6", "node2"}}));
+        ProxyMetrics metrics(Mode::iptables);
+        metrics.queued(IpFamily::v4, 5, {}, before);
+        metrics.queued(IpFamily::v4, 7, before, after);
+        const auto text = QString::fromStdString(metrics.text());
+        QVERIFY(text.contains("kubeproxy_sync_proxy_rules_service_changes_total 2\n"));
+        QVERIFY(text.contains("kubeproxy_sync_proxy_rules_endpoint_changes_total 2\n"));
+        QVERIFY(text.contains("last_queued_timestamp_seconds{ip_family=\"IPv4\"} 7\n"));
+    }
+
     void answers() {
         ProxyMetrics metrics(Mode::iptables);
         metrics.answeredHealthz(200);
