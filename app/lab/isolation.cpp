@@ -74,7 +74,7 @@ base::Result<int> runIsolated(const std::function<int()> &body) {
         return std::unexpected(base::Error{
             ErrorCode::notPermitted,
             fmt::format("this machine does not let an ordinary user make namespaces; {}",
-                        hint.empty() ? "use sudo, or ask its administrator to allow user namespaces" : hint),
+                        hint.empty() ? "use sudo, ask its administrator to allow user namespaces, or run the lab with --simulated" : hint),
             "unshare", "user namespace", reason});
     }
     if (auto status = mapIds(uid, gid); !status) {

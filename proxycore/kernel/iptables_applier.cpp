@@ -36,6 +36,12 @@ bool isOurs(const std::string &chain) {
     return chain.starts_with("KUBE-");
 }
 
+bool isBuiltInName(const std::string &chain) {
+    for (const std::string_view name : {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
+        if (chain == name) return true;
+    return false;
+}
+
 /// A rule of a built-in chain that leads to a chain of ours.
 bool leadsToOurs(const std::string &rule) {
     return rule.find("-j KUBE-") != rule.npos;
@@ -171,9 +177,10 @@ base::Result<IptablesApplier> IptablesApplier::open(IptablesBackend backend) {
     return IptablesApplier(std::move(*program));
 }
 
-base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &restore) {
+base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &restore,
+                                   IptablesProgram::Tables tables) {
     if (restore.empty()) return {};
-    auto status = m_program.restore(family, restore.text());
+    auto status = m_program.restore(family, restore.text(), tables);
     if (!status && status.error().message.find("Message too long") != std::string::npos) {
         // EMSGSIZE: chains first, then what leads to them, so that no part names something that is not there.
         constexpr std::size_t kLinesAPart = 150;
@@ -246,7 +253,12 @@ base::Status IptablesApplier::applyFull(const ProxyPlan &plan) {
             restore.replace(stale);
             restore.remove(stale.table, name);
         }
-        if (auto status = send(plan.family, restore); !status) return status;
+        // An empty table may as well be replaced, which iptables-nft does many times faster than it adds to one.
+        const bool untouched = std::all_of(present.begin(), present.end(), [](const auto &chain) {
+            return !isOurs(chain.first) && chain.second.empty() && isBuiltInName(chain.first);
+        });
+        const auto how = untouched ? IptablesProgram::Tables::empty : IptablesProgram::Tables::keep;
+        if (auto status = send(plan.family, restore, how); !status) return status;
     }
     ++m_statistics.full;
     applied(plan.family) = std::make_unique<const ProxyPlan>(plan);

@@ -63,7 +63,8 @@ private:
     explicit IptablesApplier(IptablesProgram program)
         : m_program(std::move(program)) {}
     [[nodiscard]] base::Status applyFull(const ProxyPlan &plan);
-    [[nodiscard]] base::Status send(packet::IpFamily family, const IptablesRestore &restore);
+    [[nodiscard]] base::Status send(packet::IpFamily family, const IptablesRestore &restore,
+                                    IptablesProgram::Tables tables = IptablesProgram::Tables::keep);
     std::unique_ptr<const ProxyPlan> &applied(packet::IpFamily family) {
         return family == packet::IpFamily::v6 ? m_applied6 : m_applied4;
     }

@@ -102,8 +102,8 @@ base::Result<IptablesProgram> IptablesProgram::open(IptablesBackend backend) {
     return IptablesProgram(std::move(nameSpace), backend);
 }
 
-base::Status IptablesProgram::restore(IpFamily family, std::string_view text) {
-    if (auto result = run(family, "restore", "--noflush", text); !result) return std::unexpected(result.error());
+base::Status IptablesProgram::restore(IpFamily family, std::string_view text, Tables tables) {
+    if (auto result = run(family, "restore", tables == Tables::keep ? "--noflush" : "--wait", text); !result) return std::unexpected(result.error());
     return {};
 }
 

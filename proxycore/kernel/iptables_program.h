@@ -24,9 +24,12 @@ public:
     /// unsupported when the programs are not installed, with what to install.
     [[nodiscard]] static base::Result<IptablesProgram> open(IptablesBackend backend);
 
-    /// `text` as input of `iptables-restore --noflush` (ip6tables-restore). On failure nothing of the table in which it
+    /// Whether the tables named in the input are emptied first (iptables-restore) or only changed (--noflush).
+    enum class Tables : std::uint8_t { keep, empty };
+    /// `text` as input of `iptables-restore` (ip6tables-restore). On failure nothing of the table in which it
     /// failed has changed; the error carries the program's words.
-    [[nodiscard]] base::Status restore(packet::IpFamily family, std::string_view text);
+    [[nodiscard]] base::Status restore(packet::IpFamily family, std::string_view text,
+                                       Tables tables = Tables::keep);
     /// The listing of one table.
     [[nodiscard]] base::Result<std::string> save(packet::IpFamily family, std::string_view table);
 
