@@ -1,0 +1,129 @@
+// `natlens explain` and `natlens rules` as people run them: kube-proxy's recorded decisions, and bad questions.
+#include <QtTest>
+
+#include "lab/natlens_run.h"
+
+#include <QTemporaryDir>
+#include <set>
+
+using namespace natlens::test;
+using nlohmann::json;
+
+namespace {
+
+bool write(const QString &path, const std::string &text) {
+    QFile file(path);
+    return file.open(QIODevice::WriteOnly) && file.write(text.data(), static_cast<qint64>(text.size())) >= 0;
+}
+
+QString text(const json &value) { return QString::fromStdString(value.get<std::string>()); }
+
+} // namespace
+
+class TestExplain : public QObject {
+    Q_OBJECT
+
+    json m_scenarios;
+    QTemporaryDir m_folder;
+    QString at(const QString &name) const { return m_folder.filePath(name); }
+
+private slots:
+    void initTestCase() {
+        QFile file(QStringLiteral(NATLENS_TEST_DATA "/conformance/flows.json"));
+        QVERIFY(file.open(QIODevice::ReadOnly));
+        m_scenarios = json::parse(file.readAll().toStdString());
+        for (std::size_t s = 0; s < m_scenarios.size(); ++s) {
+            const auto &scenario = m_scenarios[s];
+            auto items = scenario["items"];
+            if (!scenario["config"]["serviceCIDRs"].empty())
+                items.push_back({{"kind", "ServiceCIDR"}, {"metadata", {{"name", "kubernetes"}}},
+                                 {"spec", {{"cidrs", scenario["config"]["serviceCIDRs"]}}}});
+            const auto &config = scenario["config"];
+            const json section{{"masqueradeAll", config["masqueradeAll"]}, {"localhostNodePorts", config["localhostNodePorts"]}};
+            const json proxy{{"kind", "KubeProxyConfiguration"}, {"mode", scenario["mode"]}, {"clusterCIDR", config["clusterCIDR"]},
+                             {"nodePortAddresses", config["nodePortAddresses"]}, {"iptables", section}, {"nftables", section}};
+            QVERIFY(write(at(QString("cluster-%1.json").arg(s)), json{{"kind", "List"}, {"items", items}}.dump()));
+            QVERIFY(write(at(QString("proxy-%1.json").arg(s)), proxy.dump()));
+        }
+        QVERIFY(write(at("broken.json"), "{\n  \"kind\": \"List\",\n  \"items\": [,]\n}\n"));
+        QVERIFY(write(at("list.yaml"), "kind: List\nitems: []\n"));
+    }
+
+    /// Every decision of kube-proxy's own tests, through the program.
+    void decisions() {
+        std::size_t count = 0;
+        for (std::size_t s = 0; s < m_scenarios.size(); ++s) {
+            const auto &scenario = m_scenarios[s];
+            for (const auto &row : scenario["flows"]) {
+                QStringList words{"explain", "--json", "--cluster", at(QString("cluster-%1.json").arg(s)), "--proxy-config",
+                                  at(QString("proxy-%1.json").arg(s)), "--node", text(scenario["node"]), "--protocol",
+                                  text(row[1]).toLower(), "--from", text(row[2]), "--to", text(row[3])};
+                for (const auto &address : scenario["localAddresses"]) words << "--node-address" << text(address);
+                const Run ran = run(words);
+                const QByteArray what = QByteArray::fromStdString(scenario["id"].get<std::string>() + ": " + row[0].get<std::string>()) +
+                                        "\n" + ran.said();
+                QVERIFY2(ran.status == 0, what);
+                const auto answer = json::parse(ran.out.toStdString());
+                QVERIFY2(answer["schema"] == "natlens.explain/1" && answer["verdict"] == row[4] && answer["masquerade"] == row[6], what);
+                std::set<std::string> expected, seen;
+                for (const auto &endpoint : row[5]) expected.insert(endpoint.get<std::string>());
+                double sum = 0;
+                for (const auto &endpoint : answer["endpoints"]) {
+                    const auto ip = endpoint["ip"].get<std::string>();
+                    const auto port = std::to_string(endpoint["port"].get<int>());
+                    seen.insert(ip.find(':') == ip.npos ? ip + ":" + port : "[" + ip + "]:" + port);
+                    sum += endpoint["probability"].get<double>();
+                }
+                QVERIFY2(seen == expected && !answer["rules"].empty(), what);
+                QVERIFY2(expected.empty() || std::abs(sum - 1) < 1e-9, what);
+                ++count;
+            }
+        }
+        QCOMPARE(count, std::size_t{446});
+    }
+
+    void badQuestions_data() {
+        QTest::addColumn<QStringList>("words");
+        QTest::addColumn<QStringList>("mentions");
+        const QString good = at("cluster-0.json");
+        const auto ask = [&](const QString &cluster, const QString &node, const QString &from, const QString &to) {
+            return QStringList{"explain", "--cluster", cluster, "--node", node, "--from", from, "--to", to};
+        };
+        QTest::newRow("missing file") << ask(at("none.json"), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"none.json", "No such file"};
+        QTest::newRow("folder") << ask(m_folder.path(), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"folder"};
+        QTest::newRow("broken JSON") << ask(at("broken.json"), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"broken.json", "line 3"};
+        QTest::newRow("YAML") << ask(at("list.yaml"), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"list.yaml", "not JSON"};
+        QTest::newRow("unknown node") << ask(good, "nobody", "10.0.0.1", "10.0.0.2:80") << QStringList{"nobody", "test-node"};
+        QTest::newRow("no port") << ask(good, "test-node", "10.0.0.1", "10.0.0.2") << QStringList{"--to", "IP:PORT"};
+        QTest::newRow("port 0") << ask(good, "test-node", "10.0.0.1", "10.0.0.2:0") << QStringList{"--to"};
+        QTest::newRow("no address") << ask(good, "test-node", "client", "10.0.0.2:80") << QStringList{"--from", "client"};
+        QTest::newRow("two families") << ask(good, "test-node", "fd00::1", "10.0.0.2:80") << QStringList{"family"};
+        QTest::newRow("protocol") << ask(good, "test-node", "10.0.0.1", "10.0.0.2:80") + QStringList{"--protocol", "icmp"}
+                                  << QStringList{"--protocol", "tcp"};
+        QTest::newRow("rules of nothing") << QStringList{"rules", "--cluster", good, "--node", "test-node", "--format", "ipvs"}
+                                          << QStringList{"--format", "nftables"};
+    }
+    void badQuestions() {
+        QFETCH(QStringList, words);
+        QFETCH(QStringList, mentions);
+        const Run ran = run(words);
+        QVERIFY2(ran.status == 2 && ran.out.isEmpty(), ran.said());
+        QCOMPARE(ran.err.count('\n'), 1);
+        for (const QString &word : mentions) QVERIFY2(ran.err.contains(word.toUtf8()), ran.said());
+    }
+
+    /// In words for people, and the plan.
+    void words() {
+        const Run ran = run({"explain", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"), "--node", "n1", "--from",
+                             "203.0.113.7", "--to", "192.168.0.2:30080"});
+        QVERIFY2(ran.status == 0, ran.said());
+        for (const char *word : {"forwarded", "t/np-cluster", "50.0 %", "spec.externalTrafficPolicy: Cluster", "1. ", "KUBE-NODEPORTS"})
+            QVERIFY2(ran.out.contains(word), ran.said());
+        const Run plan = run({"rules", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"), "--node", "n1", "--format",
+                              "plan"});
+        QVERIFY2(plan.status == 0 && plan.out.contains("service t/np-cluster"), plan.said());
+    }
+};
+
+QTEST_GUILESS_MAIN(TestExplain)
+#include "tst_explain.moc"
