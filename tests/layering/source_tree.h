@@ -33,7 +33,7 @@ inline QStringList filesBelow(const QString &root, const QString &folder, const 
     QStringList files;
     QDirIterator entries(folder.isEmpty() ? root : root + QLatin1Char('/') + folder, patterns,
                          QDir::Files | QDir::Hidden | QDir::NoSymLinks, QDirIterator::Subdirectories);
-    const QRegularExpression skipped(QStringLiteral("^(build[^/]*|\\.git|\\.cache)/"));
+    const QRegularExpression skipped(QStringLiteral("^(build[^/]*/|\\.git(/|$)|\\.cache/)"));
     while (entries.hasNext()) {
         const QString file = entries.next().mid(root.size() + 1);
         if (!skipped.match(file).hasMatch()) files.append(file);
