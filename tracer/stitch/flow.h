@@ -6,6 +6,7 @@
 #include "capture/packet/decode.h"
 #include "tracer/stitch/http_peek.h"
 #include "tracer/stitch/pool.h"
+#include "tracer/stitch/stream_samples.h"
 
 #include <array>
 #include <cstdint>
@@ -94,6 +95,7 @@ struct Leg {
     bool superseded = false; ///< a newer leg has the same tuple
     LegIndex older = kNone;
     base::Timestamp first, last;
+    std::array<StreamSamples::Set, 2> samples; ///< TCP: of what each side sent
     std::vector<FlowIndex> flows;
     std::vector<std::uint64_t> keys; ///< under which likely partners across a NAT are found
     std::uint32_t pathId = 0;        ///< of the path this leg belonged to last; 0 none

@@ -143,6 +143,15 @@ void LegTable::setIsn(LegIndex index, int side, std::uint32_t isn) {
     leg.hasIsn[static_cast<std::size_t>(side)] = true;
 }
 
+void LegTable::sample(Leg &leg, int side, const Observation &seen) {
+    const auto &packet = *seen.packet;
+    auto &set = leg.samples[static_cast<std::size_t>(side)];
+    if (!StreamSamples::wants(set, packet.tcpSeq)) return;
+    m_samples.keep(set, StreamSample{.seq = packet.tcpSeq,
+                                     .payload = StreamSamples::payloadHash(seen.payload),
+                                     .tsVal = packet.tcpTsVal});
+}
+
 void LegTable::learn(LegIndex index, const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
     Leg &leg = m_legs[index];
     if (seen.time < leg.first) leg.first = seen.time;
@@ -150,7 +159,10 @@ void LegTable::learn(LegIndex index, const Tuple &tuple, const Observation &seen
     touch(index);
     if (!isTcpPacket(seen, kind)) return;
     const auto &packet = *seen.packet;
-    if (!(packet.tcpFlags & TcpFlags::syn)) return;
+    if (!(packet.tcpFlags & TcpFlags::syn)) {
+        if (packet.payloadLength != 0 || (packet.tcpFlags & TcpFlags::fin)) sample(leg, sideOf(leg, tuple), seen);
+        return;
+    }
     const int side = sideOf(leg, tuple);
     setIsn(index, side, packet.tcpSeq);
     if (packet.isSyn()) {

@@ -29,6 +29,7 @@ public:
     [[nodiscard]] Leg &operator[](LegIndex index) { return m_legs[index]; }
     [[nodiscard]] const Leg &operator[](LegIndex index) const { return m_legs[index]; }
     [[nodiscard]] std::uint32_t size() const { return m_legs.size(); }
+    [[nodiscard]] const StreamSamples &samples() const { return m_samples; }
 
     /// Newest leg with this tuple in either direction; follow `older`. kNone if there is none.
     [[nodiscard]] LegIndex newest(const packet::Tuple &tuple) const;
@@ -50,9 +51,11 @@ private:
     [[nodiscard]] LegIndex forSyn(LegIndex newestLeg, int side, const Observation &seen);
     [[nodiscard]] LegIndex forSynAck(LegIndex newestLeg, int side, const Observation &seen);
     [[nodiscard]] LegIndex forLater(LegIndex newestLeg, int side, const Observation &seen, Flow::Kind kind);
+    void sample(Leg &leg, int side, const Observation &seen);
     void setIsn(LegIndex index, int side, std::uint32_t isn);
 
     Pool<Leg> m_legs;
+    StreamSamples m_samples;
     IndexTable m_index;
     std::unordered_map<std::uint64_t, std::vector<LegIndex>> m_keys;
     std::vector<LegIndex> m_dirty;

@@ -1,0 +1,66 @@
+// A few segments of each TCP stream, chosen so that every capture point chooses the same ones.
+#pragma once
+
+#include "tracer/stitch/pool.h"
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace natlens::tracer {
+
+/// Where a segment began and how. NAT on Linux leaves sequence numbers, timestamps and payload alone.
+struct StreamSample {
+    std::uint32_t seq = 0;     ///< of the segment's first byte, or of a FIN without payload
+    std::uint32_t payload = 0; ///< of its first kPrefix bytes; 0: fewer were there or captured
+    std::uint32_t tsVal = 0;   ///< of the first transmission; 0: no timestamp option
+
+    /// Bytes hashed: what remains of a snap length of 96 even behind a cooked header, IPv6 and TCP options.
+    static constexpr std::size_t kPrefix = 8;
+
+    bool operator==(const StreamSample &) const = default;
+};
+
+/// Samples of all streams. A stream keeps every segment while there are few and, as there are more, those whose
+/// sequence number hashes to many leading zeros (trajectory sampling, RFC 5475; the level rises as in distinct
+/// sampling). So the kept set is a function of what was seen, not of its order or of where a capture began, and two
+/// capture points keep the same segments of what both saw. Segment starts survive re-segmentation: a super-packet
+/// starts where its first segment does. Most segments of a long stream are turned down by one multiplication.
+class StreamSamples final {
+public:
+    static constexpr unsigned kMost = 24;
+
+    /// The samples of one stream: one direction of a leg.
+    struct Set {
+        std::uint32_t head = kNone;
+        std::uint8_t count = 0, level = 0;
+    };
+
+    /// Whether a set at this level wants a segment; keep() does nothing with others.
+    [[nodiscard]] static bool wants(const Set &set, std::uint32_t seq) { return rank(seq) >= set.level; }
+    void keep(Set &set, const StreamSample &sample);
+    /// By rank, then sequence number: what two sets have in common tends to come first.
+    [[nodiscard]] std::vector<StreamSample> of(const Set &set) const;
+
+    [[nodiscard]] static std::uint32_t payloadHash(std::span<const std::byte> payload);
+    /// Leading zeros of the hash of a sequence number.
+    [[nodiscard]] static unsigned rank(std::uint32_t seq) {
+        const std::uint64_t hash = (seq ^ 0x5bd1e995ULL) * 0x9e3779b97f4a7c15ULL;
+        return static_cast<unsigned>(std::countl_zero(hash ^ (hash << 29)));
+    }
+
+private:
+    /// Most streams of short connections need one block; kMost fills whole blocks.
+    struct Block {
+        StreamSample samples[3];
+        std::uint32_t next = kNone;
+    };
+    [[nodiscard]] StreamSample &at(const Set &set, unsigned index);
+    void raise(Set &set);
+
+    Pool<Block> m_blocks;
+};
+
+} // namespace natlens::tracer
