@@ -1,8 +1,7 @@
 #include "app/session/cluster_file.h"
 
-#include <cerrno>
-#include <fstream>
-#include <iterator>
+#include "app/session/input_file.h"
+
 #include <nlohmann/json.hpp>
 
 namespace natlens::session {
@@ -35,17 +34,10 @@ std::string reason(const json::parse_error &error) {
 }
 
 base::Result<Document> readJson(const std::filesystem::path &path) {
-    std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored)) return bad(path, "this is a folder; name a file");
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    if (!file) {
-        auto failure = base::failErrno("read", path.string());
-        failure.error().code = base::ErrorCode::invalidInput;
-        return failure;
-    }
+    const auto file = InputFile::read(path.string());
+    if (!file) return std::unexpected(file.error());
     Document document;
-    document.text.assign(std::istreambuf_iterator<char>(file), {});
+    document.text = file->text();
     try {
         document.value = json::parse(document.text);
     } catch (const json::parse_error &error) {

@@ -1,15 +1,12 @@
 #include "app/session/questions.h"
 
+#include "app/session/input_file.h"
 #include "proxycore/engine/explain.h"
 #include "proxycore/kernel/iptables.h"
 #include "proxycore/kernel/nftables.h"
 #include "proxycore/model/kubernetes_json.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <filesystem>
 #include <fmt/format.h>
-#include <memory>
 
 namespace natlens::session {
 namespace {
@@ -18,40 +15,7 @@ using base::ErrorCode;
 using proxycore::Mode;
 
 std::unexpected<base::Error> badArgument(std::string_view option, std::string_view given, std::string_view wanted) {
-    return base::fail(ErrorCode::invalidInput, fmt::format("\"{}\" is not {}", given, wanted), {},
-                      std::string(option));
-}
-
-base::Result<std::string> readText(const std::string &path) {
-    std::error_code ignored;
-    if (path != "-" && std::filesystem::is_directory(path, ignored))
-        return base::fail(ErrorCode::invalidInput, "this is a folder; name a file", {}, path);
-    struct Close {
-        void operator()(std::FILE *file) const { std::fclose(file); }
-    };
-    std::unique_ptr<std::FILE, Close> owned;
-    std::FILE *file = stdin;
-    if (path != "-") {
-        owned.reset(std::fopen(path.c_str(), "rbe"));
-        file = owned.get();
-        if (file == nullptr) {
-            auto failure = base::failErrno("read", path);
-            failure.error().code = ErrorCode::invalidInput;
-            return failure;
-        }
-    }
-    std::string text;
-    const auto size = path == "-" ? 0 : std::filesystem::file_size(path, ignored);
-    constexpr std::size_t kPortion = std::size_t{1} << 18;
-    if (!ignored && size > 0) text.reserve(size + kPortion);
-    for (std::size_t got = kPortion; got == kPortion;) {
-        const auto before = text.size();
-        text.resize(before + kPortion);
-        got = std::fread(text.data() + before, 1, kPortion, file);
-        text.resize(before + got);
-    }
-    if (std::ferror(file) != 0) return base::failErrno("read", path == "-" ? "standard input" : path);
-    return text;
+    return base::fail(ErrorCode::invalidInput, fmt::format("\"{}\" is not {}", given, wanted), {}, std::string(option));
 }
 
 struct Inputs {
@@ -68,20 +32,22 @@ void remark(std::vector<std::string> &remarks, const std::string &file,
         remarks.push_back((file == "-" ? "standard input" : file) + ": " + problem.toString());
 }
 
-base::Result<Inputs> readInputs(const PlanSource &source) {
+/// `ends`: only what concerns a flow between them is kept of the cluster.
+base::Result<Inputs> readInputs(const PlanSource &source, const proxycore::FlowEnds *ends) {
     Inputs inputs;
     if (source.cluster == "-" && source.proxyConfig == "-")
         return base::fail(ErrorCode::invalidInput, "only one file can be standard input", {}, "--proxy-config");
-    auto text = readText(source.cluster);
-    if (!text) return std::unexpected(text.error());
-    auto state = proxycore::readClusterState(*text, source.cluster == "-" ? "standard input" : source.cluster);
+    const auto cluster = InputFile::read(source.cluster);
+    if (!cluster) return std::unexpected(cluster.error());
+    auto state =
+        proxycore::readClusterState(cluster->text(), source.cluster == "-" ? "standard input" : source.cluster, ends);
     if (!state) return std::unexpected(state.error());
     inputs.state = std::move(*state);
     remark(inputs.remarks, source.cluster, inputs.state.problems);
     if (!source.proxyConfig.empty()) {
-        const auto configText = readText(source.proxyConfig);
-        if (!configText) return std::unexpected(configText.error());
-        auto config = proxycore::readProxyConfig(*configText, source.proxyConfig);
+        const auto file = InputFile::read(source.proxyConfig);
+        if (!file) return std::unexpected(file.error());
+        auto config = proxycore::readProxyConfig(file->text(), source.proxyConfig);
         if (!config) return std::unexpected(config.error());
         inputs.config = std::move(*config);
         remark(inputs.remarks, source.proxyConfig, inputs.config.problems);
@@ -110,7 +76,8 @@ std::optional<packet::SocketAddress> addressWithAnyPort(const std::string &text)
 }
 
 void remarkPlan(std::vector<std::string> &remarks, const proxycore::ProxyPlan &plan) {
-    for (const auto &problem : plan.problems) remarks.push_back("plan: " + problem.toString());
+    for (const auto &problem : plan.problems)
+        remarks.push_back("plan: " + problem.toString());
 }
 
 } // namespace
@@ -120,19 +87,17 @@ base::Result<Answer> answer(const ExplainQuestion &question) {
     const auto from = addressWithAnyPort(question.from);
     if (!from) return badArgument("--from", question.from, "IP or IP:PORT; write IPv6 with a port as [fd00::1]:80");
     const auto to = packet::SocketAddress::parse(question.to);
-    if (!to || to->port == 0)
-        return badArgument("--to", question.to, "IP:PORT; write IPv6 as [fd00::1]:80");
+    if (!to || to->port == 0) return badArgument("--to", question.to, "IP:PORT; write IPv6 as [fd00::1]:80");
     const auto protocol = packet::parseProtocol(question.protocol);
     if (!protocol) return badArgument("--protocol", question.protocol, "tcp, udp or sctp");
-    auto inputs = readInputs(question.plan);
+    const proxycore::FlowEnds ends{from->ip, *to};
+    auto inputs = readInputs(question.plan, &ends);
     if (!inputs) return std::unexpected(inputs.error());
     request.nodeName = question.plan.node;
     request.nodeAddresses = inputs->nodeAddresses;
     request.mode = inputs->mode;
-    request.flow = {.protocol = *protocol,
-                    .source = *from,
-                    .destination = *to,
-                    .inputInterface = question.inputInterface};
+    request.flow = {
+        .protocol = *protocol, .source = *from, .destination = *to, .inputInterface = question.inputInterface};
     const auto decision = proxycore::explain(inputs->state, inputs->config, request);
     if (!decision) return std::unexpected(decision.error());
     return Answer{question.json ? proxycore::toExplainJson(*decision) + "\n" : proxycore::toExplainText(*decision),
@@ -143,14 +108,14 @@ base::Result<Answer> answer(const RulesQuestion &question) {
     auto source = question.plan;
     // The rules of a mode are those that kube-proxy writes in this mode, whatever the configuration file runs in.
     if (question.format != "plan") source.mode = question.format;
-    auto inputs = readInputs(source);
+    auto inputs = readInputs(source, nullptr);
     if (!inputs) return std::unexpected(inputs.error());
-    const auto plan = proxycore::makePlan(inputs->state, inputs->config,
-                                          {.nodeName = source.node,
-                                           .localAddresses = inputs->nodeAddresses,
-                                           .mode = inputs->mode,
-                                           .family = question.family == "ipv6" ? packet::IpFamily::v6
-                                                                               : packet::IpFamily::v4});
+    const auto plan =
+        proxycore::makePlan(inputs->state, inputs->config,
+                            {.nodeName = source.node,
+                             .localAddresses = inputs->nodeAddresses,
+                             .mode = inputs->mode,
+                             .family = question.family == "ipv6" ? packet::IpFamily::v6 : packet::IpFamily::v4});
     remarkPlan(inputs->remarks, plan);
     Answer result;
     result.remarks = std::move(inputs->remarks);

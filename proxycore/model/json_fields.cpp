@@ -1,12 +1,11 @@
 #include "proxycore/model/json_fields.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace natlens::proxycore::detail {
 
 namespace {
-
-const Json kEmptyObject = Json::object();
 
 std::string_view trimmed(std::string_view text) {
     constexpr std::string_view blank = " \t\r\n";
@@ -15,48 +14,22 @@ std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(blank) - first + 1);
 }
 
-/// A JSON pointer token (RFC 6901: ~ and / are escaped).
-std::string escaped(std::string_view key) {
-    std::string result;
+/// A JSON pointer token (RFC 6901: ~ and / are escaped), with the separator before it. Control characters would break
+/// the one line that a Problem is.
+std::string token(std::string_view key) {
+    std::string result = "/";
     for (const char c : key) {
         if (c == '~')
             result += "~0";
         else if (c == '/')
             result += "~1";
         else
-            result += c;
+            result += static_cast<unsigned char>(c) < ' ' ? '?' : c;
     }
     return result;
 }
 
-/// The library's message without its own prefix: "[json.exception.parse_error.101] parse error at line 1, column 2: x".
-std::string reasonOf(const std::string &what) {
-    const auto colon = what.find(": ");
-    std::string reason = colon == std::string::npos ? what : what.substr(colon + 2);
-    for (char &c : reason)
-        if (c == '\n' || c == '\r') c = ' ';
-    return reason;
-}
-
 } // namespace
-
-base::Result<Json> parseDocument(std::string_view text, std::string_view fileName) {
-    try {
-        return Json::parse(text.begin(), text.end());
-    } catch (const Json::parse_error &error) {
-        const std::size_t at = std::min(error.byte > 0 ? error.byte - 1 : 0, text.size());
-        const auto before = text.substr(0, at);
-        const auto line = 1 + std::count(before.begin(), before.end(), '\n');
-        const auto lineStart = before.rfind('\n');
-        const std::size_t column = lineStart == std::string_view::npos ? at + 1 : at - lineStart;
-        return base::fail(base::ErrorCode::invalidInput,
-                          fmt::format("line {}, column {}: not JSON: {}", line, column, reasonOf(error.what())),
-                          "parse", std::string(fileName));
-    } catch (const Json::exception &error) {
-        return base::fail(base::ErrorCode::invalidInput, "not JSON: " + reasonOf(error.what()), "parse",
-                          std::string(fileName));
-    }
-}
 
 std::optional<IpAddress> parseSloppyAddress(std::string_view text) {
     if (auto strict = IpAddress::parse(text)) return strict;
@@ -82,151 +55,199 @@ std::optional<IpPrefix> parseSloppyPrefix(std::string_view text) {
     return IpPrefix::parse(ip->toString() + std::string(text.substr(slash)));
 }
 
-std::string shown(const Json &value) {
-    // Not dumped: input nested a hundred thousand deep would exhaust the stack.
-    if (value.is_object()) return "an object";
-    if (value.is_array()) return "a list";
-    std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-    if (text.size() > 40) text = text.substr(0, 37) + "...";
-    return text;
+std::string Reporter::pointerTo(std::uint32_t place) {
+    std::string pointer = m_pointer;
+    JsonValue value = m_root;
+    std::string scratch;
+    while (value.at() != place) {
+        const bool object = value.isObject();
+        std::uint32_t at = value.at() + 1, index = 0;
+        if (!object && m_lastElement.list == value.at() && m_lastElement.place <= place && m_lastElement.place != 0) {
+            at = m_lastElement.place;
+            index = m_lastElement.index;
+        }
+        std::uint32_t key = at;
+        for (;; ++index) {
+            key = at;
+            if (object) ++at;
+            const auto end = value.atPlace(at).end();
+            if (place < end) break;
+            at = end;
+        }
+        if (!object && index > 0) m_lastElement = {value.at(), index, at};
+        pointer += object ? token(value.atPlace(key).text(scratch)) : "/" + std::to_string(index);
+        value = value.atPlace(at);
+    }
+    return pointer;
 }
 
-const Json *Fields::find(std::string_view key) const {
-    if (!m_value->is_object()) return nullptr;
-    const auto found = m_value->find(key);
-    return found == m_value->end() || found->is_null() ? nullptr : &*found;
+void Reporter::report(std::uint32_t place, std::string_view suffix, std::string text) {
+    if (m_problems->size() == kMostProblems)
+        m_problems->push_back(
+            {"document", "", "more than " + std::to_string(kMostProblems) + " faults; the rest of them is not listed"});
+    if (m_problems->size() > kMostProblems) return;
+    Problem problem{m_object, pointerTo(place).append(suffix), std::move(text)};
+    // A field that is asked for twice is complained about once.
+    const auto recent = m_problems->size() > 16 ? m_problems->end() - 16 : m_problems->begin();
+    if (std::find(recent, m_problems->end(), problem) == m_problems->end()) m_problems->push_back(std::move(problem));
+}
+
+void Fields::listMembers() const {
+    m_memberCount = 0;
+    auto at = m_value.at() + 1;
+    for (const auto end = m_value.end(); at < end && m_memberCount < kMostListed; ++m_memberCount) {
+        m_keys[m_memberCount] = at;
+        m_heads[m_memberCount] = m_value.atPlace(at).keyHead();
+        at = m_value.atPlace(at + 1).end();
+    }
+    m_unlisted = at;
+}
+
+std::optional<JsonValue> Fields::find(std::string_view key) const {
+    if (!isObject()) return std::nullopt;
+    if (m_memberCount == kNotListed) listMembers();
+    std::optional<JsonValue> found;
+    const auto consider = [&](std::uint32_t at) {
+        if (!m_value.atPlace(at).equals(key)) return;
+        if (found) report(key, "occurs more than once; the last one is used");
+        found = m_value.atPlace(at + 1);
+    };
+    const JsonValue::KeyPattern pattern(key);
+    for (std::uint32_t i = 0; i < m_memberCount; ++i)
+        if (pattern.mayBe(m_heads[i])) consider(m_keys[i]);
+    for (auto at = m_unlisted, end = m_value.end(); at < end; at = m_value.atPlace(at + 1).end())
+        consider(at);
+    if (found && found->kind() == JsonValue::Kind::null) return std::nullopt;
+    return found;
 }
 
 void Fields::report(std::string_view key, std::string text) const {
-    std::string pointer = m_pointer;
-    if (!key.empty()) pointer += "/" + escaped(key);
-    m_problems->push_back(Problem{m_object, std::move(pointer), std::move(text)});
+    std::string suffix = m_absent;
+    if (!key.empty()) suffix += token(key);
+    m_reporter->report(m_value.at(), suffix, std::move(text));
 }
 
-std::string Fields::text(std::string_view key, std::string fallback) const {
-    const Json *field = find(key);
-    if (field == nullptr) return fallback;
-    if (field->is_string()) return field->get<std::string>();
-    report(key, "expected text, found " + shown(*field) + "; ignored");
+std::string_view Fields::textView(std::string_view key, std::string &scratch, std::string_view fallback) const {
+    const auto field = find(key);
+    if (!field) return fallback;
+    if (field->isString()) return field->text(scratch);
+    report(key, "expected text, found " + field->shown() + "; ignored");
     return fallback;
 }
 
+std::string Fields::text(std::string_view key, std::string_view fallback) const {
+    std::string scratch;
+    return std::string(textView(key, scratch, fallback));
+}
+
 bool Fields::flag(std::string_view key, bool fallback) const {
-    const Json *field = find(key);
-    if (field == nullptr) return fallback;
-    if (field->is_boolean()) return field->get<bool>();
-    report(key, "expected true or false, found " + shown(*field) + "; ignored");
+    const auto field = find(key);
+    if (!field) return fallback;
+    if (field->kind() == JsonValue::Kind::boolean) return field->isTrue();
+    report(key, "expected true or false, found " + field->shown() + "; ignored");
     return fallback;
 }
 
 std::optional<long long> Fields::integer(std::string_view key, long long lowest, long long highest) const {
-    const Json *field = find(key);
-    if (field == nullptr) return std::nullopt;
-    if (field->is_number_integer()) {
-        // An unsigned value above the signed range would wrap to a negative one, and be refused with the wrong words.
-        const bool tooLarge = field->is_number_unsigned() &&
-                              field->get<std::uint64_t>() > static_cast<std::uint64_t>(highest < 0 ? 0 : highest);
-        const long long number = field->get<long long>();
-        if (!tooLarge && number >= lowest && number <= highest) return number;
+    const auto field = find(key);
+    if (!field) return std::nullopt;
+    if (field->kind() == JsonValue::Kind::number) {
+        const auto written = field->token();
+        long long number = 0;
+        const auto [end, error] = std::from_chars(written.data(), written.data() + written.size(), number);
+        const bool whole = error == std::errc{} && end == written.data() + written.size();
+        if (whole && number >= lowest && number <= highest) return number;
     }
-    report(key, fmt::format("expected a number from {} to {}, found {}; ignored", lowest, highest, shown(*field)));
+    report(key, fmt::format("expected a number from {} to {}, found {}; ignored", lowest, highest, field->shown()));
     return std::nullopt;
 }
 
 Port Fields::port(std::string_view key) const {
-    const Json *field = find(key);
-    if (field == nullptr || *field == 0) return 0;
+    const auto field = find(key);
+    if (!field || (field->kind() == JsonValue::Kind::number && field->token() == "0")) return 0;
     return static_cast<Port>(integer(key, 1, 65535).value_or(0));
 }
 
 std::optional<IpAddress> Fields::address(std::string_view key) const {
-    const auto written = text(key);
+    std::string scratch;
+    const auto written = textView(key, scratch);
     if (written.empty()) return std::nullopt;
     const auto ip = parseSloppyAddress(written);
-    if (!ip) report(key, "\"" + written + "\" is not an IP address; ignored");
+    if (!ip) report(key, find(key)->shown() + " is not an IP address; ignored");
     return ip;
 }
 
-Labels Fields::labels(std::string_view key) const {
+Labels Fields::labels() const {
     Labels result;
-    const Fields map = inner(key);
-    for (const auto &[name, value] : map.value().items()) {
-        if (value.is_string())
-            result[name] = value.get<std::string>();
-        else
-            map.report(name, "expected text, found " + shown(value) + "; ignored");
+    if (!isObject()) return result;
+    std::string scratch;
+    for (auto at = m_value.at() + 1, end = m_value.end(); at < end;) {
+        const auto name = m_value.atPlace(at), value = m_value.atPlace(at + 1);
+        at = value.end();
+        if (value.isString()) result[name.text()] = value.text(scratch);
     }
     return result;
+}
+
+void Fields::checkLabels() const {
+    if (!isObject()) return;
+    for (auto at = m_value.at() + 1, end = m_value.end(); at < end;) {
+        const auto name = m_value.atPlace(at), value = m_value.atPlace(at + 1);
+        at = value.end();
+        if (!value.isString()) report(name.text(), "expected text, found " + value.shown() + "; ignored");
+    }
 }
 
 Fields Fields::inner(std::string_view key) const {
-    const Json *field = find(key);
-    if (field != nullptr && !field->is_object()) {
-        report(key, "expected an object, found " + shown(*field) + "; ignored");
-        field = nullptr;
-    }
-    return Fields(field == nullptr ? kEmptyObject : *field, m_pointer + "/" + escaped(key), m_object, *m_problems);
+    const auto field = find(key);
+    if (field && field->isObject()) return Fields(*field, *m_reporter);
+    if (field) report(key, "expected an object, found " + field->shown() + "; ignored");
+    Fields absent = *this;
+    absent.m_absent += token(key);
+    return absent;
 }
 
-std::vector<Fields> Fields::list(std::string_view key) const {
-    std::vector<Fields> result;
-    const Json *field = find(key);
-    if (field == nullptr) return result;
-    if (!field->is_array()) {
-        report(key, "expected a list, found " + shown(*field) + "; ignored");
-        return result;
-    }
-    result.reserve(field->size());
-    const std::string base = m_pointer + "/" + escaped(key) + "/";
-    for (std::size_t i = 0; i < field->size(); ++i)
-        result.emplace_back((*field)[i], base + std::to_string(i), m_object, *m_problems);
-    return result;
-}
-
-std::vector<Fields> Fields::objects(std::string_view key) const {
-    auto result = list(key);
-    std::erase_if(result, [](const Fields &entry) {
-        if (entry.value().is_object()) return false;
-        entry.report("", "expected an object, found " + shown(entry.value()) + "; ignored");
-        return true;
-    });
-    return result;
+std::optional<JsonValue> Fields::list(std::string_view key) const {
+    const auto field = find(key);
+    if (!field || field->isArray()) return field;
+    report(key, "expected a list, found " + field->shown() + "; ignored");
+    return std::nullopt;
 }
 
 std::vector<std::string> Fields::texts(std::string_view key) const {
     std::vector<std::string> result;
-    for (const auto &entry : list(key)) {
-        if (entry.value().is_string())
-            result.push_back(entry.value().get<std::string>());
+    eachElement(key, [&](const Fields &entry) {
+        if (entry.value().isString())
+            result.push_back(entry.value().text());
         else
-            entry.report("", "expected text, found " + shown(entry.value()) + "; ignored");
-    }
+            entry.report("", "expected text, found " + entry.value().shown() + "; ignored");
+    });
     return result;
 }
 
 std::vector<IpAddress> Fields::addresses(std::string_view key) const {
     std::vector<IpAddress> result;
-    for (const auto &entry : list(key)) {
-        const auto ip =
-            entry.value().is_string() ? parseSloppyAddress(entry.value().get_ref<const std::string &>()) : std::nullopt;
+    std::string scratch;
+    eachElement(key, [&](const Fields &entry) {
+        const auto ip = entry.value().isString() ? parseSloppyAddress(entry.value().text(scratch)) : std::nullopt;
         if (ip)
             result.push_back(*ip);
         else
-            entry.report("", shown(entry.value()) + " is not an IP address; ignored");
-    }
+            entry.report("", entry.value().shown() + " is not an IP address; ignored");
+    });
     return result;
 }
 
 std::vector<IpPrefix> Fields::prefixes(std::string_view key) const {
     std::vector<IpPrefix> result;
-    for (const auto &entry : list(key)) {
-        const auto prefix =
-            entry.value().is_string() ? parseSloppyPrefix(entry.value().get_ref<const std::string &>()) : std::nullopt;
+    std::string scratch;
+    eachElement(key, [&](const Fields &entry) {
+        const auto prefix = entry.value().isString() ? parseSloppyPrefix(entry.value().text(scratch)) : std::nullopt;
         if (prefix)
             result.push_back(*prefix);
         else
-            entry.report("", shown(entry.value()) + " is not an address range (CIDR); ignored");
-    }
+            entry.report("", entry.value().shown() + " is not an address range (CIDR); ignored");
+    });
     return result;
 }
 

@@ -9,12 +9,29 @@
 
 namespace natlens::proxycore {
 
+/// The addresses of a flow whose fate is asked for.
+struct FlowEnds {
+    IpAddress source;
+    packet::SocketAddress destination;
+};
+
 /// Reads a `List` (or ServiceList, NodeList, ...), one object, a watch event, or several of these one after the other
 /// (JSON Lines). Kinds used: Node, Pod, Service, EndpointSlice, ServiceCIDR; others are passed over.
 /// Broken JSON is an Error with file, line and column. Wrong types and absurd values make a Problem in
-/// `ClusterState::problems`; the field or the object is left out and the rest is used.
+/// `ClusterState::problems`; the field or the object is left out and the rest is used. After a thousand Problems the
+/// rest is not listed.
 /// Of two objects with the same kind and name the last one is kept (and a Problem reported).
-[[nodiscard]] base::Result<ClusterState> readClusterState(std::string_view text, std::string_view fileName);
+///
+/// With `ends`, only what has a say in that flow is kept: the Nodes, the service ranges, Services that may take its
+/// destination or have its source as an endpoint, and their EndpointSlices. Everything is checked and reported on all
+/// the same, and a plan made from the part decides about the flow as a plan made from the whole.
+[[nodiscard]] base::Result<ClusterState> readClusterState(std::string_view text, std::string_view fileName,
+                                                          const FlowEnds *ends = nullptr);
+
+/// Whether the Service may take the flow's destination, on some node, or has its address or port for something else.
+[[nodiscard]] bool concerns(const Service &service, const FlowEnds &ends);
+/// Whether this is the address of one of the slice's endpoints.
+[[nodiscard]] bool hasEndpoint(const EndpointSlice &slice, const IpAddress &ip);
 
 /// Applies {"type":"ADDED|MODIFIED|DELETED","object":{...}}, a plain object (as ADDED), or a List of objects.
 /// BOOKMARK and ERROR events change nothing.

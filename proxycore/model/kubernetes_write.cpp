@@ -1,4 +1,4 @@
-#include "proxycore/model/json_fields.h"
+#include <nlohmann/json.hpp>
 #include "proxycore/model/kubernetes_json.h"
 
 namespace natlens::proxycore {

@@ -70,13 +70,14 @@ void readNodePortAddresses(const Fields &fields, ProxyConfig &config) {
 } // namespace
 
 base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_view fileName) {
-    const auto document = detail::parseDocument(text, fileName);
+    const auto document = detail::JsonDocument::parse(text, fileName);
     if (!document) return std::unexpected(document.error());
-    if (!document->is_object())
+    if (!document->root(0).isObject() || document->size() > 1)
         return base::fail(base::ErrorCode::invalidInput, "expected a KubeProxyConfiguration object", "parse",
                           std::string(fileName));
     ProxyConfig config;
-    const Fields fields(*document, "", "KubeProxyConfiguration", config.problems);
+    detail::Reporter reporter(document->root(0), "", "KubeProxyConfiguration", config.problems);
+    const Fields fields(document->root(0), reporter);
     if (const auto kind = fields.text("kind"); !kind.empty() && kind != "KubeProxyConfiguration")
         return base::fail(base::ErrorCode::invalidInput,
                           "/kind: expected a KubeProxyConfiguration object, found \"" + kind + "\"", "parse",

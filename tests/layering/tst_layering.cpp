@@ -75,6 +75,7 @@ const QList<Library> kLibraries{
     {"libcurl", QRegularExpression("^curl/"), {"app/lab"}},
     {"CLI11", QRegularExpression("^CLI/"), {"app/cli"}},
     {"ncurses", QRegularExpression("^(n?curses|ncursesw/)"), {"app/tui"}},
+    {"simdjson", QRegularExpression("^simdjson"), {"proxycore/model"}},
     {"rapidcheck", QRegularExpression("^rapidcheck"), {}},
     {"benchmark", QRegularExpression("^benchmark/"), {}},
 };
@@ -82,6 +83,7 @@ const QList<Library> kLibraries{
 /// Libraries that one file hides from all others.
 const QList<QPair<QString, QRegularExpression>> kOneFile{
     {"CLI11", QRegularExpression("^CLI/")},
+    {"simdjson", QRegularExpression("^simdjson")},
     {"ncurses", QRegularExpression("^(n?curses|ncursesw/)")},
 };
 

@@ -16,7 +16,9 @@ bool write(const QString &path, const std::string &text) {
     return file.open(QIODevice::WriteOnly) && file.write(text.data(), static_cast<qint64>(text.size())) >= 0;
 }
 
-QString text(const json &value) { return QString::fromStdString(value.get<std::string>()); }
+QString text(const json &value) {
+    return QString::fromStdString(value.get<std::string>());
+}
 
 } // namespace
 
@@ -36,12 +38,18 @@ private slots:
             const auto &scenario = m_scenarios[s];
             auto items = scenario["items"];
             if (!scenario["config"]["serviceCIDRs"].empty())
-                items.push_back({{"kind", "ServiceCIDR"}, {"metadata", {{"name", "kubernetes"}}},
+                items.push_back({{"kind", "ServiceCIDR"},
+                                 {"metadata", {{"name", "kubernetes"}}},
                                  {"spec", {{"cidrs", scenario["config"]["serviceCIDRs"]}}}});
             const auto &config = scenario["config"];
-            const json section{{"masqueradeAll", config["masqueradeAll"]}, {"localhostNodePorts", config["localhostNodePorts"]}};
-            const json proxy{{"kind", "KubeProxyConfiguration"}, {"mode", scenario["mode"]}, {"clusterCIDR", config["clusterCIDR"]},
-                             {"nodePortAddresses", config["nodePortAddresses"]}, {"iptables", section}, {"nftables", section}};
+            const json section{{"masqueradeAll", config["masqueradeAll"]},
+                               {"localhostNodePorts", config["localhostNodePorts"]}};
+            const json proxy{{"kind", "KubeProxyConfiguration"},
+                             {"mode", scenario["mode"]},
+                             {"clusterCIDR", config["clusterCIDR"]},
+                             {"nodePortAddresses", config["nodePortAddresses"]},
+                             {"iptables", section},
+                             {"nftables", section}};
             QVERIFY(write(at(QString("cluster-%1.json").arg(s)), json{{"kind", "List"}, {"items", items}}.dump()));
             QVERIFY(write(at(QString("proxy-%1.json").arg(s)), proxy.dump()));
         }
@@ -55,18 +63,27 @@ private slots:
         for (std::size_t s = 0; s < m_scenarios.size(); ++s) {
             const auto &scenario = m_scenarios[s];
             for (const auto &row : scenario["flows"]) {
-                QStringList words{"explain", "--json", "--cluster", at(QString("cluster-%1.json").arg(s)), "--proxy-config",
-                                  at(QString("proxy-%1.json").arg(s)), "--node", text(scenario["node"]), "--protocol",
-                                  text(row[1]).toLower(), "--from", text(row[2]), "--to", text(row[3])};
-                for (const auto &address : scenario["localAddresses"]) words << "--node-address" << text(address);
+                QStringList words{"explain",        "--json",
+                                  "--cluster",      at(QString("cluster-%1.json").arg(s)),
+                                  "--proxy-config", at(QString("proxy-%1.json").arg(s)),
+                                  "--node",         text(scenario["node"]),
+                                  "--protocol",     text(row[1]).toLower(),
+                                  "--from",         text(row[2]),
+                                  "--to",           text(row[3])};
+                for (const auto &address : scenario["localAddresses"])
+                    words << "--node-address" << text(address);
                 const Run ran = run(words);
-                const QByteArray what = QByteArray::fromStdString(scenario["id"].get<std::string>() + ": " + row[0].get<std::string>()) +
-                                        "\n" + ran.said();
+                const QByteArray what =
+                    QByteArray::fromStdString(scenario["id"].get<std::string>() + ": " + row[0].get<std::string>()) +
+                    "\n" + ran.said();
                 QVERIFY2(ran.status == 0, what);
                 const auto answer = json::parse(ran.out.toStdString());
-                QVERIFY2(answer["schema"] == "natlens.explain/1" && answer["verdict"] == row[4] && answer["masquerade"] == row[6], what);
+                QVERIFY2(answer["schema"] == "natlens.explain/1" && answer["verdict"] == row[4] &&
+                             answer["masquerade"] == row[6],
+                         what);
                 std::set<std::string> expected, seen;
-                for (const auto &endpoint : row[5]) expected.insert(endpoint.get<std::string>());
+                for (const auto &endpoint : row[5])
+                    expected.insert(endpoint.get<std::string>());
                 double sum = 0;
                 for (const auto &endpoint : answer["endpoints"]) {
                     const auto ip = endpoint["ip"].get<std::string>();
@@ -89,19 +106,26 @@ private slots:
         const auto ask = [&](const QString &cluster, const QString &node, const QString &from, const QString &to) {
             return QStringList{"explain", "--cluster", cluster, "--node", node, "--from", from, "--to", to};
         };
-        QTest::newRow("missing file") << ask(at("none.json"), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"none.json", "No such file"};
+        QTest::newRow("missing file") << ask(at("none.json"), "n", "10.0.0.1", "10.0.0.2:80")
+                                      << QStringList{"none.json", "No such file"};
         QTest::newRow("folder") << ask(m_folder.path(), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"folder"};
-        QTest::newRow("broken JSON") << ask(at("broken.json"), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"broken.json", "line 3"};
-        QTest::newRow("YAML") << ask(at("list.yaml"), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"list.yaml", "not JSON"};
-        QTest::newRow("unknown node") << ask(good, "nobody", "10.0.0.1", "10.0.0.2:80") << QStringList{"nobody", "test-node"};
+        QTest::newRow("broken JSON") << ask(at("broken.json"), "n", "10.0.0.1", "10.0.0.2:80")
+                                     << QStringList{"broken.json", "line 3"};
+        QTest::newRow("YAML") << ask(at("list.yaml"), "n", "10.0.0.1", "10.0.0.2:80")
+                              << QStringList{"list.yaml", "not JSON"};
+        QTest::newRow("unknown node") << ask(good, "nobody", "10.0.0.1", "10.0.0.2:80")
+                                      << QStringList{"nobody", "test-node"};
         QTest::newRow("no port") << ask(good, "test-node", "10.0.0.1", "10.0.0.2") << QStringList{"--to", "IP:PORT"};
         QTest::newRow("port 0") << ask(good, "test-node", "10.0.0.1", "10.0.0.2:0") << QStringList{"--to"};
-        QTest::newRow("no address") << ask(good, "test-node", "client", "10.0.0.2:80") << QStringList{"--from", "client"};
+        QTest::newRow("no address") << ask(good, "test-node", "client", "10.0.0.2:80")
+                                    << QStringList{"--from", "client"};
         QTest::newRow("two families") << ask(good, "test-node", "fd00::1", "10.0.0.2:80") << QStringList{"family"};
-        QTest::newRow("protocol") << ask(good, "test-node", "10.0.0.1", "10.0.0.2:80") + QStringList{"--protocol", "icmp"}
+        QTest::newRow("protocol") << ask(good, "test-node", "10.0.0.1", "10.0.0.2:80") +
+                                         QStringList{"--protocol", "icmp"}
                                   << QStringList{"--protocol", "tcp"};
-        QTest::newRow("rules of nothing") << QStringList{"rules", "--cluster", good, "--node", "test-node", "--format", "ipvs"}
-                                          << QStringList{"--format", "nftables"};
+        QTest::newRow("rules of nothing")
+            << QStringList{"rules", "--cluster", good, "--node", "test-node", "--format", "ipvs"}
+            << QStringList{"--format", "nftables"};
     }
     void badQuestions() {
         QFETCH(QStringList, words);
@@ -109,18 +133,20 @@ private slots:
         const Run ran = run(words);
         QVERIFY2(ran.status == 2 && ran.out.isEmpty(), ran.said());
         QCOMPARE(ran.err.count('\n'), 1);
-        for (const QString &word : mentions) QVERIFY2(ran.err.contains(word.toUtf8()), ran.said());
+        for (const QString &word : mentions)
+            QVERIFY2(ran.err.contains(word.toUtf8()), ran.said());
     }
 
     /// In words for people, and the plan.
     void words() {
-        const Run ran = run({"explain", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"), "--node", "n1", "--from",
-                             "203.0.113.7", "--to", "192.168.0.2:30080"});
+        const Run ran = run({"explain", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"),
+                             "--node", "n1", "--from", "203.0.113.7", "--to", "192.168.0.2:30080"});
         QVERIFY2(ran.status == 0, ran.said());
-        for (const char *word : {"forwarded", "t/np-cluster", "50.0 %", "spec.externalTrafficPolicy: Cluster", "1. ", "KUBE-NODEPORTS"})
+        for (const char *word :
+             {"forwarded", "t/np-cluster", "50.0 %", "spec.externalTrafficPolicy: Cluster", "1. ", "KUBE-NODEPORTS"})
             QVERIFY2(ran.out.contains(word), ran.said());
-        const Run plan = run({"rules", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"), "--node", "n1", "--format",
-                              "plan"});
+        const Run plan = run({"rules", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"), "--node",
+                              "n1", "--format", "plan"});
         QVERIFY2(plan.status == 0 && plan.out.contains("service t/np-cluster"), plan.said());
     }
 };

@@ -61,7 +61,8 @@ private slots:
         QFETCH(int, flow);
         const auto &given = m_scenarios[static_cast<std::size_t>(scenario)];
         const auto &row = given["flows"][static_cast<std::size_t>(flow)];
-        const auto state = readClusterState(Json{{"kind", "List"}, {"items", given["items"]}}.dump(), "scenario");
+        const auto text = Json{{"kind", "List"}, {"items", given["items"]}}.dump();
+        const auto state = readClusterState(text, "scenario");
         QVERIFY(state.has_value());
         QVERIFY2(state->problems.empty(), state->problems.empty() ? "" : state->problems.front().toString().c_str());
 
@@ -92,6 +93,12 @@ private slots:
         QVERIFY2(seen == expected, why.c_str());
         QVERIFY(expected.empty() || std::abs(sum - 1) < 1e-9);
         QVERIFY2(!answer["rules"].empty(), "a decision without a reason");
+
+        // The part of the cluster that concerns the flow gives the same answer, word for word.
+        const FlowEnds ends{request.flow.source.ip, request.flow.destination};
+        const auto part = readClusterState(text, "scenario", &ends);
+        QVERIFY(part && part->services.size() <= state->services.size());
+        QCOMPARE(toExplainText(explain(*part, configOf(given), request).value()).c_str(), why.c_str());
     }
 };
 

@@ -154,7 +154,7 @@ private slots:
         QTest::newRow("third line") << QByteArray("{\n\"kind\": \"List\",\n\"items\": [}\n}") << "line 3, column 11";
         QTest::newRow("not UTF-8") << QByteArray("{\"kind\":\"\xff\"}") << "line 1, column 10";
         QTest::newRow("second of two lines")
-            << QByteArray("{\"kind\":\"Node\",\"metadata\":{\"name\":\"x\"}}\n{]\n") << "line 2, column 1";
+            << QByteArray("{\"kind\":\"Node\",\"metadata\":{\"name\":\"x\"}}\n{]\n") << "line 2, column 2";
         QTest::newRow("plain text") << QByteArray("hello") << "line 1, column 1";
     }
     void brokenJson() {

@@ -1,0 +1,190 @@
+// A JSON text with an index of its values. For the .cpp files of this folder only.
+#pragma once
+
+#include "capture/base/result.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace natlens::proxycore::detail {
+
+class JsonDocument;
+
+/// One value of a document; copies freely, lives no longer than the document.
+class JsonValue final {
+public:
+    enum class Kind : std::uint8_t { null, boolean, number, string, array, object };
+
+    JsonValue(const JsonDocument &document, std::uint32_t at)
+        : m_document(&document)
+        , m_at(at) {}
+
+    [[nodiscard]] Kind kind() const;
+    [[nodiscard]] bool isObject() const;
+    [[nodiscard]] bool isArray() const;
+    [[nodiscard]] bool isString() const { return kind() == Kind::string; }
+
+    /// Only for strings: with the escapes resolved; `scratch` is used when there are any. Valid UTF-8.
+    [[nodiscard]] std::string_view text(std::string &scratch) const;
+    [[nodiscard]] std::string text() const;
+    /// Only for strings: the same as `text() == wanted`.
+    [[nodiscard]] bool equals(std::string_view wanted) const;
+
+    /// The first letters of a string as a number, for telling keys apart fast.
+    struct KeyHead {
+        std::uint64_t letters;
+        bool certain; ///< false: could be anything
+    };
+    [[nodiscard]] KeyHead keyHead() const;
+    class KeyPattern;
+
+    /// Scalars that are not strings: as written.
+    [[nodiscard]] std::string_view token() const;
+    [[nodiscard]] bool isTrue() const;
+
+    /// Where it stands in the index, in the order of the text; values inside it follow.
+    [[nodiscard]] std::uint32_t at() const { return m_at; }
+    /// What follows it and everything inside it.
+    [[nodiscard]] std::uint32_t end() const;
+    /// Another value of the same document.
+    [[nodiscard]] JsonValue atPlace(std::uint32_t at) const { return {*m_document, at}; }
+    /// Brings its text into the cache: what is read of it soon will not be waited for.
+    void prefetch() const;
+    /// A short form for messages: one line, at most 40 characters.
+    [[nodiscard]] std::string shown() const;
+
+private:
+    const JsonDocument *m_document;
+    std::uint32_t m_at;
+};
+
+/// One or several JSON values, one after the other, checked as RFC 8259 wants it and indexed in one pass. The text is
+/// not copied and must outlive the document; nothing is allocated for a value. simdjson finds the places where
+/// something begins (its "stage 1": 5 GB/s); what it calls stage 2, a tree with copies of all strings, is left out: for
+/// a cluster of 10,000 Services it costs twice as much as everything else together, and most of it is never read.
+///
+/// The index is simdjson's, packed in place: a scalar is its offset in the text, an array or object is the place after
+/// its last value, followed by its values (an object's: key, value, key, value).
+class JsonDocument final {
+public:
+    /// One bit of an index entry says what it is, one more which of two; the rest is a place in the text.
+    static constexpr std::size_t kLargest = (std::size_t{1} << 30) - 1;
+
+    /// Errors: invalidInput with "line L, column C" and the reason in one line. A byte order mark is passed over.
+    /// Nesting is limited by memory only.
+    [[nodiscard]] static base::Result<JsonDocument> parse(std::string_view text, std::string_view fileName);
+
+    [[nodiscard]] std::size_t size() const { return m_roots.size(); } ///< at least 1
+    [[nodiscard]] JsonValue root(std::size_t i) const { return {*this, m_roots[i]}; }
+
+private:
+    friend class JsonValue;
+    static constexpr std::uint32_t kContainer = 1U << 31, kObject = 1U << 30, kEscaped = 1U << 30;
+    static constexpr std::uint32_t kPlace = kObject - 1;
+
+    /// What is needed to check and pack simdjson's index.
+    class Builder;
+
+    std::string_view m_text;
+    std::unique_ptr<std::uint32_t[]> m_index;
+    std::vector<std::uint32_t> m_roots;
+};
+
+/// What the head of a key that equals `key` looks like.
+class JsonValue::KeyPattern final {
+public:
+    explicit KeyPattern(std::string_view key) {
+        std::array<char, sizeof m_letters> letters{}, mask{};
+        const auto count = std::min(key.size(), letters.size());
+        std::copy_n(key.begin(), count, letters.begin());
+        std::fill_n(mask.begin(), count, '\xff');
+        if (count < letters.size()) {
+            letters[count] = '"';
+            mask[count] = '\xff';
+        }
+        m_letters = std::bit_cast<std::uint64_t>(letters);
+        m_mask = std::bit_cast<std::uint64_t>(mask);
+    }
+
+    [[nodiscard]] bool mayBe(const KeyHead &head) const {
+        return ((head.letters ^ m_letters) & m_mask) == 0 || !head.certain;
+    }
+
+private:
+    std::uint64_t m_letters = 0, m_mask = 0;
+};
+
+inline JsonValue::KeyHead JsonValue::keyHead() const {
+    const auto entry = m_document->m_index[m_at];
+    const auto rest = m_document->m_text.substr((entry & JsonDocument::kPlace) + 1);
+    KeyHead head{0, (entry & JsonDocument::kEscaped) == 0 && rest.size() >= sizeof head.letters};
+    if (head.certain) std::memcpy(&head.letters, rest.data(), sizeof head.letters);
+    return head;
+}
+
+/// The reason and the place of what makes `text` not a sequence of JSON values; nothing when it is one.
+[[nodiscard]] std::optional<std::string> jsonFault(std::string_view text);
+
+inline bool JsonValue::isObject() const {
+    constexpr auto object = JsonDocument::kContainer | JsonDocument::kObject;
+    return (m_document->m_index[m_at] & object) == object;
+}
+
+inline bool JsonValue::isArray() const {
+    constexpr auto object = JsonDocument::kContainer | JsonDocument::kObject;
+    return (m_document->m_index[m_at] & object) == JsonDocument::kContainer;
+}
+
+inline std::uint32_t JsonValue::end() const {
+    const auto entry = m_document->m_index[m_at];
+    return (entry & JsonDocument::kContainer) != 0 ? entry & JsonDocument::kPlace : m_at + 1;
+}
+
+inline void JsonValue::prefetch() const {
+    const auto *index = m_document->m_index.get();
+    // Arrays and objects have no place in the text, but what surrounds them has.
+    auto first = m_at, last = end() - 1;
+    while (first < last && (index[first] & JsonDocument::kContainer) != 0)
+        ++first;
+    while (last > first && (index[last] & JsonDocument::kContainer) != 0)
+        --last;
+    constexpr std::uint32_t kLine = 64, kMost = 16 * 1024;
+    const auto from = index[first] & JsonDocument::kPlace;
+    const auto to = std::min(index[last] & JsonDocument::kPlace, from + kMost);
+    for (auto at = from; at < to; at += kLine)
+        __builtin_prefetch(m_document->m_text.data() + at);
+}
+
+inline JsonValue::Kind JsonValue::kind() const {
+    if (isObject()) return Kind::object;
+    if (isArray()) return Kind::array;
+    switch (m_document->m_text[m_document->m_index[m_at] & JsonDocument::kPlace]) {
+    case '"': return Kind::string;
+    case 'n': return Kind::null;
+    case 't':
+    case 'f': return Kind::boolean;
+    default: return Kind::number;
+    }
+}
+
+inline bool JsonValue::equals(std::string_view wanted) const {
+    const auto entry = m_document->m_index[m_at];
+    if ((entry & JsonDocument::kEscaped) != 0) {
+        std::string scratch;
+        return text(scratch) == wanted;
+    }
+    // An unescaped string ends at the first quote, and there is one: nothing behind it is looked at.
+    const auto rest = m_document->m_text.substr((entry & JsonDocument::kPlace) + 1);
+    return rest.size() > wanted.size() && rest[wanted.size()] == '"' && rest.starts_with(wanted);
+}
+
+} // namespace natlens::proxycore::detail

@@ -1,0 +1,161 @@
+#include "proxycore/model/json_scan.h"
+
+#include <cstring>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace natlens::proxycore::detail {
+
+namespace {
+
+/// The first quote or backslash at or after `at`; there is one.
+std::size_t quoteOrBackslash(std::string_view text, std::size_t at) {
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
+    for (; at + 16 <= text.size(); at += 16) {
+        const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i *>(text.data() + at));
+        const auto found = static_cast<unsigned>(
+            _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(here, quote), _mm_cmpeq_epi8(here, backslash))));
+        if (found != 0) return at + static_cast<std::size_t>(__builtin_ctz(found));
+    }
+#endif
+    while (at < text.size() && text[at] != '"' && text[at] != '\\')
+        ++at;
+    return at;
+}
+
+bool isDigit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+/// Four hexadecimal digits, or -1.
+int hexadecimal(std::string_view text) {
+    if (text.size() < 4) return -1;
+    int value = 0;
+    for (const char c : text.substr(0, 4)) {
+        const int digit = isDigit(c)             ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : -1;
+        if (digit < 0) return -1;
+        value = value * 16 + digit;
+    }
+    return value;
+}
+
+constexpr bool isHighSurrogate(int unit) {
+    return unit >= 0xd800 && unit <= 0xdbff;
+}
+
+constexpr bool isLowSurrogate(int unit) {
+    return unit >= 0xdc00 && unit <= 0xdfff;
+}
+
+/// The code point of an escape whose "\u" has been read, and how many characters it takes; -1 when it is wrong.
+struct CodePoint {
+    int value = -1;
+    std::size_t length = 0;
+};
+
+CodePoint codePoint(std::string_view text) {
+    const int unit = hexadecimal(text);
+    if (unit < 0 || isLowSurrogate(unit)) return {};
+    if (!isHighSurrogate(unit)) return {unit, 4};
+    if (text.size() < 10 || text[4] != '\\' || text[5] != 'u') return {};
+    const int low = hexadecimal(text.substr(6));
+    if (!isLowSurrogate(low)) return {};
+    return {0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00), 10};
+}
+
+void appendUtf8(std::string &text, int code) {
+    const auto byte = [&](int value) { text += static_cast<char>(value); };
+    if (code < 0x80) return byte(code);
+    if (code < 0x800) {
+        byte(0xc0 | code >> 6);
+    } else {
+        if (code < 0x10000) {
+            byte(0xe0 | code >> 12);
+        } else {
+            byte(0xf0 | code >> 18);
+            byte(0x80 | (code >> 12 & 0x3f));
+        }
+        byte(0x80 | (code >> 6 & 0x3f));
+    }
+    byte(0x80 | (code & 0x3f));
+}
+
+constexpr std::string_view kEscapeLetters = "\"\\/bfnrt", kEscapeMeanings = "\"\\/\b\f\n\r\t";
+
+bool endsHere(std::string_view text, std::size_t at) {
+    return at >= text.size() || std::string_view(" \t\r\n,:]}").find(text[at]) != std::string_view::npos;
+}
+
+} // namespace
+
+Escapes scanString(std::string_view text, std::size_t place) {
+    auto result = Escapes::none;
+    for (std::size_t at = quoteOrBackslash(text, place + 1);; at = quoteOrBackslash(text, at)) {
+        if (at >= text.size()) return Escapes::wrong;
+        if (text[at] == '"') return result;
+        result = Escapes::some;
+        if (at + 1 >= text.size()) return Escapes::wrong;
+        if (text[at + 1] == 'u') {
+            const auto code = codePoint(text.substr(at + 2));
+            if (code.value < 0) return Escapes::wrong;
+            at += 2 + code.length;
+        } else {
+            if (kEscapeLetters.find(text[at + 1]) == std::string_view::npos) return Escapes::wrong;
+            at += 2;
+        }
+    }
+}
+
+bool isLiteral(std::string_view text, std::size_t place, std::string_view word) {
+    return text.substr(place).starts_with(word) && endsHere(text, place + word.size());
+}
+
+bool isNumber(std::string_view text, std::size_t place) {
+    std::size_t at = place;
+    const auto digits = [&] {
+        const auto first = at;
+        while (at < text.size() && isDigit(text[at]))
+            ++at;
+        return at > first;
+    };
+    if (at < text.size() && text[at] == '-') ++at;
+    if (at < text.size() && text[at] == '0')
+        ++at;
+    else if (!digits())
+        return false;
+    if (at < text.size() && text[at] == '.') {
+        ++at;
+        if (!digits()) return false;
+    }
+    if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+        ++at;
+        if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+        if (!digits()) return false;
+    }
+    return endsHere(text, at);
+}
+
+std::string unescaped(std::string_view body) {
+    std::string result;
+    for (std::size_t at = 0;;) {
+        const auto end = quoteOrBackslash(body, at);
+        result += body.substr(at, end - at);
+        if (end >= body.size() || body[end] == '"') return result;
+        const char letter = body[end + 1];
+        at = end + 2;
+        if (letter == 'u') {
+            const auto code = codePoint(body.substr(at));
+            appendUtf8(result, code.value);
+            at += code.length;
+        } else {
+            result += kEscapeMeanings[kEscapeLetters.find(letter)];
+        }
+    }
+}
+
+} // namespace natlens::proxycore::detail

@@ -1,0 +1,27 @@
+// One Kubernetes object from its JSON. For the .cpp files of this folder only.
+#pragma once
+
+#include "proxycore/model/json_fields.h"
+#include "proxycore/model/json_scan.h"
+
+#include <optional>
+
+namespace natlens::proxycore::detail {
+
+/// Everything but the labels, annotations and the selector: those are only checked. Nothing when the Service must be
+/// left out (reported).
+[[nodiscard]] std::optional<Service> readService(const Fields &object, ObjectName name);
+/// The rest of a Service that is kept.
+void readServiceLabels(const Fields &object, Service &service);
+
+/// Everything but the labels, which are only checked; `serviceName`, which is one of them, is read.
+[[nodiscard]] std::optional<EndpointSlice> readEndpointSlice(const Fields &object, ObjectName name);
+void readSliceLabels(const Fields &object, EndpointSlice &slice);
+
+/// TCP when absent; nothing when (reported) wrong.
+[[nodiscard]] std::optional<Protocol> readProtocol(const Fields &fields);
+
+[[nodiscard]] Node readNode(const Fields &object, std::string name);
+[[nodiscard]] Pod readPod(const Fields &object, ObjectName name);
+
+} // namespace natlens::proxycore::detail
