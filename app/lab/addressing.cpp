@@ -1,71 +1,192 @@
 #include "app/lab/addressing.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace natlens::lab {
 namespace {
 
-packet::IpPrefix ipv4Range(const proxycore::Node &node) {
+using packet::IpAddress;
+using packet::IpFamily;
+using packet::IpPrefix;
+
+constexpr std::uint8_t kPodRangeLength6 = 64;
+
+IpPrefix rangeOf(const proxycore::Node &node, IpFamily family) {
     for (const auto &cidr : node.podCIDRs)
-        if (cidr.address.isV4()) return cidr;
+        if (cidr.address.family == family) return cidr;
     return {};
+}
+
+/// The /64 of the IPv6 addresses that pods and endpoints have on this node; none when there are none.
+IpPrefix rangeAroundPods(const std::string &nodeName, const proxycore::ClusterState &state) {
+    const auto around = [](const IpAddress &address) {
+        return *IpPrefix::parse(address.toString() + "/" + std::to_string(kPodRangeLength6));
+    };
+    for (const auto &[name, pod] : state.pods)
+        if (pod->nodeName == nodeName && !pod->hostNetwork)
+            for (const auto &ip : pod->ips)
+                if (ip.isV6()) return around(ip);
+    for (const auto &[name, slice] : state.endpointSlices)
+        for (const auto &endpoint : slice->endpoints)
+            if (endpoint.nodeName == nodeName && !endpoint.addresses.empty() && endpoint.addresses.front().isV6())
+                return around(endpoint.addresses.front());
+    return {};
+}
+
+IpAddress firstOf(IpPrefix range) {
+    if (range.address.isNone()) return {};
+    if (range.address.isV4()) return IpAddress::v4(range.address.v4HostOrder() + 1);
+    range.address.bytes.back() |= 1;
+    return range.address;
+}
+
+/// FNV-1a: short addresses that differ in any byte get different results as a rule.
+std::uint32_t hash(const IpAddress &address) {
+    std::uint32_t value = 2166136261U;
+    for (const auto byte : address.bytes) value = (value ^ byte) * 16777619U;
+    return value;
 }
 
 } // namespace
 
+IpAddress HostAddresses::primary(IpFamily family) const {
+    const auto found = std::ranges::find(own, family, &IpAddress::family);
+    return found == own.end() ? IpAddress{} : *found;
+}
+
+IpPrefix HostAddresses::podRange(IpFamily family) const {
+    const auto found =
+        std::ranges::find_if(podRanges, [&](const auto &range) { return range.address.family == family; });
+    return found == podRanges.end() ? IpPrefix{} : *found;
+}
+
+IpAddress HostAddresses::bridge(IpFamily family) const { return firstOf(podRange(family)); }
+
+packet::MacAddress HostAddresses::mac() const { return macFor(own.empty() ? IpAddress{} : own.front()); }
+
+packet::MacAddress HostAddresses::bridgeMac() const {
+    return macFor(podRanges.empty() ? IpAddress{} : firstOf(podRanges.front()));
+}
+
+bool usesIpv6(const proxycore::ClusterState &state) {
+    const auto any = [](const auto &objects, auto test) {
+        return std::ranges::any_of(objects, [&](const auto &entry) { return test(*entry.second); });
+    };
+    const auto isV6 = [](const IpAddress &ip) { return ip.isV6(); };
+    return any(state.nodes, [](const auto &node) {
+               return !node.primaryAddress(IpFamily::v6).isNone() || !rangeOf(node, IpFamily::v6).address.isNone();
+           }) ||
+           any(state.pods, [&](const auto &pod) { return std::ranges::any_of(pod.ips, isV6); }) ||
+           any(state.services, [&](const auto &service) { return std::ranges::any_of(service.clusterIPs, isV6); }) ||
+           any(state.endpointSlices, [](const auto &slice) {
+               return slice.addressType == proxycore::AddressType::ipv6 && !slice.endpoints.empty();
+           });
+}
+
+IpAddress madeUpIpv6(const IpAddress &v4) {
+    IpAddress address = *IpAddress::parse("2001:db8::");
+    std::copy_n(v4.bytes.begin(), 4, address.bytes.end() - 4);
+    return address;
+}
+
+IpPrefix hostPrefix(const IpAddress &address) { return {address, static_cast<std::uint8_t>(8 * address.size())}; }
+
+namespace {
+
+HostAddresses networkOf(const proxycore::Node &node, const proxycore::ClusterState &state, bool six) {
+    HostAddresses network;
+    for (const auto family : kFamilies) {
+        if (const auto primary = node.primaryAddress(family); !primary.isNone()) network.own.push_back(primary);
+        for (const auto &entry : node.addresses) {
+            if (entry.type != "InternalIP") continue; // an ExternalIP is the cloud's, unless it is all that there is
+            const auto ip = IpAddress::parse(entry.address);
+            if (ip && ip->family == family && std::ranges::find(network.own, *ip) == network.own.end())
+                network.own.push_back(*ip);
+        }
+        auto range = rangeOf(node, family);
+        if (six && family == IpFamily::v6 && range.address.isNone()) range = rangeAroundPods(node.name, state);
+        if (!range.address.isNone()) network.podRanges.push_back(range);
+    }
+    if (six && !network.has(IpFamily::v6) && network.has(IpFamily::v4))
+        network.own.push_back(madeUpIpv6(network.primary(IpFamily::v4)));
+    return network;
+}
+
+std::optional<HostSpec> podSpec(const proxycore::Pod &pod, std::vector<IpPrefix> rangesOfNode) {
+    if (pod.hostNetwork || pod.ips.empty()) return std::nullopt; // nothing of its own to build
+    HostSpec spec{pod.name.name, HostKind::pod, {pod.ips, std::move(rangesOfNode)}, pod.nodeName};
+    std::ranges::stable_sort(spec.addresses.own, {}, &IpAddress::family);
+    return spec;
+}
+
+} // namespace
+
+HostAddresses nodeNetwork(const proxycore::Node &node, const proxycore::ClusterState &state) {
+    return networkOf(node, state, usesIpv6(state));
+}
+
 base::Result<std::vector<HostSpec>> hostSpecs(const Scenario &scenario, const proxycore::ClusterState &state) {
     using base::ErrorCode;
     std::vector<HostSpec> specs;
-    for (const auto &host : scenario.outside) specs.push_back({host.name, HostKind::outside, host.address});
+    const bool six = usesIpv6(state);
+    const auto addOutside = [&](const std::string &name, HostKind kind, const IpAddress &address) {
+        HostSpec spec{name, kind, {{address}, {}}};
+        if (six && address.isV4()) spec.addresses.own.push_back(madeUpIpv6(address));
+        specs.push_back(std::move(spec));
+    };
+    for (const auto &host : scenario.outside) addOutside(host.name, HostKind::outside, host.address);
     if (scenario.loadBalancer)
-        specs.push_back({scenario.loadBalancer->name, HostKind::loadBalancer, scenario.loadBalancer->address});
+        addOutside(scenario.loadBalancer->name, HostKind::loadBalancer, scenario.loadBalancer->address);
     if (state.nodes.empty())
         return base::fail(ErrorCode::invalidInput, "the cluster has no Node objects; a lab needs at least one",
                           "build lab", scenario.name);
+    std::map<std::string, std::vector<IpPrefix>> ranges;
     for (const auto &[name, node] : state.nodes) {
-        const auto address = node->primaryAddress(packet::IpFamily::v4);
-        if (address.isNone() || ipv4Range(*node).address.isNone())
-            return base::fail(ErrorCode::invalidInput, "needs an IPv4 InternalIP and an IPv4 spec.podCIDR",
-                              "build node", name.name);
-        specs.push_back({name.name, HostKind::node, address, ipv4Range(*node)});
+        auto network = networkOf(*node, state, six);
+        if (network.own.empty() || network.podRanges.empty())
+            return base::fail(ErrorCode::invalidInput, "needs an InternalIP and a spec.podCIDR", "build node",
+                              name.name);
+        ranges[name.name] = network.podRanges;
+        specs.push_back({name.name, HostKind::node, std::move(network)});
     }
     for (const auto &[name, pod] : state.pods)
-        if (auto spec = hostSpec(*pod)) specs.push_back(std::move(*spec));
+        if (auto spec = podSpec(*pod, ranges[pod->nodeName])) specs.push_back(std::move(*spec));
     return specs;
 }
 
-std::optional<HostSpec> hostSpec(const proxycore::Pod &pod) {
-    if (pod.hostNetwork || ipv4(pod).isNone()) return std::nullopt; // nothing of its own to build
-    return HostSpec{pod.name.name, HostKind::pod, ipv4(pod), {}, pod.nodeName};
+std::optional<HostSpec> hostSpec(const proxycore::Pod &pod, const proxycore::ClusterState &state) {
+    const auto node = state.node(pod.nodeName);
+    return podSpec(pod, node ? nodeNetwork(*node, state).podRanges : std::vector<IpPrefix>{});
 }
 
-packet::IpAddress ipv4(const proxycore::Pod &pod) {
-    for (const auto &ip : pod.ips)
-        if (ip.isV4()) return ip;
-    return {};
+std::string portName(const HostAddresses &pod) {
+    const auto address = pod.primary(IpFamily::v4);
+    if (address.isNone()) return fmt::format("veth-{:08x}", hash(pod.primary(IpFamily::v6)));
+    const auto range = pod.podRange(IpFamily::v4);
+    const unsigned hostBits = range.address.isNone() ? 8U : std::max(8U, 32U - range.length);
+    const auto mask = static_cast<std::uint32_t>((std::uint64_t{1} << hostBits) - 1);
+    return fmt::format("veth{}", address.v4HostOrder() & mask);
 }
 
-packet::IpAddress bridgeAddress(const packet::IpPrefix &podRange) {
-    return packet::IpAddress::v4(podRange.address.v4HostOrder() + 1);
+packet::MacAddress macFor(const IpAddress &address) {
+    std::uint32_t last = address.isV4() ? address.v4HostOrder() : hash(address);
+    packet::MacAddress mac{0x0a, 0x58};
+    for (std::size_t i = 6; i-- > 2; last >>= 8) mac[i] = static_cast<std::uint8_t>(last & 0xff);
+    return mac;
 }
 
-std::string portName(const packet::IpAddress &pod) { return fmt::format("veth{}", pod.v4HostOrder() & 0xff); }
-
-packet::MacAddress macFor(const packet::IpAddress &address) {
-    const std::size_t last = address.size() >= 4 ? address.size() - 4 : 0;
-    return {0x0a, 0x58, address.bytes[last], address.bytes[last + 1], address.bytes[last + 2], address.bytes[last + 3]};
-}
-
-std::vector<packet::IpAddress> nodeAddresses(const packet::IpAddress &address, const packet::IpPrefix &podRange) {
-    std::vector<packet::IpAddress> addresses{address};
-    if (!podRange.address.isNone()) addresses.push_back(bridgeAddress(podRange));
+std::vector<IpAddress> nodeAddresses(const HostAddresses &node) {
+    auto addresses = node.own;
+    for (const auto family : kFamilies)
+        if (const auto bridge = node.bridge(family); !bridge.isNone()) addresses.push_back(bridge);
     return addresses;
 }
 
-packet::IpAddress sourceTowards(const packet::IpAddress &destination, const packet::IpAddress &address,
-                                const packet::IpPrefix &podRange) {
-    const bool toPods = !podRange.address.isNone() && podRange.contains(destination);
-    return toPods ? bridgeAddress(podRange) : address;
+IpAddress sourceTowards(const IpAddress &destination, const HostAddresses &host) {
+    const auto range = host.podRange(destination.family);
+    const bool toPods = !range.address.isNone() && range.contains(destination);
+    return toPods ? host.bridge(destination.family) : host.primary(destination.family);
 }
 
 } // namespace natlens::lab

@@ -11,39 +11,66 @@ namespace natlens::lab {
 
 enum class HostKind { outside, loadBalancer, node, pod };
 
+/// In this order wherever something is done for both.
+inline constexpr packet::IpFamily kFamilies[] = {packet::IpFamily::v4, packet::IpFamily::v6};
+
+/// The addresses of one host, of either family or both.
+struct HostAddresses {
+    std::vector<packet::IpAddress> own;      ///< of eth0; the first of a family is its primary one
+    std::vector<packet::IpPrefix> podRanges; ///< nodes: their pods' CIDRs; pods: their node's. One of a family at most
+
+    [[nodiscard]] packet::IpAddress primary(packet::IpFamily family) const; ///< none without one of the family
+    [[nodiscard]] packet::IpPrefix podRange(packet::IpFamily family) const; ///< its address is none without one
+    /// "10.180.1.1": the address of a node's bridge, the pods' gateway: the first one of the range.
+    [[nodiscard]] packet::IpAddress bridge(packet::IpFamily family) const;
+    [[nodiscard]] bool has(packet::IpFamily family) const { return !primary(family).isNone(); }
+    /// The MAC address of eth0.
+    [[nodiscard]] packet::MacAddress mac() const;
+    /// The MAC address of a node's bridge.
+    [[nodiscard]] packet::MacAddress bridgeMac() const;
+};
+
 /// What a topology is built from; the rest follows.
 struct HostSpec {
     std::string name;
     HostKind kind;
-    packet::IpAddress address;          ///< of eth0
-    packet::IpPrefix podRange{};        ///< nodes: the pods' CIDR; its first address is the bridge's
-    std::string nodeName{};             ///< pods: where it runs
+    HostAddresses addresses;
+    std::string nodeName{}; ///< pods: where it runs
 };
 
 /// As on the document's nodes (Google Compute Engine).
 inline constexpr unsigned kMtu = 1460;
 inline constexpr const char *kBridge = "cbr0";
 
+/// The cluster speaks IPv6 somewhere: then every node and every outside host gets an IPv6 address.
+[[nodiscard]] bool usesIpv6(const proxycore::ClusterState &state);
+/// The IPv6 address of a host that was given an IPv4 one only: 2001:db8:: (documentation, RFC 3849) and the IPv4
+/// address.
+[[nodiscard]] packet::IpAddress madeUpIpv6(const packet::IpAddress &v4);
+
+/// The /32 or /128 of one address.
+[[nodiscard]] packet::IpPrefix hostPrefix(const packet::IpAddress &address);
+
 /// Every host of the scenario: outside hosts, the load balancer, nodes, pods with an address of their own. invalidInput
 /// when there is no node, or one lacks an address.
 [[nodiscard]] base::Result<std::vector<HostSpec>> hostSpecs(const Scenario &scenario,
                                                             const proxycore::ClusterState &state);
-/// The pod as a host; none without an IPv4 address of its own.
-[[nodiscard]] std::optional<HostSpec> hostSpec(const proxycore::Pod &pod);
-[[nodiscard]] packet::IpAddress ipv4(const proxycore::Pod &pod); ///< none when it has none
+/// The pod as a host; none without an address of its own.
+[[nodiscard]] std::optional<HostSpec> hostSpec(const proxycore::Pod &pod, const proxycore::ClusterState &state);
+/// A node's addresses and ranges: those of its object, and in a cluster that usesIpv6() what the object leaves out: a
+/// made up IPv6 address, and the /64 around the IPv6 pods that run there.
+[[nodiscard]] HostAddresses nodeNetwork(const proxycore::Node &node, const proxycore::ClusterState &state);
 
-/// "10.180.1.1": the address of the node's bridge, which its pods use as gateway.
-[[nodiscard]] packet::IpAddress bridgeAddress(const packet::IpPrefix &podRange);
 /// Name of the node's port towards this pod: "veth136".
-[[nodiscard]] std::string portName(const packet::IpAddress &pod);
-/// Kubernetes' old bridge plug-in derived a pod's MAC from its address: 0a:58 and the last four bytes. So do we, for all.
+[[nodiscard]] std::string portName(const HostAddresses &pod);
+/// Kubernetes' old bridge plug-in derived a pod's MAC from its address: 0a:58 and the four bytes of an IPv4 one. So do
+/// we for all; of an IPv6 address a hash takes their place.
 [[nodiscard]] packet::MacAddress macFor(const packet::IpAddress &address);
 /// The node's own addresses: eth0 and bridge.
-[[nodiscard]] std::vector<packet::IpAddress> nodeAddresses(const packet::IpAddress &address,
-                                                           const packet::IpPrefix &podRange);
+[[nodiscard]] std::vector<packet::IpAddress> nodeAddresses(const HostAddresses &node);
 
-/// The address with which a node sends to `destination`: the bridge's to its own pods, eth0's to all others.
-[[nodiscard]] packet::IpAddress sourceTowards(const packet::IpAddress &destination, const packet::IpAddress &address,
-                                              const packet::IpPrefix &podRange);
+/// The address with which a node sends to `destination`: the bridge's to its own pods, eth0's to all others; none when
+/// it has none of the family.
+[[nodiscard]] packet::IpAddress sourceTowards(const packet::IpAddress &destination, const HostAddresses &host);
 
 } // namespace natlens::lab

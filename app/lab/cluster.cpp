@@ -1,5 +1,7 @@
 #include "app/lab/cluster.h"
 
+#include "app/lab/addressing.h"
+#include "app/lab/endpoint_pods.h"
 #include "proxycore/model/kubernetes_json.h"
 
 #include <algorithm>
@@ -43,30 +45,8 @@ std::string event(WatchEventType type, const T &object) {
 
 } // namespace
 
-void LabCluster::addPodsOfEndpoints() {
-    for (const auto &[sliceName, slice] : ClusterState(m_state).endpointSlices) {
-        for (const auto &endpoint : slice->endpoints) {
-            if (endpoint.addresses.empty() || !endpoint.addresses.front().isV4()) continue;
-            const auto &address = endpoint.addresses.front();
-            if (m_state.podWithAddress(address)) continue;
-            for (const auto &[nodeName, node] : m_state.nodes)
-                for (const auto &range : node->podCIDRs) {
-                    if (!range.contains(address)) continue;
-                    std::string name = "pod-" + address.toString();
-                    std::ranges::replace(name, '.', '-');
-                    m_state.put(Pod{.name = {sliceName.nameSpace, name},
-                                    .labels = {},
-                                    .nodeName = nodeName.name,
-                                    .ips = {address},
-                                    .hostNetwork = false,
-                                    .phase = "Running"});
-                }
-        }
-    }
-}
-
 LabCluster::LabCluster(ClusterState initial) : m_state(std::move(initial)) {
-    addPodsOfEndpoints();
+    addPodsOfEndpoints(m_state);
     for (const auto &[name, service] : m_state.services) {
         Service changed = *service;
         updateHealthCheckPort(changed);
@@ -186,26 +166,37 @@ base::Result<ClusterChange> LabCluster::setPolicy(const std::string &name, const
     return replaceService(std::move(changed));
 }
 
+base::Result<packet::IpAddress> LabCluster::freeAddress(const packet::IpPrefix &range) const {
+    for (unsigned last = kFirstPodAddress; last <= 254; ++last) {
+        auto address = range.address;
+        address.bytes[address.size() - 1] = static_cast<std::uint8_t>(address.bytes[address.size() - 1] + last);
+        if (range.contains(address) && !m_state.podWithAddress(address)) return address;
+    }
+    return base::fail(ErrorCode::invalidInput, "no free pod address is left", "place pod", range.toString());
+}
+
 base::Result<Pod> LabCluster::replica(const Pod &like, const std::string &nodeName) const {
     const auto node = m_state.node(nodeName);
     if (!node) return base::fail(ErrorCode::notFound, "no such node", "place pod", nodeName);
-    const auto range = std::ranges::find_if(node->podCIDRs, [](const auto &cidr) { return cidr.address.isV4(); });
-    if (range == node->podCIDRs.end())
-        return base::fail(ErrorCode::invalidInput, "the node has no IPv4 spec.podCIDR", "place pod", nodeName);
+    const auto network = nodeNetwork(*node, m_state);
     Pod pod = like;
     pod.nodeName = nodeName;
     for (unsigned number = 2;; ++number) {
         pod.name.name = fmt::format("{}-{}", stem(like.name.name), number);
         if (!m_state.pods.contains(pod.name)) break;
     }
-    for (unsigned last = kFirstPodAddress;; ++last) {
-        const auto address = packet::IpAddress::v4(range->address.v4HostOrder() + last);
-        if (last > 254 || !range->contains(address))
-            return base::fail(ErrorCode::invalidInput, "no free pod address is left", "place pod", nodeName);
-        if (m_state.podWithAddress(address)) continue;
-        pod.ips = {address};
-        return pod;
+    pod.ips.clear();
+    for (const auto &ip : like.ips) { // of the families of the other, as far as the node has them
+        const auto range = network.podRange(ip.family);
+        if (range.address.isNone()) continue;
+        const auto address = freeAddress(range);
+        if (!address) return std::unexpected(address.error());
+        pod.ips.push_back(*address);
     }
+    if (pod.ips.empty())
+        return base::fail(ErrorCode::invalidInput, "the node has no spec.podCIDR of the pod's family", "place pod",
+                          nodeName);
+    return pod;
 }
 
 base::Result<ClusterChange> LabCluster::movePod(const std::string &name, const std::string &nodeName) {
@@ -256,38 +247,49 @@ base::Result<ClusterChange> LabCluster::scale(unsigned replicas) {
     return change;
 }
 
-// EndpointSlice controller: one IPv4 slice for each Service with a selector that brought none of its own.
+// EndpointSlice controller: one slice of each of its families for each Service with a selector that brought none of its
+// own.
 void LabCluster::updateSlices(std::vector<std::string> *events) {
     for (const auto &[name, service] : m_state.services) {
         if (service->selector.empty()) continue;
-        const ObjectName sliceName{name.nameSpace, name.name + "-natlens"};
         const bool ownSlices = std::ranges::any_of(m_state.endpointSlices, [&](const auto &entry) {
             const auto &slice = *entry.second;
             return slice.serviceName == name.name && slice.name.nameSpace == name.nameSpace &&
                    !slice.labels.contains(kManagedBy);
         });
         if (ownSlices) continue;
-        proxycore::EndpointSlice slice;
-        slice.name = sliceName;
-        slice.serviceName = name.name;
-        slice.labels = {{std::string(proxycore::kServiceNameLabel), name.name}, {kManagedBy, kManager}};
-        for (const auto &port : service->ports)
-            slice.ports.push_back({port.name, port.protocol, targetPort(port)});
-        for (const auto &[podName, pod] : m_state.pods) {
-            if (!selects(*service, *pod) || pod->ips.empty()) continue;
-            proxycore::Endpoint endpoint;
-            endpoint.addresses = {pod->ips.front()};
-            endpoint.nodeName = pod->nodeName;
-            endpoint.pod = podName;
-            slice.endpoints.push_back(std::move(endpoint));
+        for (const auto family : kFamilies) {
+            const bool wanted =
+                std::ranges::any_of(service->clusterIPs, [&](const auto &ip) { return ip.family == family; });
+            if (wanted || (service->clusterIPs.empty() && family == packet::IpFamily::v4))
+                updateSlice(*service, family, events);
         }
-        const auto old = m_state.endpointSlices.find(sliceName);
-        if (old != m_state.endpointSlices.end() && *old->second == slice) continue;
-        if (events != nullptr)
-            events->push_back(event(
-                old == m_state.endpointSlices.end() ? WatchEventType::added : WatchEventType::modified, slice));
-        m_state.put(std::move(slice));
     }
+}
+
+void LabCluster::updateSlice(const Service &service, packet::IpFamily family, std::vector<std::string> *events) {
+    const bool six = family == packet::IpFamily::v6;
+    proxycore::EndpointSlice slice;
+    slice.name = {service.name.nameSpace, service.name.name + (six ? "-natlens-ipv6" : "-natlens")};
+    slice.addressType = six ? proxycore::AddressType::ipv6 : proxycore::AddressType::ipv4;
+    slice.serviceName = service.name.name;
+    slice.labels = {{std::string(proxycore::kServiceNameLabel), service.name.name}, {kManagedBy, kManager}};
+    for (const auto &port : service.ports) slice.ports.push_back({port.name, port.protocol, targetPort(port)});
+    for (const auto &[podName, pod] : m_state.pods) {
+        const auto ip = std::ranges::find(pod->ips, family, &packet::IpAddress::family);
+        if (!selects(service, *pod) || ip == pod->ips.end()) continue;
+        proxycore::Endpoint endpoint;
+        endpoint.addresses = {*ip};
+        endpoint.nodeName = pod->nodeName;
+        endpoint.pod = podName;
+        slice.endpoints.push_back(std::move(endpoint));
+    }
+    const auto old = m_state.endpointSlices.find(slice.name);
+    if (old != m_state.endpointSlices.end() && *old->second == slice) return;
+    if (events != nullptr)
+        events->push_back(
+            event(old == m_state.endpointSlices.end() ? WatchEventType::added : WatchEventType::modified, slice));
+    m_state.put(std::move(slice));
 }
 
 } // namespace natlens::lab

@@ -22,7 +22,7 @@ struct ClusterChange {
 
 /// Holds the cluster state and plays API server (allocates health check node ports), EndpointSlice controller and
 /// replica set for it. Pure: nothing outside changes. Services that came with EndpointSlices of their own keep them;
-/// endpoints without a Pod object get one ("pod-10-1-1-5"), so that there is a host which answers.
+/// endpoints without a Pod object get one (see endpoint_pods), so that there is a host which answers.
 class LabCluster final {
 public:
     explicit LabCluster(ClusterState initial);
@@ -52,8 +52,10 @@ public:
     [[nodiscard]] bool selects(const proxycore::Service &service, const proxycore::Pod &pod) const;
 
 private:
-    void addPodsOfEndpoints();
     void updateSlices(std::vector<std::string> *events);
+    void updateSlice(const proxycore::Service &service, packet::IpFamily family, std::vector<std::string> *events);
+    /// From the 136th of the range on.
+    [[nodiscard]] base::Result<packet::IpAddress> freeAddress(const packet::IpPrefix &range) const;
     void updateHealthCheckPort(proxycore::Service &service) const;
     [[nodiscard]] base::Result<proxycore::Pod> replica(const proxycore::Pod &like, const std::string &node) const;
     [[nodiscard]] std::vector<proxycore::Pod> servers() const;

@@ -20,6 +20,9 @@ std::string clientAddressIn(const std::string &body) {
     return body.substr(start, body.find('\n', start) - start);
 }
 
+/// "[fd00::1]": as a URL's host.
+std::string inUrl(const packet::IpAddress &ip) { return ip.isV6() ? "[" + ip.toString() + "]" : ip.toString(); }
+
 void replaceAll(std::string &text, std::string_view from, std::string_view to) {
     for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
         text.replace(at, from.size(), to);
@@ -55,6 +58,9 @@ void Director::announce() {
     event.enterHint = enterHint();
     m_control.ready(event);
     for (const auto &problem : m_cluster.state().problems) log(problem.toString());
+    if (usesIpv6(m_cluster.state()))
+        for (const auto &host : m_scenario.outside)
+            if (host.address.isV4()) log(fmt::format("{} is also {}", host.name, madeUpIpv6(host.address).toString()));
     sendState();
 }
 
@@ -65,13 +71,15 @@ std::vector<std::string> Director::requestTargets() const {
             if (port.protocol != packet::Protocol::tcp) continue;
             const std::string suffix = port.port == 80 ? "/" : fmt::format(":{}/", port.port);
             for (const auto &ingress : service->ingress)
-                if (ingress.ip.isV4()) vips.push_back("http://" + ingress.ip.toString() + suffix);
-            for (const auto &[nodeName, node] : m_cluster.state().nodes)
-                if (port.nodePort != 0)
-                    nodePorts.push_back(fmt::format("http://{}:{}/",
-                                                    node->primaryAddress(packet::IpFamily::v4).toString(), port.nodePort));
-            for (const auto &ip : service->clusterIPs)
-                if (ip.isV4()) clusterIps.push_back("http://" + ip.toString() + suffix);
+                if (!ingress.ip.isNone()) vips.push_back("http://" + inUrl(ingress.ip) + suffix);
+            for (const auto &[nodeName, node] : m_cluster.state().nodes) {
+                if (port.nodePort == 0) continue;
+                const auto network = nodeNetwork(*node, m_cluster.state());
+                for (const auto &ip : service->clusterIPs) // node ports are of the families of the Service
+                    if (const auto own = network.primary(ip.family); !own.isNone())
+                        nodePorts.push_back(fmt::format("http://{}:{}/", inUrl(own), port.nodePort));
+            }
+            for (const auto &ip : service->clusterIPs) clusterIps.push_back("http://" + inUrl(ip) + suffix);
         }
     }
     vips.insert(vips.end(), nodePorts.begin(), nodePorts.end());
@@ -135,7 +143,8 @@ LabState Director::currentState() const {
         state.services.push_back({name.toString(), policyName(*service), endpoints});
     }
     for (const auto &[name, pod] : cluster.pods)
-        state.pods.push_back({name.toString(), pod->nodeName, ipv4(*pod).toString(), isClient(*pod)});
+        state.pods.push_back(
+            {name.toString(), pod->nodeName, pod->ips.empty() ? "" : pod->ips.front().toString(), isClient(*pod)});
     if (const auto *nodes = rotation()) state.inRotation = nodes->inRotation();
     return state;
 }

@@ -29,6 +29,8 @@ public:
 private:
     explicit EngineDatapath(const DatapathPlace &place);
     [[nodiscard]] base::Status divert();
+    [[nodiscard]] base::Status openRawSockets();
+    [[nodiscard]] proxycore::PacketEngine &engineFor(packet::IpFamily family);
     [[nodiscard]] PacketQueue::Verdict handle(std::span<std::byte> packet, unsigned inputInterface);
     void send(std::span<const std::byte> packet) const;
     [[nodiscard]] const std::string &interfaceName(unsigned index);
@@ -37,9 +39,9 @@ private:
     LabHost &m_node;
     probe::CaptureService &m_capture;
     SeededRandom m_random;
-    proxycore::PacketEngine m_engine;
+    proxycore::PacketEngine m_engine4, m_engine6;
     std::unique_ptr<PacketQueue> m_queue;
-    base::UniqueFd m_raw; ///< for packets that the engine makes
+    base::UniqueFd m_raw4, m_raw6; ///< for packets that the engines make
     std::map<unsigned, std::string> m_interfaceNames;
 };
 

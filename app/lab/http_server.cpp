@@ -1,44 +1,14 @@
 #include "app/lab/http_server.h"
 
-#include <arpa/inet.h>
+#include "app/lab/sockets.h"
+
 #include <cctype>
 #include <fmt/format.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 namespace natlens::lab {
 namespace {
-
-packet::SocketAddress fromSockaddr(const sockaddr *address) {
-    if (address == nullptr) return {};
-    if (address->sa_family == AF_INET) {
-        const auto *v4 = reinterpret_cast<const sockaddr_in *>(address);
-        return {packet::IpAddress::fromBytes(packet::IpFamily::v4, &v4->sin_addr), ntohs(v4->sin_port)};
-    }
-    const auto *v6 = reinterpret_cast<const sockaddr_in6 *>(address);
-    return {packet::IpAddress::fromBytes(packet::IpFamily::v6, &v6->sin6_addr), ntohs(v6->sin6_port)};
-}
-
-base::Result<base::UniqueFd> listeningSocket(const packet::SocketAddress &address) {
-    const bool v4 = address.ip.isV4();
-    base::UniqueFd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd) return base::failErrno("socket", address.toString());
-    const int on = 1;
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    sockaddr_in6 six{};
-    sockaddr_in four{};
-    four.sin_family = AF_INET;
-    four.sin_port = htons(address.port);
-    std::memcpy(&four.sin_addr, address.ip.bytes.data(), 4);
-    six.sin6_family = AF_INET6;
-    six.sin6_port = htons(address.port);
-    std::memcpy(&six.sin6_addr, address.ip.bytes.data(), 16);
-    const auto *where = v4 ? reinterpret_cast<const sockaddr *>(&four) : reinterpret_cast<const sockaddr *>(&six);
-    if (::bind(fd.get(), where, v4 ? sizeof four : sizeof six) != 0) return base::failErrno("bind", address.toString());
-    if (::listen(fd.get(), 512) != 0) return base::failErrno("listen", address.toString());
-    return fd;
-}
 
 MHD_Result collectHeader(void *target, MHD_ValueKind, const char *name, const char *value) {
     std::string key(name);
@@ -88,7 +58,8 @@ base::Result<std::unique_ptr<HttpServer>> HttpServer::listen(const NetworkNamesp
                                                              HttpHandler handler) {
     std::unique_ptr<HttpServer> server(new HttpServer(std::move(handler)));
     InNamespace inside(where);
-    auto socket = listeningSocket(address);
+    auto socket = boundSocket(SOCK_STREAM | SOCK_NONBLOCK, address);
+    if (socket && ::listen(socket->get(), 512) != 0) socket = base::failErrno("listen", address.toString());
     if (!socket) {
         base::Error error = socket.error();
         error.subject = where.name() + " " + error.subject;
@@ -113,7 +84,7 @@ void HttpServer::serve() { MHD_run(m_daemon); }
 HttpAnswer echo(const HttpRequest &request) {
     std::string host = request.peer.ip.toString();
     for (const auto &[name, value] : request.headers)
-        if (name == "host") host = value.substr(0, value.find(':'));
+        if (name == "host") host = value.substr(0, value.starts_with('[') ? value.find(']') + 1 : value.find(':'));
     std::string body = fmt::format("CLIENT VALUES:\n"
                                    "client_address={}\n"
                                    "command={}\n"

@@ -1,6 +1,7 @@
 #include "app/lab/lab.h"
 
 #include "app/lab/addressing.h"
+#include "app/lab/sockets.h"
 #include "capture/live/interfaces.h"
 #include "capture/netlink/event_socket.h"
 
@@ -17,6 +18,8 @@ constexpr milliseconds kDrainPatience{1000};
 /// Every packet of the lab's MTU is whole, so that the echo page can be read from it. The kernel reserves snapLength for
 /// each packet of the ring: this is room for about a thousand.
 const live::CaptureOptions kCapture{.snapLength = 2048, .ringBytes = 2U << 20};
+/// Multicast listener reports: every IPv6 interface sends some when it comes up, and means nobody.
+constexpr const char *kNotForPeople = "not dst host ff02::16";
 /// The longest sleep of the loop; commands and packets wake it at once.
 constexpr milliseconds kIdle{500};
 
@@ -71,9 +74,15 @@ base::Status Lab::startCaptures() {
         }
         for (const auto &interface : host.interfaces) interfaces.push_back({host.name, interface, host.nameSpace.fd()});
     }
-    if (auto status = m_capture->addInterfaces(interfaces, kCapture); !status) return status;
+    if (auto status = m_capture->addInterfaces(interfaces, captureOptions()); !status) return status;
     if (auto status = m_capture->addClusterState(); !status) return status;
     return m_capture->start();
+}
+
+live::CaptureOptions Lab::captureOptions() const {
+    auto options = kCapture;
+    if (usesIpv6(m_cluster.state())) options.filter = kNotForPeople;
+    return options;
 }
 
 base::Status Lab::captureEvidence(LabHost &node) {
@@ -108,22 +117,25 @@ base::Status Lab::startWorkloads() {
                                                     [this] { rotationChanged(); });
     if (auto status = m_loadBalancer->configure(m_cluster.state()); !status) return status;
     for (const auto &vip : m_loadBalancer->rotation().vips())
-        if (auto status = m_topology->routeVip(vip, m_scenario.loadBalancer->address); !status) return status;
+        if (auto status = m_topology->routeVip(vip, m_scenario.loadBalancer->name); !status) return status;
     return {};
 }
 
 base::Status Lab::startServer(const proxycore::Pod &pod) {
     LabHost *host = m_topology->find(pod.name.name);
     if (host == nullptr) return {};
-    for (const auto port : m_cluster.serverPorts(pod)) {
-        auto server = HttpServer::listen(host->nameSpace, {packet::IpAddress::v4(0), port}, echo);
-        if (!server) return std::unexpected(server.error());
-        m_podServers.emplace(pod.name.name, std::move(*server));
-    }
-    for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::udp)) {
-        auto server = UdpServer::listen(host->nameSpace, port);
-        if (!server) return std::unexpected(server.error());
-        m_udpServers.emplace(pod.name.name, std::move(*server));
+    for (const auto family : kFamilies) {
+        if (!host->addresses.has(family)) continue;
+        for (const auto port : m_cluster.serverPorts(pod)) {
+            auto server = HttpServer::listen(host->nameSpace, {anyAddress(family), port}, echo);
+            if (!server) return std::unexpected(server.error());
+            m_podServers.emplace(pod.name.name, std::move(*server));
+        }
+        for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::udp)) {
+            auto server = UdpServer::listen(host->nameSpace, {anyAddress(family), port});
+            if (!server) return std::unexpected(server.error());
+            m_udpServers.emplace(pod.name.name, std::move(*server));
+        }
     }
     return {};
 }
@@ -194,20 +206,20 @@ base::Status Lab::apply(const ClusterChange &change) {
         m_udpServers.erase(pod.name.name);
         m_client.cancel(host->nameSpace);
         if (auto status = m_capture->removeInterface(host->name, "eth0"); !status) return status;
-        auto status = m_capture->removeInterface(host->nodeName, portName(host->address));
+        auto status = m_capture->removeInterface(host->nodeName, portName(host->addresses));
         if (!status) return status;
         if (status = m_topology->removePod(pod.name.name); !status) return status;
     }
     for (const auto &pod : change.podsAdded) {
-        const auto spec = hostSpec(pod);
+        const auto spec = hostSpec(pod, m_cluster.state());
         if (!spec) continue;
         auto host = m_topology->addPod(*spec);
         if (!host) return std::unexpected(host.error());
         const LabHost *node = m_topology->find(pod.nodeName);
         const probe::CaptureService::InterfaceRequest interfaces[] = {
             {pod.name.name, "eth0", (*host)->nameSpace.fd()},
-            {node->name, portName(ipv4(pod)), node->nameSpace.fd()}};
-        if (auto status = m_capture->addInterfaces(interfaces, kCapture); !status) return status;
+            {node->name, portName(spec->addresses), node->nameSpace.fd()}};
+        if (auto status = m_capture->addInterfaces(interfaces, captureOptions()); !status) return status;
         if (auto status = startServer(pod); !status) return status;
     }
     for (const auto &[name, agent] : m_nodes)

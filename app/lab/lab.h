@@ -33,6 +33,7 @@ private:
     [[nodiscard]] base::Status build();
     [[nodiscard]] base::Status buildHosts();
     [[nodiscard]] base::Status startCaptures();
+    [[nodiscard]] live::CaptureOptions captureOptions() const;
     [[nodiscard]] base::Status captureEvidence(LabHost &node);
     [[nodiscard]] base::Status startWorkloads();
     [[nodiscard]] base::Status startServer(const proxycore::Pod &pod);

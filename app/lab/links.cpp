@@ -1,13 +1,16 @@
 #include "app/lab/links.h"
 
+#include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <netlink/addr.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <netlink/route/neighbour.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <sys/ioctl.h>
@@ -90,13 +93,15 @@ Links::~Links() {
     if (m_socket != nullptr) nl_socket_free(m_socket);
 }
 
-Links::Links(Links &&other) noexcept : m_socket(std::exchange(other.m_socket, nullptr)) {}
+Links::Links(Links &&other) noexcept
+    : m_socket(std::exchange(other.m_socket, nullptr)), m_indices(std::move(other.m_indices)) {}
 
-int Links::index(const std::string &name) const {
+int Links::index(const std::string &name) {
+    if (const auto known = m_indices.find(name); known != m_indices.end()) return known->second;
     rtnl_link *found = nullptr;
     if (rtnl_link_get_kernel(m_socket, 0, name.c_str(), &found) < 0) return 0;
     LinkHandle link(found);
-    return rtnl_link_get_ifindex(link.get());
+    return m_indices[name] = rtnl_link_get_ifindex(link.get());
 }
 
 base::Status Links::addBridge(const std::string &name, const packet::MacAddress &mac, unsigned mtu) {
@@ -147,6 +152,7 @@ base::Status Links::isolatePort(const std::string &name) {
 }
 
 base::Status Links::deleteLink(const std::string &name) {
+    m_indices.erase(name);
     LinkMessage message(RTM_DELLINK, 0);
     message.text(IFLA_IFNAME, name);
     return check(message.send(m_socket), "delete link", name);
@@ -163,7 +169,36 @@ base::Status Links::addAddress(const std::string &name, const packet::IpPrefix &
     std::unique_ptr<rtnl_addr, Deleter<rtnl_addr, rtnl_addr_put>> request(rtnl_addr_alloc());
     rtnl_addr_set_ifindex(request.get(), index(name));
     rtnl_addr_set_local(request.get(), toNl(address).get());
+    if (address.address.isV6()) rtnl_addr_set_flags(request.get(), IFA_F_NODAD);
     return check(rtnl_addr_add(m_socket, request.get(), 0), "add address", name + " " + address.toString());
+}
+
+namespace {
+
+using NeighbourHandle = std::unique_ptr<rtnl_neigh, Deleter<rtnl_neigh, rtnl_neigh_put>>;
+
+NeighbourHandle neighbour(int interface, const packet::IpAddress &address) {
+    NeighbourHandle entry(rtnl_neigh_alloc());
+    rtnl_neigh_set_ifindex(entry.get(), interface);
+    rtnl_neigh_set_dst(entry.get(), toNl(host(address)).get());
+    return entry;
+}
+
+} // namespace
+
+base::Status Links::addNeighbour(const std::string &name, const packet::IpAddress &address,
+                                 const packet::MacAddress &mac) {
+    const auto entry = neighbour(index(name), address);
+    const AddressHandle link(nl_addr_build(AF_LLC, mac.data(), mac.size()));
+    rtnl_neigh_set_lladdr(entry.get(), link.get());
+    rtnl_neigh_set_state(entry.get(), NUD_PERMANENT);
+    return check(rtnl_neigh_add(m_socket, entry.get(), NLM_F_CREATE | NLM_F_REPLACE), "add neighbour",
+                 name + " " + address.toString());
+}
+
+base::Status Links::deleteNeighbour(const std::string &name, const packet::IpAddress &address) {
+    const auto entry = neighbour(index(name), address);
+    return check(rtnl_neigh_delete(m_socket, entry.get(), 0), "delete neighbour", name + " " + address.toString());
 }
 
 base::Status Links::replaceRoute(const packet::IpPrefix &destination, const std::string &interface,

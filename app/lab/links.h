@@ -5,6 +5,7 @@
 #include "capture/packet/address.h"
 #include "capture/packet/decode.h"
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,7 +35,12 @@ public:
     [[nodiscard]] base::Status isolatePort(const std::string &name);
     [[nodiscard]] base::Status deleteLink(const std::string &name);
     [[nodiscard]] base::Status setUp(const std::string &name);
+    /// An IPv6 address can be used at once: nobody is asked whether it is a duplicate.
     [[nodiscard]] base::Status addAddress(const std::string &name, const packet::IpPrefix &address);
+    /// Whose MAC address it is, for good (nobody is asked), and that it is no longer known.
+    [[nodiscard]] base::Status addNeighbour(const std::string &name, const packet::IpAddress &address,
+                                            const packet::MacAddress &mac);
+    [[nodiscard]] base::Status deleteNeighbour(const std::string &name, const packet::IpAddress &address);
 
     /// Adds or replaces the route to `destination`: directly on `interface` when `gateways` is empty; through the
     /// gateway; or through several with equal weight, chosen by the kernel's flow hash (multipath). Gateways are taken
@@ -46,8 +52,9 @@ public:
 
 private:
     explicit Links(nl_sock *socket) : m_socket(socket) {}
-    [[nodiscard]] int index(const std::string &name) const;
+    [[nodiscard]] int index(const std::string &name);
     nl_sock *m_socket;
+    std::map<std::string, int> m_indices; ///< of links that were asked for
 };
 
 } // namespace natlens::lab

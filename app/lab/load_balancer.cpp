@@ -1,7 +1,5 @@
 #include "app/lab/load_balancer.h"
 
-#include <fmt/format.h>
-
 namespace natlens::lab {
 
 LoadBalancer::LoadBalancer(LoadBalancerSpec spec, HttpClient &client, LabHost &host,
@@ -11,7 +9,7 @@ LoadBalancer::LoadBalancer(LoadBalancerSpec spec, HttpClient &client, LabHost &h
 
 base::Status LoadBalancer::configure(const proxycore::ClusterState &state) {
     for (const auto &vip : m_rotation.configure(state))
-        if (auto status = m_host.links.deleteRoute({vip, 32}); !status) return status;
+        if (auto status = m_host.links.deleteRoute(hostPrefix(vip)); !status) return status;
     for (const auto &target : m_rotation.targets())
         if (auto status = program(target); !status) return status;
     return {};
@@ -19,7 +17,7 @@ base::Status LoadBalancer::configure(const proxycore::ClusterState &state) {
 
 LoadBalancer::Clock::time_point LoadBalancer::tick(Clock::time_point now) {
     for (const auto &check : m_rotation.due(now)) {
-        const auto url = fmt::format("http://{}:{}/healthz", check.address.toString(), check.port);
+        const auto url = "http://" + packet::SocketAddress{check.address, check.port}.toString() + "/healthz";
         m_client.get(m_host.nameSpace, url, {m_spec.timeout, m_spec.timeout},
                      [this, check](const HttpOutcome &outcome) { onResult(check, outcome); });
     }
@@ -29,17 +27,13 @@ LoadBalancer::Clock::time_point LoadBalancer::tick(Clock::time_point now) {
 void LoadBalancer::onResult(const Rotation::Check &check, const HttpOutcome &outcome) {
     if (!m_rotation.result(check, outcome.status)) return;
     // A route that cannot be set shows as packets that do not arrive; the picture will say so.
-    (void)program(m_rotation.target(check.service));
+    for (const auto &target : m_rotation.targets(check.service)) (void)program(target);
     m_rotationChanged();
 }
 
 base::Status LoadBalancer::program(const Rotation::Target &target) {
-    for (const auto &vip : target.vips) {
-        auto status = target.nodes.empty() ? m_host.links.deleteRoute({vip, 32})
-                                           : m_host.links.replaceRoute({vip, 32}, "eth0", target.nodes);
-        if (!status) return status;
-    }
-    return {};
+    if (target.nodes.empty()) return m_host.links.deleteRoute(hostPrefix(target.vip));
+    return m_host.links.replaceRoute(hostPrefix(target.vip), "eth0", target.nodes);
 }
 
 } // namespace natlens::lab

@@ -1,14 +1,21 @@
 #include "app/lab/node_agent.h"
 
+#include "app/lab/sockets.h"
 #include "capture/netlink/event_socket.h"
 #include "proxycore/kernel/stale_connections.h"
+
+#include <algorithm>
+#include <iterator>
 
 namespace natlens::lab {
 
 NodeAgent::NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycore::HealthProfile profile,
                      proxycore::ProxyConfig config)
     : m_node(node), m_config(std::move(config)), m_datapath(std::move(datapath)),
-      m_answers(m_config.mode, profile, [] { return base::Timestamp::now(); }) {}
+      m_answers(m_config.mode, profile, [] { return base::Timestamp::now(); }) {
+    std::ranges::copy_if(kFamilies, std::back_inserter(m_families),
+                         [&](auto family) { return node.addresses.has(family); });
+}
 
 base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(const DatapathPlace &place, DatapathKind kind,
                                                           proxycore::HealthProfile profile,
@@ -22,33 +29,41 @@ base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(const DatapathPlace &p
 }
 
 base::Status NodeAgent::startServers() {
-    auto checks = HttpServer::listen(m_node.nameSpace, {packet::IpAddress::v4(0), kProxyHealthPort},
-                                     m_answers.healthHandler());
-    if (!checks) return std::unexpected(checks.error());
-    m_servers.push_back(std::move(*checks));
-    auto metrics = HttpServer::listen(m_node.nameSpace, {packet::IpAddress::v4(127, 0, 0, 1), kMetricsPort},
-                                      m_answers.metricsHandler());
-    if (!metrics) return std::unexpected(metrics.error());
-    m_servers.push_back(std::move(*metrics));
-    return {};
+    const auto start = [&](const packet::SocketAddress &address, HttpHandler handler) -> base::Status {
+        auto server = HttpServer::listen(m_node.nameSpace, address, std::move(handler));
+        if (!server) return std::unexpected(server.error());
+        m_servers.push_back(std::move(*server));
+        return {};
+    };
+    // kube-proxy listens on 0.0.0.0, which Go's library takes for every address of both families.
+    for (const auto family : m_families)
+        if (auto status = start({anyAddress(family), kProxyHealthPort}, m_answers.healthHandler()); !status)
+            return status;
+    return start({packet::IpAddress::v4(127, 0, 0, 1), kMetricsPort}, m_answers.metricsHandler());
 }
 
 base::Status NodeAgent::sync(const proxycore::ClusterState &state) {
-    const proxycore::PlanTarget target{m_node.name, nodeAddresses(m_node.address, m_node.podRange), m_config.mode,
-                                       packet::IpFamily::v4};
-    m_answers.queued(state);
+    m_answers.queued(state, m_families);
+    for (const auto family : m_families)
+        if (auto status = syncFamily(state, family); !status) return status;
+    return updateHealthCheckServers();
+}
+
+base::Status NodeAgent::syncFamily(const proxycore::ClusterState &state, packet::IpFamily family) {
+    auto &current = m_plans[family];
+    const proxycore::PlanTarget target{m_node.name, nodeAddresses(m_node.addresses), m_config.mode, family};
     const auto begin = std::chrono::steady_clock::now();
-    auto plan = std::make_shared<proxycore::ProxyPlan>(proxycore::makePlan(state, m_config, target, m_plan.get()));
+    auto plan = std::make_shared<proxycore::ProxyPlan>(proxycore::makePlan(state, m_config, target, current.get()));
     if (auto status = m_datapath->apply(*plan); !status) {
-        m_answers.metrics().syncFailed(plan->family);
+        m_answers.metrics().syncFailed(family);
         return status;
     }
     // As kube-proxy: after the rules, so that a client's next packet meets the new ones.
-    if (m_datapath->kernelTracks() && m_plan && proxycore::servingChanged(*m_plan, *plan))
+    if (m_datapath->kernelTracks() && current && proxycore::servingChanged(*current, *plan))
         if (auto status = deleteStaleConnections(*plan); !status) return status;
-    m_plan = std::move(plan);
-    m_answers.synced(m_plan, state.node(m_node.name), std::chrono::steady_clock::now() - begin);
-    return updateHealthCheckServers();
+    current = std::move(plan);
+    m_answers.synced(current, state.node(m_node.name), std::chrono::steady_clock::now() - begin);
+    return {};
 }
 
 base::Status NodeAgent::deleteStaleConnections(const proxycore::ProxyPlan &plan) {
@@ -74,27 +89,20 @@ base::Status NodeAgent::installTrace() { return m_datapath->installTrace(); }
 // As kube-proxy: listeners follow a successful sync of the rules.
 base::Status NodeAgent::updateHealthCheckServers() {
     const auto wanted = m_answers.healthCheckPorts();
-    std::erase_if(m_healthChecks, [&](const auto &entry) {
-        const auto found = wanted.find(entry.first);
-        return found == wanted.end() || found->second != entry.second.port;
-    });
-    for (const auto &[service, port] : wanted) {
-        if (m_healthChecks.contains(service)) continue;
-        HealthCheckServer check{port, {}};
-        for (const auto &address : m_answers.healthCheckAddresses()) {
-            auto server = HttpServer::listen(m_node.nameSpace, {address, port}, m_answers.healthCheckHandler(service));
-            if (!server) return std::unexpected(server.error());
-            check.servers.push_back(std::move(*server));
-        }
-        m_healthChecks.emplace(service, std::move(check));
+    std::erase_if(m_healthChecks,
+                  [&](const auto &entry) { return std::ranges::find(wanted, entry.first) == wanted.end(); });
+    for (const auto &port : wanted) {
+        if (m_healthChecks.contains(port)) continue;
+        auto server = HttpServer::listen(m_node.nameSpace, port.address, m_answers.healthCheckHandler(port));
+        if (!server) return std::unexpected(server.error());
+        m_healthChecks.emplace(port, std::move(*server));
     }
     return {};
 }
 
 void NodeAgent::addServers(std::vector<HttpServer *> &servers) const {
     for (const auto &server : m_servers) servers.push_back(server.get());
-    for (const auto &[service, check] : m_healthChecks)
-        for (const auto &server : check.servers) servers.push_back(server.get());
+    for (const auto &[port, server] : m_healthChecks) servers.push_back(server.get());
 }
 
 } // namespace natlens::lab

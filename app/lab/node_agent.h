@@ -12,8 +12,9 @@
 
 namespace natlens::lab {
 
-/// One node. Answers on the addresses that kube-proxy uses: 127.0.0.1:10249 (/proxyMode, /healthz), 0.0.0.0:10256
-/// (/healthz, /livez) and every healthCheckNodePort (nftables mode: on the primary address). Lives on the lab's thread.
+/// One node: kube-proxy's instances for both families, as far as the node has them. Answers on the addresses that
+/// kube-proxy uses: 127.0.0.1:10249 (/proxyMode, /metrics, /healthz), port 10256 of every address (/healthz, /livez)
+/// and every healthCheckNodePort (nftables mode: on the primary address). Lives on the lab's thread.
 class NodeAgent final {
 public:
     /// Starts the servers. Rules come with the first sync().
@@ -34,20 +35,18 @@ private:
     NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycore::HealthProfile profile,
               proxycore::ProxyConfig config);
     [[nodiscard]] base::Status startServers();
+    [[nodiscard]] base::Status syncFamily(const proxycore::ClusterState &state, packet::IpFamily family);
     [[nodiscard]] base::Status deleteStaleConnections(const proxycore::ProxyPlan &plan);
     [[nodiscard]] base::Status updateHealthCheckServers();
 
     LabHost &m_node;
     proxycore::ProxyConfig m_config;
     std::unique_ptr<Datapath> m_datapath;
-    std::shared_ptr<const proxycore::ProxyPlan> m_plan;
+    std::vector<packet::IpFamily> m_families;
+    std::map<packet::IpFamily, std::shared_ptr<const proxycore::ProxyPlan>> m_plans;
     NodeAnswers m_answers;
     std::vector<std::unique_ptr<HttpServer>> m_servers;
-    struct HealthCheckServer {
-        packet::Port port;
-        std::vector<std::unique_ptr<HttpServer>> servers; ///< one for each address
-    };
-    std::map<std::string, HealthCheckServer> m_healthChecks; ///< by "namespace/name"
+    std::map<NodeAnswers::HealthCheckPort, std::unique_ptr<HttpServer>> m_healthChecks;
 };
 
 } // namespace natlens::lab

@@ -1,5 +1,8 @@
 #include "app/lab/node_answers.h"
 
+#include "app/lab/sockets.h"
+
+#include <algorithm>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -33,25 +36,33 @@ NodeAnswers::NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile,
                          std::function<base::Timestamp()> clock)
     : m_mode(mode), m_profile(profile), m_clock(std::move(clock)), m_metrics(mode) {}
 
-void NodeAnswers::queued(const proxycore::ClusterState &state) {
-    m_metrics.queued(packet::IpFamily::v4, static_cast<double>(m_clock().nanoseconds) / 1e9, m_state, state);
+void NodeAnswers::queued(const proxycore::ClusterState &state, std::span<const packet::IpFamily> families) {
+    const auto at = static_cast<double>(m_clock().nanoseconds) / 1e9;
+    for (const auto family : families) m_metrics.queued(family, at, m_state, state);
     m_state = state;
 }
 
 void NodeAnswers::synced(std::shared_ptr<const proxycore::ProxyPlan> plan,
                          std::shared_ptr<const proxycore::Node> node, std::chrono::nanoseconds duration) {
     using Sync = proxycore::ProxyMetrics::Sync;
-    m_lastSync = m_clock();
-    m_metrics.synced(plan->family, m_plan ? Sync::partial : Sync::full, duration,
-                     static_cast<double>(m_lastSync.nanoseconds) / 1e9);
+    auto &family = m_families[plan->family];
+    family.lastSync = m_clock();
+    m_metrics.synced(plan->family, family.plan ? Sync::partial : Sync::full, duration,
+                     static_cast<double>(family.lastSync.nanoseconds) / 1e9);
     m_metrics.noLocalEndpoints(plan->family, *plan);
-    m_plan = std::move(plan);
+    family.plan = std::move(plan);
     m_node = std::move(node);
 }
 
 proxycore::ProxyHealth NodeAnswers::health() const {
-    const auto last = rfc3339(m_lastSync);
-    return {rfc3339(m_clock()), last, proxycore::isEligible(m_node.get()), {{packet::IpFamily::v4, last, true}}};
+    proxycore::ProxyHealth health{rfc3339(m_clock()), {}, proxycore::isEligible(m_node.get()), {}};
+    base::Timestamp newest;
+    for (const auto &[family, of] : m_families) {
+        newest = std::max(newest, of.lastSync);
+        health.families.push_back({family, rfc3339(of.lastSync), true});
+    }
+    health.lastUpdated = rfc3339(newest);
+    return health;
 }
 
 HttpHandler NodeAnswers::healthHandler() {
@@ -74,27 +85,25 @@ HttpHandler NodeAnswers::metricsHandler() const {
                    {"/healthz", [] { return proxycore::metricsHealthzAnswer(); }}});
 }
 
-HttpHandler NodeAnswers::healthCheckHandler(const std::string &service) const {
-    return [this, service](const HttpRequest &) {
-        if (m_plan)
-            for (const auto &check : m_plan->healthChecks)
+std::vector<NodeAnswers::HealthCheckPort> NodeAnswers::healthCheckPorts() const {
+    std::vector<HealthCheckPort> ports;
+    for (const auto &[family, of] : m_families) {
+        auto addresses = proxycore::healthCheckAddresses(*of.plan, m_profile);
+        if (addresses.empty()) addresses.push_back(anyAddress(family));
+        for (const auto &check : of.plan->healthChecks)
+            for (const auto &address : addresses) ports.push_back({check.service.toString(), {address, check.port}});
+    }
+    return ports;
+}
+
+HttpHandler NodeAnswers::healthCheckHandler(const HealthCheckPort &port) const {
+    return [this, service = port.service, family = port.address.ip.family](const HttpRequest &) {
+        if (const auto of = m_families.find(family); of != m_families.end())
+            for (const auto &check : of->second.plan->healthChecks)
                 if (check.service.toString() == service)
                     return toAnswer(proxycore::healthCheckAnswer(m_profile, check));
         return toAnswer(proxycore::notFoundAnswer());
     };
-}
-
-std::map<std::string, packet::Port> NodeAnswers::healthCheckPorts() const {
-    std::map<std::string, packet::Port> ports;
-    if (!m_plan) return ports;
-    for (const auto &check : m_plan->healthChecks) ports.emplace(check.service.toString(), check.port);
-    return ports;
-}
-
-std::vector<packet::IpAddress> NodeAnswers::healthCheckAddresses() const {
-    auto addresses = m_plan ? proxycore::healthCheckAddresses(*m_plan, m_profile) : std::vector<packet::IpAddress>{};
-    if (addresses.empty()) addresses.push_back(packet::IpAddress::v4(0));
-    return addresses;
 }
 
 } // namespace natlens::lab

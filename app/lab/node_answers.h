@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace natlens::lab {
@@ -23,20 +24,24 @@ public:
     /// `clock` tells the time that answers carry.
     NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile, std::function<base::Timestamp()> clock);
 
-    /// Before each sync of the rules.
-    void queued(const proxycore::ClusterState &state);
-    /// After each successful sync of the rules.
+    /// Before each sync of the rules of these families.
+    void queued(const proxycore::ClusterState &state, std::span<const packet::IpFamily> families);
+    /// After each successful sync of the rules of the plan's family.
     void synced(std::shared_ptr<const proxycore::ProxyPlan> plan, std::shared_ptr<const proxycore::Node> node,
                 std::chrono::nanoseconds duration);
     [[nodiscard]] proxycore::ProxyMetrics &metrics() { return m_metrics; }
 
     [[nodiscard]] HttpHandler healthHandler();        ///< :10256
     [[nodiscard]] HttpHandler metricsHandler() const; ///< 127.0.0.1:10249
-    [[nodiscard]] HttpHandler healthCheckHandler(const std::string &service) const; ///< a healthCheckNodePort
-    /// Every healthCheckNodePort, by "namespace/name" of its Service.
-    [[nodiscard]] std::map<std::string, packet::Port> healthCheckPorts() const;
-    /// Where they are listened on; never empty.
-    [[nodiscard]] std::vector<packet::IpAddress> healthCheckAddresses() const;
+    /// One healthCheckNodePort, answered by the proxy of one family.
+    struct HealthCheckPort {
+        std::string service; ///< "namespace/name"
+        packet::SocketAddress address;
+        auto operator<=>(const HealthCheckPort &) const = default;
+    };
+    /// Every healthCheckNodePort with every address it is listened on.
+    [[nodiscard]] std::vector<HealthCheckPort> healthCheckPorts() const;
+    [[nodiscard]] HttpHandler healthCheckHandler(const HealthCheckPort &port) const;
 
 private:
     [[nodiscard]] proxycore::ProxyHealth health() const;
@@ -44,10 +49,13 @@ private:
     proxycore::Mode m_mode;
     proxycore::HealthProfile m_profile;
     std::function<base::Timestamp()> m_clock;
-    std::shared_ptr<const proxycore::ProxyPlan> m_plan;
+    struct Family {
+        std::shared_ptr<const proxycore::ProxyPlan> plan;
+        base::Timestamp lastSync;
+    };
+    std::map<packet::IpFamily, Family> m_families;
     std::shared_ptr<const proxycore::Node> m_node;
     proxycore::ClusterState m_state; ///< that was synced last
-    base::Timestamp m_lastSync;
     proxycore::ProxyMetrics m_metrics;
 };
 

@@ -18,7 +18,8 @@ std::vector<packet::IpAddress> Rotation::configure(const proxycore::ClusterState
         if (service->type != proxycore::ServiceType::loadBalancer) continue;
         Frontend frontend;
         for (const auto &ingress : service->ingress)
-            if (ingress.ip.isV4()) frontend.vips.push_back(ingress.ip);
+            if (!ingress.ip.isNone()) frontend.vips.push_back(ingress.ip);
+        if (!frontend.vips.empty()) frontend.checkFamily = frontend.vips.front().family;
         frontend.checkPort = checkPort(*service);
         // What is known of a node's health stays: a new check target has to fail before the node leaves.
         if (const auto old = m_frontends.find(name.toString()); old != m_frontends.end()) {
@@ -28,7 +29,7 @@ std::vector<packet::IpAddress> Rotation::configure(const proxycore::ClusterState
         }
         std::erase_if(frontend.nodes, [&](const auto &node) { return !state.node(node.first); });
         for (const auto &[nodeName, node] : state.nodes)
-            frontend.nodes[nodeName.name].address = node->primaryAddress(packet::IpFamily::v4);
+            frontend.nodes[nodeName.name].addresses = nodeNetwork(*node, state);
         wanted.emplace(name.toString(), std::move(frontend));
     }
     std::vector<packet::IpAddress> gone;
@@ -45,7 +46,7 @@ std::vector<Rotation::Check> Rotation::due(Clock::time_point now) {
             if (node.checking || node.due > now) continue;
             node.due = now + m_spec.interval;
             node.checking = true;
-            checks.push_back({service, name, node.address, frontend.checkPort});
+            checks.push_back({service, name, node.addresses.primary(frontend.checkFamily), frontend.checkPort});
         }
     return checks;
 }
@@ -75,22 +76,25 @@ bool Rotation::result(const Check &check, int status) {
     return true;
 }
 
-Rotation::Target Rotation::targetOf(const Frontend &frontend) {
-    Target target{frontend.vips, {}};
-    for (const auto &[name, node] : frontend.nodes)
-        if (node.healthy) target.nodes.push_back(node.address);
-    return target;
+void Rotation::addTargets(const Frontend &frontend, std::vector<Target> &targets) {
+    for (const auto &vip : frontend.vips) {
+        auto &target = targets.emplace_back(Target{vip, {}});
+        for (const auto &[name, node] : frontend.nodes)
+            if (node.healthy && node.addresses.has(vip.family))
+                target.nodes.push_back(node.addresses.primary(vip.family));
+    }
 }
 
 std::vector<Rotation::Target> Rotation::targets() const {
     std::vector<Target> all;
-    for (const auto &[service, frontend] : m_frontends) all.push_back(targetOf(frontend));
+    for (const auto &[service, frontend] : m_frontends) addTargets(frontend, all);
     return all;
 }
 
-Rotation::Target Rotation::target(const std::string &service) const {
-    const auto found = m_frontends.find(service);
-    return found == m_frontends.end() ? Target{} : targetOf(found->second);
+std::vector<Rotation::Target> Rotation::targets(const std::string &service) const {
+    std::vector<Target> its;
+    if (const auto found = m_frontends.find(service); found != m_frontends.end()) addTargets(found->second, its);
+    return its;
 }
 
 std::vector<std::string> Rotation::inRotation() const {

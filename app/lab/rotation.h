@@ -1,7 +1,7 @@
 // Which nodes a load balancer uses: health checks due, their results, thresholds. Pure: no packets, no clock of its own.
 #pragma once
 
-#include "app/lab/scenario.h"
+#include "app/lab/addressing.h"
 
 #include <chrono>
 #include <map>
@@ -23,9 +23,10 @@ public:
         packet::IpAddress address;
         packet::Port port = 0;
     };
-    /// One Service: its load balancer IPs, and the nodes they go to now.
+    /// A load balancer IP, and the nodes' addresses of its family that it goes to now.
     struct Target {
-        std::vector<packet::IpAddress> vips, nodes;
+        packet::IpAddress vip;
+        std::vector<packet::IpAddress> nodes;
     };
 
     explicit Rotation(const LoadBalancerSpec &spec) : m_spec(spec) {}
@@ -40,7 +41,7 @@ public:
     [[nodiscard]] bool result(const Check &check, int status);
 
     [[nodiscard]] std::vector<Target> targets() const;
-    [[nodiscard]] Target target(const std::string &service) const;
+    [[nodiscard]] std::vector<Target> targets(const std::string &service) const;
     /// Nodes that the first Service's VIPs go to, by name.
     [[nodiscard]] std::vector<std::string> inRotation() const;
     /// Every node has been judged by the present check: passed often enough, or failed often enough.
@@ -49,7 +50,7 @@ public:
 
 private:
     struct Node {
-        packet::IpAddress address;
+        HostAddresses addresses;
         unsigned passed = 0, failed = 0; ///< in a row
         bool healthy = false;
         bool checking = false;
@@ -58,9 +59,10 @@ private:
     struct Frontend {
         std::vector<packet::IpAddress> vips;
         packet::Port checkPort = 0;
+        packet::IpFamily checkFamily = packet::IpFamily::v4; ///< that of the first VIP
         std::map<std::string, Node> nodes; ///< by name
     };
-    [[nodiscard]] static Target targetOf(const Frontend &frontend);
+    static void addTargets(const Frontend &frontend, std::vector<Target> &targets);
 
     LoadBalancerSpec m_spec;
     std::map<std::string, Frontend> m_frontends; ///< by "namespace/name" of the Service

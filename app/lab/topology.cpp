@@ -1,5 +1,7 @@
 #include "app/lab/topology.h"
 
+#include "app/lab/kernel_settings.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -8,36 +10,11 @@ namespace {
 
 constexpr const char *kFabric = "fabric";
 
-packet::IpPrefix defaultRoute() { return {packet::IpAddress::v4(0), 0}; }
+using packet::IpAddress;
+using packet::IpFamily;
+using packet::IpPrefix;
 
-packet::IpPrefix hostPrefix(const packet::IpAddress &address) { return {address, 32}; }
-
-/// Settings of one host. Forwarding hosts send a packet out where it came in, which redirects would "mend", and replies
-/// may take another way than requests, which reverse-path filtering would drop (finding D21).
-base::Status configureKernel(HostKind kind) {
-    std::vector<std::pair<std::string, std::string>> settings = {
-        // The document is IPv4; neighbour discovery would only be noise in its captures.
-        {"net/ipv6/conf/all/disable_ipv6", "1"},
-        {"net/ipv6/conf/default/disable_ipv6", "1"},
-        {"net/ipv4/conf/all/rp_filter", "0"},
-        {"net/ipv4/conf/default/rp_filter", "0"},
-        {"net/ipv4/conf/all/send_redirects", "0"},
-        {"net/ipv4/conf/default/send_redirects", "0"},
-        // Where br_netfilter exists it would translate on the bridge port already, and a capture on cbr0 would show
-        // packets half translated. Isolated ports make it unnecessary, and without it all kernels show the same.
-        {"net/bridge/bridge-nf-call-iptables", "0"},
-    };
-    if (kind == HostKind::node || kind == HostKind::loadBalancer) settings.emplace_back("net/ipv4/ip_forward", "1");
-    // The load balancer spreads connections, not hosts: hash addresses and ports.
-    if (kind == HostKind::loadBalancer) settings.emplace_back("net/ipv4/fib_multipath_hash_policy", "1");
-    for (const auto &[key, value] : settings) {
-        auto status = writeSysctl(key, value);
-        // A kernel without IPv6 or br_netfilter has nothing to switch off.
-        const bool optional = key.starts_with("net/ipv6") || key.starts_with("net/bridge");
-        if (!status && !(optional && status.error().code == base::ErrorCode::notFound)) return status;
-    }
-    return {};
-}
+IpPrefix defaultRoute(IpFamily family) { return *IpPrefix::parse(family == IpFamily::v6 ? "::/0" : "0.0.0.0/0"); }
 
 } // namespace
 
@@ -61,11 +38,12 @@ base::Result<Topology> Topology::build(const std::vector<HostSpec> &hosts) {
         }
     }
     if (auto status = topology.routePods(); !status) return std::unexpected(status.error());
+    if (auto status = topology.introduceNeighbours(); !status) return std::unexpected(status.error());
     return topology;
 }
 
 base::Status Topology::buildFabric() {
-    if (auto status = configureKernel(HostKind::outside); !status) return status;
+    if (auto status = configureKernel({}); !status) return status;
     return m_fabricLinks.addBridge(kFabric, packet::MacAddress{0x0a, 0x58, 0, 0, 0, 1}, kMtu);
 }
 
@@ -78,8 +56,12 @@ base::Result<LabHost *> Topology::addHost(const HostSpec &spec) {
     auto links = Links::open();
     if (!links) return std::unexpected(links.error());
     LabHost &host = m_hosts.emplace_back(
-        LabHost{spec.name, spec.kind, spec.address, std::move(*nameSpace), std::move(*links), spec.podRange, spec.nodeName});
-    if (auto status = configureKernel(spec.kind); !status) return std::unexpected(status.error());
+        LabHost{spec.name, spec.kind, spec.addresses, std::move(*nameSpace), std::move(*links), spec.nodeName});
+    const bool forwards = spec.kind == HostKind::node || spec.kind == HostKind::loadBalancer;
+    const bool balances = spec.kind == HostKind::loadBalancer;
+    const KernelSettings settings{.forwards = forwards, .balances = balances, .ipv6 = spec.addresses.has(IpFamily::v6)};
+    if (auto status = configureKernel(settings); !status)
+        return std::unexpected(status.error());
     if (auto status = host.links.setUp("lo"); !status) return std::unexpected(status.error());
     if (spec.kind == HostKind::pod) return &host;
     if (auto status = attachToFabric(host); !status) return std::unexpected(status.error());
@@ -89,23 +71,35 @@ base::Result<LabHost *> Topology::addHost(const HostSpec &spec) {
 }
 
 base::Status Topology::attachToFabric(LabHost &host) {
-    const auto mac = macFor(host.address);
-    const std::string port = fmt::format("port{}", m_hosts.size());
+    const auto mac = host.addresses.mac();
+    const std::string port = fmt::format("port{}", ++m_ports);
     if (auto status = m_fabricLinks.addVeth({port, nullptr}, kFabric, {"eth0", &mac}, host.nameSpace, kMtu); !status)
         return status;
-    const packet::IpPrefix own{host.address, static_cast<std::uint8_t>(host.kind == HostKind::outside ? 32 : 24)};
-    if (auto status = host.links.addAddress("eth0", own); !status) return status;
+    for (const auto &address : host.addresses.own) {
+        auto own = hostPrefix(address);
+        const bool primary = address == host.addresses.primary(IpFamily::v4);
+        if (primary && host.kind != HostKind::outside) own.length = 24;
+        if (auto status = host.links.addAddress("eth0", own); !status) return status;
+    }
     if (auto status = host.links.setUp("eth0"); !status) return status;
     host.interfaces.emplace_back("eth0");
     // Everybody is on the one segment. A default route is also what makes a node look up service addresses at all.
-    return host.links.replaceRoute(defaultRoute(), "eth0");
+    for (const auto family : kFamilies)
+        if (host.addresses.has(family))
+            if (auto status = host.links.replaceRoute(defaultRoute(family), "eth0"); !status) return status;
+    return {};
 }
 
 base::Status Topology::buildBridge(LabHost &node) {
-    const auto address = bridgeAddress(node.podRange);
-    if (auto status = node.links.addBridge(kBridge, macFor(address), kMtu); !status) return status;
-    if (auto status = node.links.addAddress(kBridge, {address, node.podRange.length}); !status) return status;
+    if (auto status = node.links.addBridge(kBridge, node.addresses.bridgeMac(), kMtu); !status) return status;
+    for (const auto &range : node.addresses.podRanges) {
+        const IpPrefix address{node.addresses.bridge(range.address.family), range.length};
+        if (auto status = node.links.addAddress(kBridge, address); !status) return status;
+    }
     node.interfaces.emplace_back(kBridge);
+    // The ports have no part in IPv6: only the bridge has.
+    if (node.addresses.has(IpFamily::v6))
+        if (auto status = writeSysctl("net/ipv6/conf/default/disable_ipv6", "1"); !status) return status;
     // Ports are isolated (Links::isolatePort), so the node itself answers ARP between its pods (RFC 3069), and at once:
     // the kernel would wait a random time of up to 0.8 s first.
     if (auto status = writeSysctl(std::string("net/ipv4/neigh/") + kBridge + "/proxy_delay", "0"); !status) return status;
@@ -117,17 +111,37 @@ base::Status Topology::routePods() {
         if (host.kind == HostKind::pod) continue;
         for (const auto &node : m_hosts) {
             if (node.kind != HostKind::node || &node == &host) continue;
-            const packet::IpAddress gateway[] = {node.address};
-            if (auto status = host.links.replaceRoute(node.podRange, "eth0", gateway); !status) return status;
+            for (const auto &range : node.addresses.podRanges) {
+                const IpAddress gateway[] = {node.addresses.primary(range.address.family)};
+                if (gateway[0].isNone() || !host.addresses.has(range.address.family)) continue;
+                if (auto status = host.links.replaceRoute(range, "eth0", gateway); !status) return status;
+            }
         }
     }
     return {};
 }
 
-base::Status Topology::routeVip(const packet::IpAddress &vip, const packet::IpAddress &loadBalancer) {
-    const packet::IpAddress gateway[] = {loadBalancer};
+base::Status Topology::introduceNeighbours() {
     for (auto &host : m_hosts) {
-        if (host.kind != HostKind::outside) continue;
+        if (host.kind == HostKind::pod || !host.addresses.has(IpFamily::v6)) continue;
+        for (const auto &other : m_hosts) {
+            if (other.kind == HostKind::pod || &other == &host) continue;
+            for (const auto &address : other.addresses.own) {
+                if (!address.isV6()) continue;
+                if (auto status = host.links.addNeighbour("eth0", address, other.addresses.mac()); !status)
+                    return status;
+            }
+        }
+    }
+    return {};
+}
+
+base::Status Topology::routeVip(const IpAddress &vip, const std::string &loadBalancer) {
+    const LabHost *balancer = find(loadBalancer);
+    if (balancer == nullptr || !balancer->addresses.has(vip.family)) return {};
+    const IpAddress gateway[] = {balancer->addresses.primary(vip.family)};
+    for (auto &host : m_hosts) {
+        if (host.kind != HostKind::outside || !host.addresses.has(vip.family)) continue;
         if (auto status = host.links.replaceRoute(hostPrefix(vip), "eth0", gateway); !status) return status;
     }
     return {};
@@ -139,28 +153,47 @@ base::Result<LabHost *> Topology::addPod(const HostSpec &spec) {
         return base::fail(base::ErrorCode::invalidInput,
                           fmt::format("spec.nodeName \"{}\" is not a node of this cluster", spec.nodeName), "build pod",
                           spec.name);
-    if (!node->podRange.contains(spec.address))
-        return base::fail(base::ErrorCode::invalidInput,
-                          fmt::format("status.podIP {} is outside {}'s podCIDR {}", spec.address.toString(), node->name,
-                                      node->podRange.toString()),
-                          "build pod", spec.name);
+    for (const auto &address : spec.addresses.own) {
+        const auto range = node->addresses.podRange(address.family);
+        if (!range.contains(address))
+            return base::fail(base::ErrorCode::invalidInput,
+                              fmt::format("status.podIP {} is outside {}'s podCIDR {}", address.toString(), node->name,
+                                          range.address.isNone() ? "(there is none)" : range.toString()),
+                              "build pod", spec.name);
+    }
     auto made = addHost(spec);
     if (!made) return made;
-    LabHost &pod = **made;
-    const auto mac = macFor(spec.address);
-    const std::string port = portName(spec.address);
-    if (auto status = node->links.addVeth({port, nullptr}, kBridge, {"eth0", &mac}, pod.nameSpace, kMtu); !status)
-        return std::unexpected(status.error());
-    if (auto status = node->links.isolatePort(port); !status) return std::unexpected(status.error());
-    node->interfaces.push_back(port);
+    if (auto status = wireUp(**made, *node); !status) return std::unexpected(status.error());
+    return made;
+}
+
+base::Status Topology::wireUp(LabHost &pod, LabHost &node) {
+    const auto mac = pod.addresses.mac();
+    const std::string port = portName(pod.addresses);
+    if (auto status = node.links.addVeth({port, nullptr}, kBridge, {"eth0", &mac}, pod.nameSpace, kMtu); !status)
+        return status;
+    if (auto status = node.links.isolatePort(port); !status) return status;
+    node.interfaces.push_back(port);
     pod.interfaces.emplace_back("eth0");
-    if (auto status = pod.links.addAddress("eth0", {spec.address, node->podRange.length}); !status)
-        return std::unexpected(status.error());
-    if (auto status = pod.links.setUp("eth0"); !status) return std::unexpected(status.error());
-    const packet::IpAddress gateway[] = {bridgeAddress(node->podRange)};
-    if (auto status = pod.links.replaceRoute(defaultRoute(), "eth0", gateway); !status)
-        return std::unexpected(status.error());
-    return &pod;
+    for (const auto &address : pod.addresses.own) {
+        // With IPv6 the node is the only neighbour: there is nothing like its answers to ARP between pods.
+        auto own = hostPrefix(address);
+        if (address.isV4()) own.length = node.addresses.podRange(IpFamily::v4).length;
+        if (auto status = pod.links.addAddress("eth0", own); !status) return status;
+    }
+    if (auto status = pod.links.setUp("eth0"); !status) return status;
+    for (const auto family : kFamilies) {
+        const IpAddress gateway[] = {node.addresses.bridge(family)};
+        if (!pod.addresses.has(family) || gateway[0].isNone()) continue;
+        if (auto status = pod.links.replaceRoute(defaultRoute(family), "eth0", gateway); !status) return status;
+        if (family != IpFamily::v6) continue;
+        if (auto status = pod.links.addNeighbour("eth0", gateway[0], node.addresses.bridgeMac()); !status)
+            return status;
+        for (const auto &address : pod.addresses.own)
+            if (address.isV6())
+                if (auto status = node.links.addNeighbour(kBridge, address, mac); !status) return status;
+    }
+    return {};
 }
 
 base::Status Topology::removePod(const std::string &name) {
@@ -168,7 +201,10 @@ base::Status Topology::removePod(const std::string &name) {
     if (pod == nullptr || pod->kind != HostKind::pod)
         return base::fail(base::ErrorCode::notFound, "no such pod", "remove pod", name);
     if (LabHost *node = find(pod->nodeName)) {
-        const std::string port = portName(pod->address);
+        const std::string port = portName(pod->addresses);
+        for (const auto &address : pod->addresses.own)
+            if (address.isV6())
+                if (auto status = node->links.deleteNeighbour(kBridge, address); !status) return status;
         if (auto status = node->links.deleteLink(port); !status) return status;
         std::erase(node->interfaces, port);
     }

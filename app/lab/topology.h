@@ -16,17 +16,17 @@ namespace natlens::lab {
 struct LabHost {
     std::string name;
     HostKind kind;
-    packet::IpAddress address;          ///< of eth0
+    HostAddresses addresses;
     NetworkNamespace nameSpace;
-    Links links;                        ///< rtnetlink inside this host
-    packet::IpPrefix podRange{};        ///< nodes: the pods' CIDR; its first address is the bridge's
-    std::string nodeName{};             ///< pods: where it runs
+    Links links;                           ///< rtnetlink inside this host
+    std::string nodeName{};                ///< pods: where it runs
     std::vector<std::string> interfaces{}; ///< what may be captured, in order: "eth0", "cbr0", "veth136"
 };
 
 /// One Ethernet segment ("fabric", in the lab's first namespace) with every outside host, the load balancer and every
 /// node on it; pods behind their node's bridge. There is no router in between, so that a TTL counts exactly the hosts of
-/// the document's pictures. Lives on the lab's thread.
+/// the document's pictures. IPv6 hosts know each other's MAC addresses from the start and have no link-local addresses:
+/// captures show no neighbour discovery, and nobody sends redirects. Lives on the lab's thread.
 class Topology final {
 public:
     /// Builds the segment and all hosts. Nodes come before pods in the order of `hosts`, wherever they stand.
@@ -40,7 +40,7 @@ public:
     [[nodiscard]] base::Status removePod(const std::string &name);
 
     /// Sends packets for `vip` to the load balancer, from every host on the segment outside the cluster.
-    [[nodiscard]] base::Status routeVip(const packet::IpAddress &vip, const packet::IpAddress &loadBalancer);
+    [[nodiscard]] base::Status routeVip(const packet::IpAddress &vip, const std::string &loadBalancer);
 
 private:
     Topology(NetworkNamespace fabric, Links links) : m_fabric(std::move(fabric)), m_fabricLinks(std::move(links)) {}
@@ -48,11 +48,14 @@ private:
     [[nodiscard]] base::Result<LabHost *> addHost(const HostSpec &spec);
     [[nodiscard]] base::Status attachToFabric(LabHost &host);
     [[nodiscard]] base::Status buildBridge(LabHost &node);
+    [[nodiscard]] base::Status wireUp(LabHost &pod, LabHost &node);
     [[nodiscard]] base::Status routePods();
+    [[nodiscard]] base::Status introduceNeighbours();
 
     NetworkNamespace m_fabric;
     Links m_fabricLinks;
     std::list<LabHost> m_hosts; ///< a list: others hold pointers to hosts
+    unsigned m_ports = 0;       ///< of the fabric so far
 };
 
 } // namespace natlens::lab

@@ -14,7 +14,7 @@ namespace natlens::lab {
 class UdpServer final {
 public:
     [[nodiscard]] static base::Result<std::unique_ptr<UdpServer>> listen(const NetworkNamespace &where,
-                                                                         packet::Port port);
+                                                                         const packet::SocketAddress &address);
     [[nodiscard]] int fd() const { return m_socket.get(); }
     void serve() const;
 

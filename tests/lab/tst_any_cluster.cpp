@@ -59,7 +59,8 @@ private slots:
         const QString config = folder.filePath("proxy.json");
         QFile file(config);
         QVERIFY(file.open(QIODevice::WriteOnly));
-        file.write("{\"kind\":\"KubeProxyConfiguration\",\"clusterCIDR\":\"10.1.0.0/16\",\"mode\":\"nftables\"}");
+        file.write(
+            "{\"kind\":\"KubeProxyConfiguration\",\"clusterCIDR\":\"10.1.0.0/16,fd00:10::/32\",\"mode\":\"nftables\"}");
         file.close();
         RunningLab lab({"--cluster", NATLENS_TEST_DATA "/cluster/cluster.json", "--proxy-config", config, "--datapath", datapath});
         QVERIFY2(lab.ready(), lab.said());
@@ -76,6 +77,38 @@ private slots:
         QCOMPARE(refused.trimmed(), QByteArray("refused"));
         const QByteArray local = lab.shell("n1", http("127.0.0.1", 30080)).trimmed();
         QVERIFY2(local.isEmpty() == (datapath != "iptables"), local); // node ports on localhost: iptables mode only
+
+        // One Service has IPv6 endpoints, so all hosts have IPv6 addresses, though no Node object has.
+        QCOMPARE(lab.shell("pod-10-1-1-6", http("fd00:30::16", 80)).trimmed(),
+                 QByteArray("client_address=fd00:10:1::6"));
+        const QByteArray masqueraded6 = lab.shell("client", http("2001:db8::c0a8:2", 30085)).trimmed();
+        QVERIFY2(masqueraded6 == "client_address=2001:db8::c0a8:2" || masqueraded6 == "client_address=fd00:10:1::1",
+                 masqueraded6);
+        const QByteArray refused6 = lab.shell("n1", "(exec 3<>/dev/tcp/::1/30085) 2>&1 | grep -o refused | head -n 1");
+        QCOMPARE(refused6.trimmed(), QByteArray("refused")); // never on ::1
+    }
+
+    void dualStack_data() { services_data(); }
+
+    /// UDP and a healthCheckNodePort over IPv6.
+    void dualStack() {
+        NATLENS_NEEDS_LAB();
+        QFETCH(QString, datapath);
+        RunningLab lab(
+            {"--cluster", NATLENS_TEST_DATA "/cluster/dual-stack.json", "--profile", "today", "--datapath", datapath});
+        QVERIFY2(lab.ready(), lab.said());
+        const QByteArray udp =
+            lab.shell("client", "exec 3<>/dev/udp/fd00:192::3/30053; echo question >&3; timeout 2 head -n 1 <&3");
+        QCOMPARE(udp.trimmed(), QByteArray("client_address=fd00:192::3"));
+        const QString check =
+            "exec 3<>/dev/tcp/%1/%2 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && timeout 2 head -n 1 <&3";
+        const auto status = [&](const char *ip, int port) {
+            return lab.shell("client", check.arg(ip).arg(port)).simplified().mid(9, 3);
+        };
+        QCOMPARE(status("fd00:192::2", 32001), QByteArray("200"));
+        QCOMPARE(status("fd00:192::3", 32001), QByteArray("503"));
+        QCOMPARE(status("192.168.0.2", 32001), QByteArray("")); // a Service of IPv6 alone has no IPv4 listener
+        QCOMPARE(status("fd00:192::3", 10256), QByteArray("200"));
     }
 };
 

@@ -8,7 +8,15 @@ namespace {
 
 using packet::LinkType;
 
-constexpr std::uint8_t kTimeExceeded = 11; // ICMP
+/// Type and code of an ICMP or ICMPv6 error.
+struct IcmpError {
+    std::uint8_t type, code;
+};
+constexpr IcmpError kHostUnreachable{3, 1}, kAddressUnreachable6{1, 3}, kTimeExceeded{11, 0}, kTimeExceeded6{3, 0};
+
+/// How much of a packet an error quotes, so that the error itself is no longer than every path can carry (RFC 1812, RFC
+/// 4443).
+constexpr std::size_t kQuoted = 548, kQuoted6 = 1232;
 
 } // namespace
 
@@ -16,20 +24,28 @@ Host::Host(Network &network, HostSpec spec)
     : m_network(network), m_spec(std::move(spec)),
       m_tcp(network.m_events, network.m_random,
             [this](std::vector<std::byte> ipPacket) { handle(std::move(ipPacket), {}); }) {
-    m_addresses = {m_spec.address};
     if (m_spec.kind != HostKind::node) {
-        add("eth0", macFor(m_spec.address));
+        m_addresses = m_spec.addresses.own;
+        add("eth0", m_spec.addresses.mac());
         return;
     }
-    m_addresses = nodeAddresses(m_spec.address, m_spec.podRange);
+    m_addresses = nodeAddresses(m_spec.addresses);
     m_conntrack = network.m_recorder.addConntrack(m_spec.name);
     add("lo", {});
-    add("eth0", macFor(m_spec.address));
-    add(kBridge, macFor(bridgeAddress(m_spec.podRange)));
-    m_engine = std::make_unique<proxycore::PacketEngine>(*this, network.m_random);
-    m_engine->listen([this](proxycore::ConnectionChange change, const proxycore::ConnectionView &connection) {
-        m_network.m_recorder.conntrack(m_conntrack, change, connection);
-    });
+    add("eth0", m_spec.addresses.mac());
+    add(kBridge, m_spec.addresses.bridgeMac());
+    for (const auto family : kFamilies) {
+        if (!m_spec.addresses.has(family)) continue;
+        auto &engine = m_engines[family] = std::make_unique<proxycore::PacketEngine>(*this, network.m_random);
+        engine->listen([this](proxycore::ConnectionChange change, const proxycore::ConnectionView &connection) {
+            m_network.m_recorder.conntrack(m_conntrack, change, connection);
+        });
+    }
+}
+
+proxycore::PacketEngine *Host::engine(packet::IpFamily family) {
+    const auto found = m_engines.find(family);
+    return found == m_engines.end() ? nullptr : found->second.get();
 }
 
 Host::~Host() = default;
@@ -49,7 +65,7 @@ bool Host::isLocal(const packet::IpAddress &address) const {
 
 packet::IpAddress Host::sourceFor(const packet::IpAddress &destination) const {
     if (isLocal(destination)) return destination;
-    return sourceTowards(destination, m_spec.address, m_spec.podRange);
+    return sourceTowards(destination, m_spec.addresses);
 }
 
 proxycore::NodeRoute Host::route(const packet::IpAddress &destination) const {
@@ -65,9 +81,10 @@ void Host::route(const packet::IpAddress &destination, std::vector<packet::IpAdd
 
 void Host::handle(std::vector<std::byte> ipPacket, const std::string &interface) {
     const bool own = interface.empty();
-    if (!m_engine) return forward(std::move(ipPacket), own);
-    const auto action = m_engine->process(ipPacket, {interface, own}, m_network.m_events.now());
-    const auto generated = m_engine->generated(); // copied: routing them may call the engine again
+    auto *engine = this->engine(familyOf(ipPacket));
+    if (engine == nullptr) return forward(std::move(ipPacket), own);
+    const auto action = engine->process(ipPacket, {interface, own}, m_network.m_events.now());
+    const auto generated = engine->generated(); // copied: routing them may call the engine again
     if (action == proxycore::PacketAction::forward) forward(std::move(ipPacket), own);
     for (const auto &made : generated) forward(made, true);
 }
@@ -78,10 +95,7 @@ void Host::forward(std::vector<std::byte> ipPacket, bool ownPacket) {
         // What a host sends to itself goes over lo, where it is seen once.
         m_network.m_events.after(m_network.latency() / 4, [this, ownPacket, bytes = std::move(ipPacket)] {
             if (ownPacket && m_spec.kind == HostKind::node) {
-                std::vector<std::byte> frame(12, std::byte{0});
-                frame.insert(frame.end(), {std::byte{0x08}, std::byte{0x00}});
-                frame.insert(frame.end(), bytes.begin(), bytes.end());
-                m_network.record(interface("lo"), frame, file::PacketDirection::unknown);
+                m_network.record(interface("lo"), frameOf({}, {}, bytes), file::PacketDirection::unknown);
             }
             m_tcp.receive(bytes);
         });
@@ -90,7 +104,7 @@ void Host::forward(std::vector<std::byte> ipPacket, bool ownPacket) {
     if (!ownPacket) {
         const bool router = m_spec.kind == HostKind::node || m_spec.kind == HostKind::loadBalancer;
         if (!router) return;
-        if (packet.ttl <= 1) return answerWithError(ipPacket, kTimeExceeded, 0);
+        if (packet.ttl <= 1) return answerWithError(ipPacket, Trouble::timeExceeded);
         const auto changed = packet::rewrite(
             LinkType::rawIp, ipPacket,
             {.srcIp = {}, .dstIp = {}, .srcPort = {}, .dstPort = {}, .ttl = static_cast<std::uint8_t>(packet.ttl - 1)});
@@ -103,7 +117,7 @@ void Host::transmit(std::vector<std::byte> ipPacket) {
     const auto packet = packet::decode(LinkType::rawIp, ipPacket);
     const auto &destination = packet.tuple.dst.ip;
     if (m_spec.kind == HostKind::pod) return m_network.fromPod(*this, std::move(ipPacket));
-    if (m_spec.kind == HostKind::node && m_spec.podRange.contains(destination))
+    if (m_spec.kind == HostKind::node && m_spec.addresses.podRange(destination.family).contains(destination))
         return m_network.toPod(*this, destination, std::move(ipPacket));
     auto nextHop = destination;
     if (const auto found = m_routes.find(destination); found != m_routes.end()) {
@@ -112,19 +126,25 @@ void Host::transmit(std::vector<std::byte> ipPacket) {
         nextHop = found->second[hash % found->second.size()];
     } else {
         for (const auto *host : m_network.hosts())
-            if (host->spec().kind == HostKind::node && host->spec().podRange.contains(destination))
-                nextHop = host->spec().address;
+            if (host->spec().kind == HostKind::node &&
+                host->spec().addresses.podRange(destination.family).contains(destination))
+                nextHop = host->spec().addresses.primary(destination.family);
     }
     m_network.overSegment(*this, nextHop, std::move(ipPacket));
 }
 
-/// An ICMP error to the sender of a packet that went no further (RFC 792, RFC 1812).
-void Host::answerWithError(std::span<const std::byte> ipPacket, std::uint8_t type, std::uint8_t code) {
+/// An ICMP error to the sender of a packet that went no further (RFC 792, RFC 1812, RFC 4443).
+void Host::answerWithError(std::span<const std::byte> ipPacket, Trouble trouble) {
     const auto packet = packet::decode(LinkType::rawIp, ipPacket);
-    if (packet.hasQuoted || !packet.tuple.src.ip.isV4()) return; // never an error about an error
+    const auto &to = packet.tuple.src.ip;
+    const auto from = sourceFor(to);
+    if (packet.hasQuoted || to.isNone() || from.isNone()) return; // never an error about an error
+    const bool v6 = to.isV6();
+    const auto error = trouble == Trouble::unreachable ? (v6 ? kAddressUnreachable6 : kHostUnreachable)
+                                                       : (v6 ? kTimeExceeded6 : kTimeExceeded);
     packet::PacketBuilder builder;
-    builder.ip(sourceFor(packet.tuple.src.ip), packet.tuple.src.ip);
-    builder.icmpError(type, code, ipPacket.subspan(0, std::min<std::size_t>(ipPacket.size(), 548)));
+    builder.ip(from, to);
+    builder.icmpError(error.type, error.code, ipPacket.subspan(0, std::min(ipPacket.size(), v6 ? kQuoted6 : kQuoted)));
     handle(builder.buildIp(), {});
 }
 

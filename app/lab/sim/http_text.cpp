@@ -42,6 +42,11 @@ std::string_view reason(int status) {
     }
 }
 
+/// "[fd00::1]" -> "fd00::1" (RFC 3986, section 3.2.2).
+std::string_view withoutBrackets(std::string_view host) {
+    return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
+}
+
 /// RFC 9110, section 5.6.7, whatever the locale.
 std::string httpDate(base::Timestamp time) {
     constexpr const char *kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -65,7 +70,7 @@ std::optional<HttpUrl> parseUrl(const std::string &url) {
     if (result.target.empty()) result.target = "/";
     if (const auto address = packet::SocketAddress::parse(result.host)) {
         result.server = *address;
-    } else if (const auto ip = packet::IpAddress::parse(result.host)) {
+    } else if (const auto ip = packet::IpAddress::parse(withoutBrackets(result.host))) {
         result.server = {*ip, 80};
     } else {
         return std::nullopt;

@@ -12,22 +12,26 @@ using file::PacketDirection;
 
 constexpr nanoseconds kStep = microseconds(1);      // between two interfaces of one host
 constexpr nanoseconds kArpPatience = seconds(3);    // three requests, a second apart
-constexpr std::uint8_t kUnreachable = 3, kHostUnreachable = 1;
+
+} // namespace
+
+packet::IpFamily familyOf(std::span<const std::byte> ipPacket) {
+    const bool v6 = !ipPacket.empty() && (std::to_integer<unsigned>(ipPacket.front()) >> 4) == 6;
+    return v6 ? packet::IpFamily::v6 : packet::IpFamily::v4;
+}
 
 std::vector<std::byte> frameOf(const packet::MacAddress &from, const packet::MacAddress &to,
-                               const std::vector<std::byte> &ipPacket) {
+                               std::span<const std::byte> ipPacket) {
     std::vector<std::byte> frame;
     frame.reserve(14 + ipPacket.size());
     for (const auto &mac : {to, from})
         for (const auto byte : mac) frame.push_back(std::byte{byte});
-    const bool v6 = !ipPacket.empty() && (std::to_integer<unsigned>(ipPacket.front()) >> 4) == 6;
+    const bool v6 = familyOf(ipPacket) == packet::IpFamily::v6;
     frame.push_back(std::byte{static_cast<unsigned char>(v6 ? 0x86 : 0x08)});
     frame.push_back(std::byte{static_cast<unsigned char>(v6 ? 0xdd : 0x00)});
     frame.insert(frame.end(), ipPacket.begin(), ipPacket.end());
     return frame;
 }
-
-} // namespace
 
 base::Status Network::addHost(const HostSpec &spec) {
     using base::ErrorCode;
@@ -39,12 +43,16 @@ base::Status Network::addHost(const HostSpec &spec) {
             return base::fail(ErrorCode::invalidInput,
                               fmt::format("spec.nodeName \"{}\" is not a node of this cluster", spec.nodeName),
                               "build pod", spec.name);
-        if (!node->spec().podRange.contains(spec.address))
-            return base::fail(ErrorCode::invalidInput,
-                              fmt::format("status.podIP {} is outside {}'s podCIDR {}", spec.address.toString(),
-                                          node->spec().name, node->spec().podRange.toString()),
-                              "build pod", spec.name);
-        node->add(portName(spec.address), macFor(bridgeAddress(node->spec().podRange)));
+        for (const auto &address : spec.addresses.own) {
+            const auto range = node->spec().addresses.podRange(address.family);
+            if (!range.contains(address))
+                return base::fail(ErrorCode::invalidInput,
+                                  fmt::format("status.podIP {} is outside {}'s podCIDR {}", address.toString(),
+                                              node->spec().name,
+                                              range.address.isNone() ? "(there is none)" : range.toString()),
+                                  "build pod", spec.name);
+        }
+        node->add(portName(spec.addresses), node->spec().addresses.bridgeMac());
     }
     m_hosts.emplace(spec.name, std::make_shared<Host>(*this, spec));
     return {};
@@ -54,7 +62,7 @@ void Network::removePod(const std::string &name) {
     const auto found = m_hosts.find(name);
     if (found == m_hosts.end()) return;
     if (Host *node = find(found->second->spec().nodeName))
-        std::erase_if(node->m_interfaces, [port = portName(found->second->spec().address)](const auto &one) {
+        std::erase_if(node->m_interfaces, [port = portName(found->second->spec().addresses)](const auto &one) {
             return one->name == port;
         });
     // Events that still belong to it (a retransmission) hold nothing of it but find it silent: it is kept until then.
@@ -75,7 +83,8 @@ std::vector<Host *> Network::hosts() {
 
 Host *Network::withAddress(const packet::IpAddress &address) {
     for (const auto &[name, host] : m_hosts)
-        if (host->spec().address == address) return host.get();
+        if (std::ranges::find(host->spec().addresses.own, address) != host->spec().addresses.own.end())
+            return host.get();
     return nullptr;
 }
 
@@ -90,7 +99,7 @@ void Network::overSegment(Host &from, const packet::IpAddress &nextHop, std::vec
     Host *to = withAddress(nextHop);
     if (to == nullptr || to->spec().kind == HostKind::pod) {
         m_events.after(kArpPatience, [&from, bytes = std::move(ipPacket)] {
-            from.answerWithError(bytes, kUnreachable, kHostUnreachable);
+            from.answerWithError(bytes, Host::Trouble::unreachable);
         });
         return;
     }
@@ -106,13 +115,13 @@ void Network::toPod(Host &node, const packet::IpAddress &address, std::vector<st
     Host *pod = withAddress(address);
     if (pod == nullptr || pod->spec().kind != HostKind::pod) {
         m_events.after(kArpPatience, [&node, bytes = std::move(ipPacket)] {
-            node.answerWithError(bytes, kUnreachable, kHostUnreachable);
+            node.answerWithError(bytes, Host::Trouble::unreachable);
         });
         return;
     }
     const auto frame = frameOf(node.interface(kBridge).mac, pod->interface("eth0").mac, ipPacket);
     record(node.interface(kBridge), frame, PacketDirection::outbound);
-    record(node.interface(portName(address)), frame, PacketDirection::outbound);
+    record(node.interface(portName(pod->spec().addresses)), frame, PacketDirection::outbound);
     m_events.after(latency() / 4, [this, name = pod->spec().name, frame, bytes = std::move(ipPacket)]() mutable {
         Host *here = find(name);
         if (here == nullptr) return; // gone meanwhile
@@ -126,7 +135,7 @@ void Network::fromPod(Host &pod, std::vector<std::byte> ipPacket) {
     if (node == nullptr || find(pod.spec().name) != &pod) return; // deleted: its wire is cut
     const auto frame = frameOf(pod.interface("eth0").mac, node->interface(kBridge).mac, ipPacket);
     record(pod.interface("eth0"), frame, PacketDirection::outbound);
-    m_events.after(latency() / 4, [this, node, port = portName(pod.spec().address), name = pod.spec().name, frame,
+    m_events.after(latency() / 4, [this, node, port = portName(pod.spec().addresses), name = pod.spec().name, frame,
                                    bytes = std::move(ipPacket)]() mutable {
         if (find(name) == nullptr) return;
         record(node->interface(port), frame, PacketDirection::inbound);

@@ -15,6 +15,11 @@ namespace natlens::lab::sim {
 
 class Network;
 
+[[nodiscard]] packet::IpFamily familyOf(std::span<const std::byte> ipPacket);
+/// The packet with an Ethernet header before it.
+[[nodiscard]] std::vector<std::byte> frameOf(const packet::MacAddress &from, const packet::MacAddress &to,
+                                             std::span<const std::byte> ipPacket);
+
 /// One host with its interfaces, routes and TCP. Nodes pass every packet through a PacketEngine before it is routed.
 class Host final : public proxycore::NodeRouting {
 public:
@@ -23,7 +28,8 @@ public:
 
     [[nodiscard]] const HostSpec &spec() const { return m_spec; }
     [[nodiscard]] TcpStack &tcp() { return m_tcp; }
-    [[nodiscard]] proxycore::PacketEngine *engine() { return m_engine.get(); } ///< null unless a node
+    /// Null unless a node with addresses of the family.
+    [[nodiscard]] proxycore::PacketEngine *engine(packet::IpFamily family);
     /// The address that a connection from here to `destination` begins with.
     [[nodiscard]] packet::IpAddress sourceFor(const packet::IpAddress &destination) const;
     /// Sends packets for an address through these hosts, one of them chosen for each connection; none: takes that back.
@@ -45,16 +51,17 @@ private:
     [[nodiscard]] bool isLocal(const packet::IpAddress &address) const;
     void forward(std::vector<std::byte> ipPacket, bool ownPacket);
     void transmit(std::vector<std::byte> ipPacket);
-    void answerWithError(std::span<const std::byte> ipPacket, std::uint8_t type, std::uint8_t code);
+    enum class Trouble { unreachable, timeExceeded };
+    void answerWithError(std::span<const std::byte> ipPacket, Trouble trouble);
     Interface &add(const std::string &name, const packet::MacAddress &mac);
     [[nodiscard]] Interface &interface(const std::string &name);
 
     Network &m_network;
     HostSpec m_spec;
-    std::vector<packet::IpAddress> m_addresses;
+    std::vector<packet::IpAddress> m_addresses; ///< of all interfaces
     std::vector<std::unique_ptr<Interface>> m_interfaces;
     std::map<packet::IpAddress, std::vector<packet::IpAddress>> m_routes; ///< of single addresses
-    std::unique_ptr<proxycore::PacketEngine> m_engine;
+    std::map<packet::IpFamily, std::unique_ptr<proxycore::PacketEngine>> m_engines;
     base::CapturePointId m_conntrack{};
     TcpStack m_tcp;
 };

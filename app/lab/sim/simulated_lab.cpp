@@ -1,5 +1,7 @@
 #include "app/lab/sim/simulated_lab.h"
 
+#include "app/lab/sockets.h"
+
 #include <fmt/format.h>
 #include <poll.h>
 
@@ -64,7 +66,9 @@ base::Status SimulatedLab::build() {
         (void)m_rotation->configure(m_cluster.state());
         for (Host *host : m_network.hosts())
             if (host->spec().kind == HostKind::outside)
-                for (const auto &vip : m_rotation->vips()) host->route(vip, {m_scenario.loadBalancer->address});
+                for (const auto &vip : m_rotation->vips())
+                    if (const auto balancer = addressOf(m_scenario.loadBalancer->name, vip.family); !balancer.isNone())
+                        host->route(vip, {balancer});
         checkHealth();
     }
     m_recorder.flush();
@@ -74,14 +78,18 @@ base::Status SimulatedLab::build() {
 void SimulatedLab::startServers(const proxycore::Pod &pod) {
     Host *host = m_network.find(pod.name.name);
     if (host == nullptr) return;
-    for (const auto port : m_cluster.serverPorts(pod)) host->tcp().listen({packet::IpAddress::v4(0), port}, echo);
+    for (const auto port : m_cluster.serverPorts(pod))
+        for (const auto family : kFamilies) host->tcp().listen({anyAddress(family), port}, echo);
 }
 
 void SimulatedLab::startProxy(Host &node) {
     Proxy proxy;
     proxy.answers = std::make_unique<NodeAnswers>(m_scenario.proxyConfig.mode, healthProfile(),
                                                   [this] { return m_events.now(); });
-    node.tcp().listen({packet::IpAddress::v4(0), kProxyHealthPort}, proxy.answers->healthHandler());
+    for (const auto family : kFamilies) {
+        node.tcp().listen({anyAddress(family), kProxyHealthPort}, proxy.answers->healthHandler());
+        if (node.engine(family) != nullptr) proxy.families.push_back(family);
+    }
     node.tcp().listen({packet::IpAddress::v4(127, 0, 0, 1), kMetricsPort}, proxy.answers->metricsHandler());
     m_proxies[node.spec().name] = std::move(proxy);
     sync(node.spec().name);
@@ -90,21 +98,27 @@ void SimulatedLab::startProxy(Host &node) {
 void SimulatedLab::sync(const std::string &nodeName) {
     Host &host = *m_network.find(nodeName);
     Proxy &proxy = m_proxies[nodeName];
-    proxy.answers->queued(m_cluster.state());
-    const proxycore::PlanTarget target{nodeName, nodeAddresses(host.spec().address, host.spec().podRange),
-                                       m_scenario.proxyConfig.mode, packet::IpFamily::v4};
-    proxy.plan = std::make_shared<const proxycore::ProxyPlan>(
-        proxycore::makePlan(m_cluster.state(), m_scenario.proxyConfig, target, proxy.plan.get()));
-    host.engine()->setPlan(*proxy.plan);
-    proxy.answers->synced(proxy.plan, m_cluster.state().node(nodeName), {}); // in virtual time it takes none
-    for (const auto &[service, addresses] : proxy.healthChecks)
-        for (const auto &address : addresses) host.tcp().stopListening(address);
+    proxy.answers->queued(m_cluster.state(), proxy.families);
+    for (const auto family : proxy.families) {
+        auto &plan = proxy.plans[family];
+        const proxycore::PlanTarget target{nodeName, nodeAddresses(host.spec().addresses), m_scenario.proxyConfig.mode,
+                                           family};
+        plan = std::make_shared<const proxycore::ProxyPlan>(
+            proxycore::makePlan(m_cluster.state(), m_scenario.proxyConfig, target, plan.get()));
+        host.engine(family)->setPlan(*plan);
+        proxy.answers->synced(plan, m_cluster.state().node(nodeName), {}); // in virtual time it takes none
+    }
+    for (const auto &address : proxy.healthChecks) host.tcp().stopListening(address);
     proxy.healthChecks.clear();
-    for (const auto &[service, port] : proxy.answers->healthCheckPorts())
-        for (const auto &address : proxy.answers->healthCheckAddresses()) {
-            host.tcp().listen({address, port}, proxy.answers->healthCheckHandler(service));
-            proxy.healthChecks[service].push_back({address, port});
-        }
+    for (const auto &port : proxy.answers->healthCheckPorts()) {
+        host.tcp().listen(port.address, proxy.answers->healthCheckHandler(port));
+        proxy.healthChecks.push_back(port.address);
+    }
+}
+
+packet::IpAddress SimulatedLab::addressOf(const std::string &name, packet::IpFamily family) {
+    const Host *host = m_network.find(name);
+    return host == nullptr ? packet::IpAddress{} : host->spec().addresses.primary(family);
 }
 
 // --- living -----------------------------------------------------------------------------------------------------
@@ -157,27 +171,29 @@ bool SimulatedLab::receiveCommands(int patienceMs) {
 void SimulatedLab::checkHealth() {
     Host *balancer = m_network.find(m_scenario.loadBalancer->name);
     for (const auto &check : m_rotation->due(virtualNow())) {
-        const auto url = parseUrl(fmt::format("http://{}:{}/healthz", check.address.toString(), check.port));
+        const auto url = parseUrl("http://" + packet::SocketAddress{check.address, check.port}.toString() + "/healthz");
         const nanoseconds patience = m_scenario.loadBalancer->timeout;
-        balancer->tcp().get(balancer->spec().address, *url, {patience, patience}, [this, check](const HttpResult &result) {
-            if (!m_rotation->result(check, result.status)) return;
-            programRotation(m_rotation->target(check.service));
-            rotationChanged();
-        });
+        balancer->tcp().get(balancer->sourceFor(check.address), *url, {patience, patience},
+                            [this, check](const HttpResult &result) {
+                                if (!m_rotation->result(check, result.status)) return;
+                                for (const auto &target : m_rotation->targets(check.service))
+                                    programRotation(target);
+                                rotationChanged();
+                            });
     }
     const auto next = m_rotation->next(virtualNow());
     m_events.after(std::max<nanoseconds>(next - virtualNow(), std::chrono::milliseconds(1)), [this] { checkHealth(); });
 }
 
 void SimulatedLab::programRotation(const Rotation::Target &target) {
-    for (const auto &vip : target.vips) m_network.find(m_scenario.loadBalancer->name)->route(vip, target.nodes);
+    m_network.find(m_scenario.loadBalancer->name)->route(target.vip, target.nodes);
 }
 
 base::Status SimulatedLab::apply(const ClusterChange &change) {
     for (const auto &event : change.events) m_recorder.clusterState(event);
     for (const auto &pod : change.podsRemoved) m_network.removePod(pod.name.name);
     for (const auto &pod : change.podsAdded) {
-        const auto spec = hostSpec(pod);
+        const auto spec = hostSpec(pod, m_cluster.state());
         if (!spec) continue;
         if (auto status = m_network.addHost(*spec); !status) return status;
         startServers(pod);

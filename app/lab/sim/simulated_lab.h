@@ -26,14 +26,17 @@ private:
     /// One node's kube-proxy.
     struct Proxy {
         std::unique_ptr<NodeAnswers> answers;
-        std::shared_ptr<const proxycore::ProxyPlan> plan;
-        std::map<std::string, std::vector<packet::SocketAddress>> healthChecks; ///< open now, by Service
+        std::vector<packet::IpFamily> families;
+        std::map<packet::IpFamily, std::shared_ptr<const proxycore::ProxyPlan>> plans;
+        std::vector<packet::SocketAddress> healthChecks; ///< open now
     };
 
     [[nodiscard]] base::Status build();
     void startServers(const proxycore::Pod &pod);
     void startProxy(Host &node);
     void sync(const std::string &nodeName);
+    [[nodiscard]] packet::IpAddress addressOf(const std::string &name,
+                                              packet::IpFamily family); ///< none when it has none
     void loop();
     bool receiveCommands(int patienceMs); ///< true when there were any
     void playFast();

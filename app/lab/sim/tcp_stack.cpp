@@ -1,5 +1,8 @@
 #include "app/lab/sim/tcp_stack.h"
 
+#include "app/lab/addressing.h"
+#include "app/lab/sockets.h"
+
 #include <algorithm>
 
 namespace natlens::lab::sim {
@@ -10,11 +13,13 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr std::uint16_t kMss = 1420; // the lab's MTU of 1460 less 40
 constexpr std::uint8_t kWindowScale = 7;
 constexpr nanoseconds kThinking = microseconds(40); // from a request to its answer
 constexpr nanoseconds kFirstSyn = seconds(1), kFirstData = milliseconds(200);
 constexpr unsigned kTries = 6;
+
+/// The lab's MTU less the headers.
+std::uint16_t mssFor(const packet::IpAddress &own) { return static_cast<std::uint16_t>(kMtu - (own.isV6() ? 60 : 40)); }
 
 } // namespace
 
@@ -52,7 +57,7 @@ void TcpStack::stopListening(const packet::SocketAddress &address) { m_listeners
 
 const HttpHandler *TcpStack::handlerFor(const packet::SocketAddress &local) const {
     for (const auto &[address, handler] : m_listeners) {
-        const bool any = address.ip == packet::IpAddress::v4(0);
+        const bool any = address.ip == anyAddress(local.ip.family);
         if (address.port == local.port && (any || address.ip == local.ip)) return &handler;
     }
     return nullptr;
@@ -96,7 +101,11 @@ packet::PacketBuilder TcpStack::segment(Connection &connection, std::uint8_t fla
     if ((flags & TcpFlags::ack) != 0) builder.ack(connection.receiveNext);
     const auto clock = static_cast<std::uint32_t>(m_events.now().nanoseconds / 1'000'000) + m_clockOffset;
     if ((flags & TcpFlags::syn) != 0)
-        builder.window(65535).mss(kMss).sackPermitted().timestamps(clock, connection.echo).windowScale(kWindowScale);
+        builder.window(65535)
+            .mss(mssFor(connection.out.src.ip))
+            .sackPermitted()
+            .timestamps(clock, connection.echo)
+            .windowScale(kWindowScale);
     else
         builder.window(512).timestamps(clock, connection.echo);
     return builder;
@@ -129,7 +138,8 @@ void TcpStack::sendAgain(const ConnectionPointer &connection, nanoseconds delay,
 
 void TcpStack::sendData(const ConnectionPointer &connection, std::string_view text) {
     while (!text.empty()) {
-        const auto part = text.substr(0, kMss - 12); // timestamps take 12 bytes of every segment
+        const auto part =
+            text.substr(0, mssFor(connection->out.src.ip) - 12U); // timestamps take 12 bytes of every segment
         text.remove_prefix(part.size());
         sendSegment(connection, TcpFlags::ack | (text.empty() ? TcpFlags::psh : 0), part);
     }
