@@ -2,6 +2,7 @@
 #pragma once
 
 #include "capture/base/result.h"
+#include "capture/file/by_interface.h"
 #include "capture/file/capture_stream.h"
 
 #include <cstddef>
@@ -18,8 +19,21 @@ struct Delivery {
     std::uint32_t nextPoint = 0;
     std::uint64_t nextPacket = 1;
     std::uint64_t packets = 0;
+    ByInterface byInterface = {};
 
+    base::CapturePointId addPoint(const CapturePoint &point) {
+        const base::CapturePointId id = announce(point);
+        if (point.linkType == packet::LinkType::linuxSll2) byInterface.add(id, point);
+        return id;
+    }
+    base::CapturePointId announce(const CapturePoint &point) {
+        const base::CapturePointId id{nextPoint++};
+        sink.onCapturePoint(id, point);
+        return id;
+    }
     void packet(PacketView &view) {
+        if (!byInterface.empty()) [[unlikely]]
+            byInterface.place(view, [this](const CapturePoint &point) { return announce(point); });
         view.number = base::PacketNumber{nextPacket++};
         ++packets;
         sink.onPacket(view);
@@ -46,6 +60,8 @@ public:
     virtual Step next(std::span<const std::byte> bytes, std::uint64_t offset) = 0;
     /// What the unit at the beginning of `bytes` is, for "breaks off inside ...": "a packet block".
     [[nodiscard]] virtual std::string unitName(std::span<const std::byte> bytes) const = 0;
+    /// Nothing follows the bytes that the next call of next() is given: what was wanted only to be sure is not coming.
+    virtual void endOfInput() {}
 
     [[nodiscard]] const std::optional<base::Error> &failure() const { return m_failure; }
 

@@ -17,7 +17,8 @@ inline constexpr std::uint16_t kInterfaceName = 2, kInterfaceDescription = 3, kI
 inline constexpr std::uint16_t kPacketFlags = 2;
 inline constexpr std::uint16_t kStatisticsReceived = 4, kStatisticsDropped = 5, kStatisticsOsDropped = 7;
 
-/// No capture tool writes longer blocks; a longer one is a damaged length.
-inline constexpr std::uint32_t kMaxBlock = 64U << 20;
+/// No capture tool writes longer blocks (the longest packets, of D-Bus and USB, have 128 MiB); a longer one is a damaged
+/// length. wiretap's limit.
+inline constexpr std::uint32_t kMaxBlock = (128U << 20) + (128U << 10) + 32;
 
 } // namespace natlens::file::pcapng

@@ -67,14 +67,16 @@ Step PcapngParser::next(std::span<const std::byte> bytes, std::uint64_t offset) 
     }
 
     const std::uint32_t type = u32(bytes.data());
-    const std::uint32_t length = u32(bytes.data() + 4);
-    if (length > kMaxBlock)
-        return fail(offset, fmt::format("a block (type {}) claims {} bytes; more than 64 MiB cannot be", type, length));
-    if (length < 12 || length % 4 != 0)
-        return fail(offset, fmt::format("a block (type {}) claims an impossible length of {} bytes", type, length));
+    const std::uint32_t stated = u32(bytes.data() + 4);
+    if (stated > kMaxBlock)
+        return fail(offset,
+                    fmt::format("a block (type {}) claims {} bytes; more than 128 MiB cannot be", type, stated));
+    const auto length = static_cast<std::uint32_t>(padded(stated)); // some writers do not count the padding
+    if (length < 12)
+        return fail(offset, fmt::format("a block (type {}) claims an impossible length of {} bytes", type, stated));
     if (bytes.size() < length) return Step::want(length);
-    if (const std::uint32_t trailer = u32(bytes.data() + length - 4); trailer != length)
-        return fail(offset, fmt::format("a block (type {}) begins with length {} and ends with length {}", type, length,
+    if (const std::uint32_t trailer = u32(bytes.data() + length - 4); trailer != stated && trailer != length)
+        return fail(offset, fmt::format("a block (type {}) begins with length {} and ends with length {}", type, stated,
                                         trailer));
 
     const Body body = bytes.subspan(8, length - 12);
@@ -131,10 +133,9 @@ bool PcapngParser::interfaceDescription(Body body, std::uint64_t offset) {
             interface.offsetSeconds = static_cast<std::int64_t>(u64(value.data()));
     };
     if (!visitOptions(body.subspan(8), offset, visit)) return false;
-
-    interface.point = base::CapturePointId{m_delivery.nextPoint++};
+    point.name = m_names.next(std::move(point.name), point.linkType);
+    interface.point = m_delivery.addPoint(point);
     m_interfaces.push_back(interface);
-    m_delivery.sink.onCapturePoint(interface.point, point);
     return true;
 }
 
@@ -220,8 +221,9 @@ bool PcapngParser::simplePacket(Body body, std::uint64_t offset) {
 
 bool PcapngParser::interfaceStatistics(Body body, std::uint64_t offset) {
     if (body.size() < 12) return bad(offset, "a statistics block is too short");
-    const Interface *interface = findInterface(u32(body.data()), offset, "a statistics block");
-    if (!interface) return false;
+    const std::uint32_t id = u32(body.data());
+    if (id >= m_interfaces.size()) return true; // of nobody: says nothing, harms nothing
+    const Interface *interface = &m_interfaces[id];
 
     PointStatistics statistics;
     statistics.point = interface->point;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "capture/file/parser.h"
+#include "capture/file/point_names.h"
 
 #include <string_view>
 #include <vector>
@@ -12,8 +13,9 @@ namespace natlens::file::detail {
 /// counting across sections.
 class PcapngParser final : public Parser {
 public:
-    explicit PcapngParser(Delivery &delivery)
-        : m_delivery(delivery) {}
+    PcapngParser(Delivery &delivery, PointNames names)
+        : m_delivery(delivery)
+        , m_names(std::move(names)) {}
 
     Step next(std::span<const std::byte> bytes, std::uint64_t offset) override;
     [[nodiscard]] std::string unitName(std::span<const std::byte> bytes) const override;
@@ -48,6 +50,7 @@ private:
     [[nodiscard]] static base::Timestamp timestamp(const Interface &interface, std::uint64_t ticks);
 
     Delivery &m_delivery;
+    PointNames m_names;
     std::vector<Interface> m_interfaces; ///< of the current section
     bool m_swapped = false;
 };

@@ -1,4 +1,5 @@
 #include "capture/base/unique_fd.h"
+#include "capture/file/point_names.h"
 #include "capture/file/reader.h"
 
 #include <array>
@@ -63,17 +64,6 @@ base::Status feedAll(Reader &reader, int fd, const std::string &subject) {
 }
 
 } // namespace
-
-std::string pointNameOf(const std::filesystem::path &path) {
-    std::string name = path.stem().string();
-    if (name == "-") return "stdin";
-    std::size_t hyphen = name.rfind('-');
-    // "br-lan", "br-1f0a3c": the one family of interface names that has a hyphen of its own.
-    constexpr std::string_view kBridge = "-br";
-    if (hyphen != name.npos && std::string_view(name).substr(0, hyphen).ends_with(kBridge)) hyphen -= kBridge.size();
-    if (hyphen != name.npos && hyphen != 0 && hyphen + 1 < name.size()) name[hyphen] = '/';
-    return name;
-}
 
 base::Status readFile(const std::filesystem::path &path, StreamSink &sink, std::uint32_t *nextPoint,
                       std::uint64_t *nextPacket) {

@@ -3,6 +3,7 @@
 
 #include "capture/base/result.h"
 #include "capture/file/capture_stream.h"
+#include "capture/file/point_names.h"
 
 #include <filesystem>
 #include <memory>
@@ -11,14 +12,16 @@ namespace natlens::file {
 
 /// A push parser: bytes in any portions, blocks out to a sink as soon as they are complete.
 /// pcapng: both byte orders, several sections, if_tsresol and if_tsoffset, enhanced, simple and obsolete packet blocks,
-/// statistics, unknown blocks skipped. pcap: both byte orders, micro- and nanoseconds.
+/// statistics, unknown blocks skipped. pcap: both byte orders, micro- and nanoseconds, old versions and variants.
+/// Either compressed with gzip or zstd.
 /// Lives on one thread. Whole input given to one feed() is not copied.
 class Reader final {
 public:
     struct Options {
-        std::string pointName;     ///< name of the only capture point of a classic pcap
+        std::string pointName;     ///< see PointNames; of a classic pcap the name of its only capture point
         std::uint32_t firstPoint = 0;   ///< ids continue from here (several files, one source)
         std::uint64_t firstPacket = 1;  ///< packet numbers continue from here
+        NameSource nameSource = NameSource::fileName;
     };
 
     Reader(StreamSink &sink, Options options);
@@ -41,10 +44,6 @@ private:
     class Impl;
     std::unique_ptr<Impl> m_impl;
 };
-
-/// The capture point that a classic pcap file stands for: its stem, with the last hyphen between host and interface, as
-/// node names have hyphens more often than interfaces ("gke-pool-1-eth0.pcap" is "gke-pool-1/eth0"). "-" is "stdin".
-[[nodiscard]] std::string pointNameOf(const std::filesystem::path &path);
 
 /// Reads one file from beginning to end (memory-mapped where possible, "-" is standard input).
 /// The point name of a classic pcap is pointNameOf() its path.

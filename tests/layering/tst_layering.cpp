@@ -73,6 +73,7 @@ const QList<Library> kLibraries{
     {"libnftables", QRegularExpression("^nftables/"), {"proxycore/kernel"}},
     {"libmicrohttpd", QRegularExpression("^microhttpd"), {"app/lab"}},
     {"libcurl", QRegularExpression("^curl/"), {"app/lab"}},
+    {"zlib, zstd", QRegularExpression("^z(lib|std)"), {"capture/file"}},
     {"CLI11", QRegularExpression("^CLI/"), {"app/cli"}},
     {"ncurses", QRegularExpression("^(n?curses|ncursesw/)"), {"app/tui"}},
     {"simdjson", QRegularExpression("^simdjson"), {"proxycore/model"}},
@@ -84,6 +85,7 @@ const QList<Library> kLibraries{
 const QList<QPair<QString, QRegularExpression>> kOneFile{
     {"CLI11", QRegularExpression("^CLI/")},
     {"simdjson", QRegularExpression("^simdjson")},
+    {"zlib, zstd", QRegularExpression("^z(lib|std)")},
     {"ncurses", QRegularExpression("^(n?curses|ncursesw/)")},
 };
 

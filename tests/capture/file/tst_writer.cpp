@@ -102,7 +102,7 @@ void TestWriter::roundTrip() {
     QVERIFY(status);
     QCOMPARE(lines, (QStringList{"point 0 'node2/eth0' 'uplink' link 1 snap 256 mac 02..09",
                                  "packet 1 on 0 at 1700000000.123456789 of 1500 out 'why': 0200000000",
-                                 "point 1 '' '' link 276 snap 0",
+                                 "point 1 'round' '' link 276 snap 0",
                                  "packet 2 on 1 at 0.000000001 of 0: ", "packet 3 on 1 at 0.000000000 of 4: 02000000",
                                  "statistics 1 at 0.000000042 received 1000 dropped 7"}));
 }
@@ -140,7 +140,7 @@ void TestWriter::refusesWhatItCannotWrite() {
     v.comment = comment;
     QCOMPARE(writer.writePacket(v).error().code, base::ErrorCode::invalidInput);
     QVERIFY(writer.flush());
-    QCOMPARE(read(path("refused.pcapng")), QStringList{"point 0 'fine' '' link 1 snap 0"});
+    QCOMPARE(read(path("refused.pcapng")), QStringList{"point 0 'refused/fine' '' link 1 snap 0"});
 }
 
 void TestWriter::writeErrorsStay() {
@@ -226,6 +226,12 @@ void TestWriter::fileNames_data() {
                                   << "-x";
     QTest::newRow("hyphen last") << "x-.pcap"
                                  << "x-";
+    QTest::newRow("serial number") << "dump-20240131.pcap"
+                                   << "dump-20240131";
+    QTest::newRow("compressed") << "node2-eth0.pcap.gz"
+                                << "node2/eth0";
+    QTest::newRow("compressed, zstd") << "node2-eth0.pcapng.zst"
+                                      << "node2/eth0";
     QTest::newRow("dots") << "node2-eth0.100.pcap"
                           << "node2/eth0.100";
 }

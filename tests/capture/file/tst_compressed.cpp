@@ -1,0 +1,189 @@
+// Compressed captures: gzip and zstd, whole, in crumbs, several in a row, cut and damaged.
+#include <QtTest>
+
+#include "capture/file/file_maker.h"
+#include "capture/file/read_in.h"
+
+#include <zlib.h>
+#include <zstd.h>
+
+using namespace natlens;
+using test::FileMaker;
+using test::Order;
+using test::readIn;
+
+namespace {
+
+QByteArray gzip(const QByteArray &data) {
+    z_stream stream{};
+    if (deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) return {};
+    QByteArray out(qsizetype(deflateBound(&stream, uLong(data.size()))), '\0');
+    stream.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(data.data()));
+    stream.avail_in = uInt(data.size());
+    stream.next_out = reinterpret_cast<Bytef *>(out.data());
+    stream.avail_out = uInt(out.size());
+    const bool good = deflate(&stream, Z_FINISH) == Z_STREAM_END;
+    out.resize(good ? qsizetype(stream.total_out) : 0);
+    deflateEnd(&stream);
+    return out;
+}
+
+QByteArray zstd(const QByteArray &data) {
+    QByteArray out(qsizetype(ZSTD_compressBound(std::size_t(data.size()))), '\0');
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1); // as the program does
+    const std::size_t size =
+        ZSTD_compress2(context, out.data(), std::size_t(out.size()), data.data(), std::size_t(data.size()));
+    ZSTD_freeCCtx(context);
+    out.resize(ZSTD_isError(size) ? 0 : qsizetype(size));
+    return out;
+}
+
+/// Packets that do not compress to nothing.
+QByteArray capture(int packets) {
+    FileMaker f(Order::little);
+    f.section().interface("n1/eth0");
+    std::uint32_t random = 1;
+    for (int i = 0; i < packets; ++i) {
+        QByteArray data;
+        for (int k = 0; k < 40 + i % 50; ++k) {
+            random = random * 1664525 + 1013904223;
+            data.append(char(random >> 24 & 0x3f));
+        }
+        f.packet(0, std::uint64_t(i), data);
+    }
+    return f.bytes;
+}
+
+std::span<const std::byte> span(const QByteArray &bytes) {
+    return std::as_bytes(std::span(bytes.constData(), std::size_t(bytes.size())));
+}
+
+} // namespace
+
+class TestCompressed : public QObject {
+    Q_OBJECT
+private slots:
+    void formats_data();
+    void formats();
+    void everyTruncation_data() { formats_data(); }
+    void everyTruncation();
+    void everyDamagedByte_data() { formats_data(); }
+    void everyDamagedByte();
+    void whatFollows_data();
+    void whatFollows();
+    void aFaultInTheCaptureItself();
+    void compressedTwice();
+};
+
+void TestCompressed::formats_data() {
+    QTest::addColumn<bool>("isZstd");
+    QTest::newRow("gzip") << false;
+    QTest::newRow("zstd") << true;
+}
+
+void TestCompressed::formats() {
+    QFETCH(bool, isZstd);
+    const auto pack = isZstd ? zstd : gzip;
+    const QByteArray plain = capture(1500); // more than one portion of output
+    const auto expected = readIn(std::size_t(plain.size()), span(plain));
+    QCOMPARE(expected.lines.size(), 1501);
+    // In one piece, and as several programs would have appended to it, cut anywhere.
+    const qsizetype cut = plain.size() / 3;
+    for (const QByteArray &packed :
+         {pack(plain), pack(plain.left(cut)) + pack(plain.mid(cut)), pack(plain) + pack(""), pack("") + pack(plain)}) {
+        QVERIFY(packed.size() < plain.size());
+        for (const std::size_t portion : {std::size_t(packed.size()), std::size_t(1), std::size_t(4097)}) {
+            const auto outcome = readIn(portion, span(packed));
+            QVERIFY2(outcome.status, qPrintable(outcome.sentence()));
+            QCOMPARE(outcome.lines, expected.lines);
+            QCOMPARE(outcome.offset, std::uint64_t(packed.size()));
+        }
+    }
+}
+
+/// What can be unpacked is delivered; then it is said that, and where, the data breaks off.
+void TestCompressed::everyTruncation() {
+    QFETCH(bool, isZstd);
+    const QByteArray plain = capture(30);
+    const QByteArray packed = isZstd ? zstd(plain) : gzip(plain);
+    const auto expected = readIn(std::size_t(plain.size()), span(plain)).lines;
+    qsizetype longest = 0;
+    for (qsizetype length = 4; length < packed.size(); ++length) {
+        const auto outcome = readIn(std::size_t(length), span(packed.left(length)));
+        QCOMPARE(outcome.lines, expected.first(outcome.lines.size()));
+        QVERIFY(outcome.lines.size() >= longest);
+        longest = outcome.lines.size();
+        QCOMPARE(outcome.code(), int(base::ErrorCode::truncated));
+        QVERIFY2(outcome.sentence().contains(QString("the %1 data breaks off at byte %2; %3 packets were read")
+                                                 .arg(isZstd ? "zstd" : "gzip")
+                                                 .arg(length)
+                                                 .arg(std::max<qsizetype>(outcome.lines.size() - 1, 0))),
+                 qPrintable(outcome.sentence()));
+    }
+    QCOMPARE(longest, expected.size()); // only the checksum was missing
+}
+
+void TestCompressed::everyDamagedByte() {
+    QFETCH(bool, isZstd);
+    const QByteArray packed = isZstd ? zstd(capture(12)) : gzip(capture(12));
+    int faults = 0;
+    for (qsizetype at = 4; at < packed.size(); ++at)
+        for (const char mask : {char(0xff), char(0x10)}) {
+            QByteArray damaged = packed;
+            damaged[at] = char(damaged[at] ^ mask);
+            const auto whole = readIn(std::size_t(damaged.size()), span(damaged));
+            const auto crumbs = readIn(3, span(damaged));
+            QCOMPARE(crumbs.lines, whole.lines);
+            QCOMPARE(crumbs.code(), whole.code());
+            faults += whole.status ? 0 : 1;
+        }
+    QVERIFY(faults > packed.size()); // a header has bytes that mean nothing to us; the data has none
+}
+
+void TestCompressed::whatFollows_data() {
+    QTest::addColumn<bool>("isZstd");
+    QTest::addColumn<QByteArray>("rest");
+    QTest::addColumn<QString>("sentence"); // "" for none
+    QTest::newRow("gzip, zeros") << false << QByteArray(600, '\0') << "";
+    QTest::newRow("gzip, zeros and a member") << false << QByteArray(3, '\0') + gzip("") << "";
+    QTest::newRow("gzip, rubbish") << false << QByteArray("rubbish")
+                                   << "the gzip data is damaged: what follows the last member is not gzip";
+    QTest::newRow("gzip, half a member") << false << QByteArray::fromHex("1f8b08") << "the gzip data breaks off";
+    QTest::newRow("zstd, rubbish") << true << QByteArray("rubbish") << "the zstd data is damaged: ";
+    QTest::newRow("zstd, a skippable frame") << true << QByteArray::fromHex("502a4d180300000061626300").left(11) << "";
+}
+
+void TestCompressed::whatFollows() {
+    QFETCH(bool, isZstd);
+    QFETCH(QByteArray, rest);
+    QFETCH(QString, sentence);
+    const QByteArray packed = (isZstd ? zstd(capture(5)) : gzip(capture(5))) + rest;
+    for (const std::size_t portion : {std::size_t(packed.size()), std::size_t(1)}) {
+        const auto outcome = readIn(portion, span(packed));
+        QCOMPARE(outcome.packets, std::uint64_t(5));
+        QVERIFY2(outcome.sentence().contains(sentence), qPrintable(outcome.sentence()));
+        QCOMPARE(bool(outcome.status), sentence.isEmpty());
+    }
+}
+
+void TestCompressed::aFaultInTheCaptureItself() {
+    FileMaker f(Order::little);
+    f.section().interface("a").packet(0, 1, "good").packet(1, 1, "x");
+    const QByteArray packed = gzip(f.bytes);
+    const auto outcome = readIn(1, span(packed));
+    QCOMPARE(outcome.packets, std::uint64_t(1));
+    QVERIFY2(outcome.sentence().contains("at byte 96 of what was unpacked: a packet block names interface 1"),
+             qPrintable(outcome.sentence()));
+    const QByteArray cut = gzip(f.bytes.left(90));
+    QVERIFY(readIn(1, span(cut)).sentence().contains("breaks off at byte 90, inside a packet block; 0 packets"));
+}
+
+void TestCompressed::compressedTwice() {
+    const auto outcome = readIn(100, span(gzip(gzip(capture(1)))));
+    QCOMPARE(outcome.code(), int(base::ErrorCode::invalidInput));
+    QVERIFY2(outcome.sentence().contains("is compressed once more"), qPrintable(outcome.sentence()));
+}
+
+QTEST_GUILESS_MAIN(TestCompressed)
+#include "tst_compressed.moc"
