@@ -185,6 +185,9 @@ void TestWriter::wiresharkAgrees() {
         QVERIFY(writer.writeStatistics({{1}, {1700000000123456791}, 17, 4}));
     }
     QProcess process;
+    auto environment = QProcessEnvironment::systemEnvironment();
+    environment.insert("WIRESHARK_CONFIG_DIR", m_folder.path()); // nobody's own settings
+    process.setProcessEnvironment(environment);
     process.start(tshark, {"-r", path("referee.pcapng"),
                            "-o", "tcp.check_checksum:TRUE",
                            "-o", "ip.check_checksum:TRUE",
