@@ -4,15 +4,14 @@
 #include "capture/base/ids.h"
 #include "capture/base/timestamp.h"
 #include "capture/packet/decode.h"
-#include "tracer/stitch/http_peek.h"
+#include "tracer/path/small_vector.h"
 #include "tracer/stitch/pool.h"
 #include "tracer/stitch/stream_samples.h"
 
 #include <array>
 #include <cstdint>
-#include <memory>
+#include <cstring>
 #include <span>
-#include <vector>
 
 namespace natlens::tracer {
 
@@ -50,38 +49,49 @@ struct Mark {
 struct Pass {
     base::Timestamp first, last;
     base::PacketNumber number; ///< of the first packet
-    std::uint64_t packets = 0;
+    std::uint32_t packets = 0;
     std::uint32_t next = kNone;
-    std::uint32_t syns = 0; ///< SYN without ACK
+    std::uint16_t syns = 0; ///< SYN without ACK
     std::uint16_t ipId = 0; ///< of the first packet
     std::uint8_t ttl = 0;
     Facing facing = Facing::unknown;
 };
 
-/// One direction of a connection at one capture point.
+/// What few flows have: resets, and who sent the ICMP error.
+struct FlowExtra {
+    base::Timestamp rstTime; ///< of the first reset; zero: none
+    base::PacketNumber rstNumber;
+    packet::IpAddress icmpSource;
+};
+
+/// One direction of a connection at one capture point. There may be millions: everything that can be had from its leg,
+/// or that few flows have, lies elsewhere and is asked of FlowTable.
 struct Flow {
     enum class Kind : std::uint8_t { packets, icmpError };
 
-    packet::Tuple tuple; ///< of an ICMP error: the quoted one, reversed
+    LegIndex leg = kNone;
+    FlowIndex older = kNone; ///< the previous flow with this tuple at this point
     base::CapturePointId point;
+    std::uint32_t isn = 0;
     Kind kind = Kind::packets;
+    std::uint8_t side = 0;  ///< the side of the leg that its packets come from: 0 leg.tuple.src, 1 leg.tuple.dst
     std::uint8_t flags = 0; ///< all TCP flags seen
     std::uint8_t icmpType = 0, icmpCode = 0;
-    bool hasIsn = false;
-    bool noHttp = false; ///< the stream began with something else
-    std::uint32_t isn = 0;
-    LegIndex leg = kNone;
-    FlowIndex older = kNone;      ///< the previous flow with this tuple at this point
-    std::uint32_t passes = kNone; ///< list of Pass
-    std::uint64_t packets = 0, payloadBytes = 0;
-    base::Timestamp first, last;
-    base::Timestamp rstTime, finTime, dataTime; ///< of the first such packet; zero: none
-    base::PacketNumber rstNumber;
-    packet::IpAddress icmpSource; ///< who sent the ICMP error
-    std::vector<Mark> marks;      ///< at most kMaxMarks
-    std::unique_ptr<HttpPeek> http;
+    bool hasIsn : 1 = false;
+    bool noHttp : 1 = false;      ///< the stream began with something else
+    bool firstIsMark : 1 = false; ///< the first packet of `pass` is a mark; what `pass` does not say of it is `opening`
+    bool hasTs : 1 = false;       ///< that mark has a TCP timestamp
+    bool markIsTcp : 1 = false;
+    std::uint32_t http = kNone;  ///< FlowTable's own
+    std::uint32_t extra = kNone; ///< FlowTable's own
+    std::uint32_t marks = kNone; ///< FlowTable's own: further marks
+    std::uint32_t packets = 0;
+    std::uint64_t opening = 0; ///< TCP: timestamp and hash of the options; others: hash of the payload
+    std::uint64_t payloadBytes = 0;
+    base::Timestamp finTime; ///< of the first FIN; zero: none
+    Pass pass;               ///< the first of its passes
 
-    static constexpr std::size_t kMaxMarks = 8;
+    static constexpr unsigned kMaxMarks = 8;
 };
 
 /// One pair of addresses during one connection, in both directions and at all capture points. A connection without
@@ -96,14 +106,22 @@ struct Leg {
     LegIndex older = kNone;
     base::Timestamp first, last;
     std::array<StreamSamples::Set, 2> samples; ///< TCP: of what each side sent
-    std::vector<FlowIndex> flows;
-    std::vector<std::uint64_t> keys; ///< under which likely partners across a NAT are found
-    std::uint32_t pathId = 0;        ///< of the path this leg belonged to last; 0 none
+    SmallVector<FlowIndex, 4> flows;
+    SmallVector<std::uint64_t, 1> keys; ///< under which likely partners across a NAT are found
+    std::uint32_t pathId = 0;           ///< of the path this leg belonged to last; 0 none
 };
+
+/// Equal, without a call: this is asked for every packet.
+[[nodiscard]] inline bool same(const packet::SocketAddress &a, const packet::SocketAddress &b) {
+    std::uint64_t x[2], y[2];
+    std::memcpy(x, a.ip.bytes.data(), sizeof(x));
+    std::memcpy(y, b.ip.bytes.data(), sizeof(y));
+    return x[0] == y[0] && x[1] == y[1] && a.port == b.port && a.ip.family == b.ip.family;
+}
 
 /// Side of a leg that a directional tuple comes from.
 [[nodiscard]] inline int sideOf(const Leg &leg, const packet::Tuple &tuple) {
-    return tuple.src == leg.tuple.src && tuple.dst == leg.tuple.dst ? 0 : 1;
+    return same(tuple.src, leg.tuple.src) && same(tuple.dst, leg.tuple.dst) ? 0 : 1;
 }
 
 } // namespace natlens::tracer

@@ -20,31 +20,51 @@ void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
 
 } // namespace
 
-bool FlowTable::add(const Observation &seen) {
+std::uint64_t FlowTable::hashOf(base::CapturePointId point, const packet::DecodedPacket &packet) {
+    // An ICMP error belongs to what it quotes.
+    const std::uint64_t tuple =
+        packet.hasQuoted ? packet::hashValue(packet.quoted.reversed()) + 1 : packet::hashValue(packet.tuple);
+    return base::mix(tuple, point.value);
+}
+
+void FlowTable::add(const Observation &seen, std::uint64_t hash) {
     const auto &packet = *seen.packet;
-    if (packet.family == packet::IpFamily::none || packet.tuple.src.ip.isNone()) return false;
-    // A later fragment carries no ports: it cannot be told whose it is, and its first fragment stands for it.
-    if (packet.isFragment && packet.fragmentOffset != 0) return true;
     const auto kind = packet.hasQuoted ? Flow::Kind::icmpError : Flow::Kind::packets;
-    const Tuple tuple = packet.hasQuoted ? packet.quoted.reversed() : packet.tuple;
-    const std::uint64_t place = (std::uint64_t{seen.point.value} << 1) | (kind == Flow::Kind::icmpError ? 1 : 0);
-    const auto same = [&](std::uint32_t i) {
+    const Tuple reversed = packet.hasQuoted ? packet.quoted.reversed() : Tuple();
+    const Tuple &tuple = packet.hasQuoted ? reversed : packet.tuple;
+    const auto matches = [&](std::uint32_t i) {
         const Flow &flow = m_flows[i];
-        return flow.point == seen.point && flow.kind == kind && flow.tuple == tuple;
+        if (flow.point != seen.point || flow.kind != kind) return false;
+        const Tuple &known = (*m_legs)[flow.leg].tuple;
+        return known.protocol == tuple.protocol && same(known.src, flow.side == 0 ? tuple.src : tuple.dst) &&
+               same(known.dst, flow.side == 0 ? tuple.dst : tuple.src);
     };
-    std::uint32_t &head = m_index.at(base::mix(packet::hashValue(tuple), place), same);
+    std::uint32_t &head = m_index.at(hash, matches);
     FlowIndex index = head;
     if (index == kNone || !belongsToNewest(m_flows[index], seen)) index = find(head, tuple, seen, kind);
     count(m_flows[index], seen);
-    return true;
+}
+
+base::Timestamp FlowTable::first(const Flow &flow) const {
+    base::Timestamp time = flow.pass.first;
+    for (const Pass *pass = next(flow.pass); pass; pass = next(*pass))
+        time = std::min(time, pass->first);
+    return time;
+}
+
+base::Timestamp FlowTable::last(const Flow &flow) const {
+    base::Timestamp time = flow.pass.last;
+    for (const Pass *pass = next(flow.pass); pass; pass = next(*pass))
+        time = std::max(time, pass->last);
+    return time;
 }
 
 /// The quick answer for nearly all packets; false means "look closer", not "no".
 bool FlowTable::belongsToNewest(const Flow &flow, const Observation &seen) const {
     const auto &packet = *seen.packet;
-    if ((*m_legs)[flow.leg].superseded || seen.time + kReorderWindow < flow.first) return false;
+    if ((*m_legs)[flow.leg].superseded || seen.time + kReorderWindow < flow.pass.first) return false;
     if (flow.kind == Flow::Kind::icmpError) return true;
-    if (!packet.isTcp()) return seen.time - flow.last < kIdleLimit;
+    if (!packet.isTcp()) return seen.time - last(flow) < kIdleLimit;
     return !(packet.tcpFlags & TcpFlags::syn) || (flow.hasIsn && flow.isn == packet.tcpSeq);
 }
 
@@ -54,12 +74,11 @@ FlowIndex FlowTable::find(std::uint32_t &head, const Tuple &tuple, const Observa
         if (m_flows[i].leg == leg) return i;
     const FlowIndex index = m_flows.add();
     Flow &flow = m_flows[index];
-    flow.tuple = tuple;
     flow.point = seen.point;
     flow.kind = kind;
     flow.leg = leg;
+    flow.side = static_cast<std::uint8_t>(sideOf((*m_legs)[leg], tuple));
     flow.older = head;
-    flow.first = flow.last = seen.time;
     head = index;
     (*m_legs)[leg].flows.push_back(index);
     return index;
@@ -67,24 +86,33 @@ FlowIndex FlowTable::find(std::uint32_t &head, const Tuple &tuple, const Observa
 
 Pass &FlowTable::passFor(Flow &flow, const Observation &seen) {
     const std::uint8_t ttl = seen.packet->ttl;
-    std::uint32_t *link = &flow.passes;
-    for (unsigned n = 0; *link != kNone; ++n) {
-        Pass &pass = m_passes[*link];
-        if ((pass.ttl == ttl && pass.facing == seen.facing) || n + 1 == kMaxPasses) return pass;
-        link = &pass.next;
+    Pass *pass = &flow.pass;
+    if (pass->packets == 0) {
+        pass->ttl = ttl;
+        pass->facing = seen.facing;
     }
-    const std::uint32_t index = m_passes.add();
-    *link = index;
-    Pass &pass = m_passes[index];
-    pass.ttl = ttl;
-    pass.facing = seen.facing;
-    return pass;
+    for (unsigned n = 1; pass->ttl != ttl || pass->facing != seen.facing; ++n) {
+        if (n == kMaxPasses) return *pass;
+        if (pass->next == kNone) {
+            const std::uint32_t index = m_passes.add();
+            pass->next = index;
+            m_passes[index].ttl = ttl;
+            m_passes[index].facing = seen.facing;
+        }
+        pass = &m_passes[pass->next];
+    }
+    return *pass;
 }
 
 void FlowTable::count(Flow &flow, const Observation &seen) {
     const auto &packet = *seen.packet;
     Pass &pass = passFor(flow, seen);
     if (pass.packets == 0 || seen.time < pass.first) {
+        if (&pass == &flow.pass && flow.firstIsMark) {
+            const Mark before = firstMark(flow); // the pass will not remember this packet any more
+            flow.firstIsMark = false;
+            addMark(flow, before);
+        }
         pass.first = seen.time;
         pass.number = seen.number;
         pass.ipId = packet.ipId;
@@ -92,62 +120,114 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
     pass.last = pass.packets == 0 ? seen.time : std::max(pass.last, seen.time);
     ++pass.packets;
     ++flow.packets;
-    flow.first = std::min(flow.first, seen.time);
-    flow.last = std::max(flow.last, seen.time);
     if (flow.kind == Flow::Kind::icmpError) {
         flow.icmpType = packet.icmpType;
         flow.icmpCode = packet.icmpCode;
-        flow.icmpSource = packet.tuple.src.ip;
-        m_legs->learn(flow.leg, flow.tuple, seen, flow.kind);
-        return;
+        extraOf(flow).icmpSource = packet.tuple.src.ip;
+    } else {
+        flow.payloadBytes += packet.payloadLength;
+        if (packet.isTcp()) addTcp(flow, pass, seen);
+        mark(flow, seen);
     }
-    flow.payloadBytes += packet.payloadLength;
-    if (packet.payloadLength != 0) keepEarliest(flow.dataTime, seen.time);
-    if (packet.isTcp()) {
-        flow.flags |= packet.tcpFlags;
-        if (packet.isSyn()) ++pass.syns;
+    m_legs->learn(flow.leg, flow.side, seen, flow.kind);
+}
+
+void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
+    const auto &packet = *seen.packet;
+    flow.flags |= packet.tcpFlags;
+    constexpr std::uint8_t kRare = TcpFlags::syn | TcpFlags::fin | TcpFlags::rst;
+    if (packet.tcpFlags & kRare) {
+        if (packet.isSyn() && pass.syns != 0xffff) ++pass.syns;
         if (packet.tcpFlags & TcpFlags::fin) keepEarliest(flow.finTime, seen.time);
         if (packet.tcpFlags & TcpFlags::rst) {
-            if (flow.rstTime.nanoseconds == 0 || seen.time < flow.rstTime) flow.rstNumber = seen.number;
-            keepEarliest(flow.rstTime, seen.time);
+            FlowExtra &extra = extraOf(flow);
+            if (extra.rstTime.nanoseconds == 0 || seen.time < extra.rstTime) extra.rstNumber = seen.number;
+            keepEarliest(extra.rstTime, seen.time);
         }
         if (packet.tcpFlags & TcpFlags::syn) {
             flow.isn = packet.tcpSeq;
             flow.hasIsn = true;
         }
-        if (!seen.payload.empty()) peek(flow, seen);
     }
-    mark(flow, seen);
-    m_legs->learn(flow.leg, flow.tuple, seen, flow.kind);
+    if (!seen.payload.empty()) peek(flow, seen);
+    if ((packet.tcpFlags & TcpFlags::fin) && flow.http != kNone)
+        m_http.end(flow.http, packet.tcpSeq + packet.payloadLength);
+}
+
+FlowExtra &FlowTable::extraOf(Flow &flow) {
+    if (flow.extra == kNone) flow.extra = m_extras.add();
+    return m_extras[flow.extra];
+}
+
+const FlowExtra &FlowTable::extra(const Flow &flow) const {
+    static const FlowExtra kNothing;
+    return flow.extra == kNone ? kNothing : m_extras[flow.extra];
+}
+
+/// The mark that `pass` and `opening` say together.
+Mark FlowTable::firstMark(const Flow &flow) {
+    const bool tcp = flow.markIsTcp;
+    return Mark{.time = flow.pass.first,
+                .payloadHash = tcp ? 0 : flow.opening,
+                .tsVal = tcp ? static_cast<std::uint32_t>(flow.opening >> 32) : 0,
+                .optionsHash = tcp ? static_cast<std::uint32_t>(flow.opening) : 0,
+                .ipId = flow.pass.ipId,
+                .ttl = flow.pass.ttl,
+                .facing = flow.pass.facing,
+                .hasTs = flow.hasTs};
+}
+
+SmallVector<Mark, 2> FlowTable::marks(const Flow &flow) const {
+    SmallVector<Mark, 2> all;
+    if (flow.firstIsMark) all.push_back(firstMark(flow));
+    for (std::uint32_t i = flow.marks; i != kNone; i = m_marks[i].next)
+        all.push_back(m_marks[i].mark);
+    return all;
+}
+
+void FlowTable::addMark(Flow &flow, const Mark &mark) {
+    std::uint32_t *link = &flow.marks;
+    unsigned count = flow.firstIsMark ? 1 : 0;
+    for (; *link != kNone; link = &m_marks[*link].next)
+        ++count;
+    if (count >= Flow::kMaxMarks) return;
+    const std::uint32_t index = m_marks.add();
+    m_marks[index].mark = mark;
+    *link = index;
 }
 
 void FlowTable::mark(Flow &flow, const Observation &seen) {
     const auto &packet = *seen.packet;
     const bool tcp = packet.isTcp();
     const bool wanted = tcp ? (packet.tcpFlags & TcpFlags::syn) != 0 : flow.packets <= kFirstDatagrams;
-    if (!wanted || flow.marks.size() == Flow::kMaxMarks) return;
-    Mark mark{.time = seen.time,
-              .tsVal = packet.tcpTsVal,
-              .optionsHash = packet.tcpOptionsHash,
-              .ipId = packet.ipId,
-              .ttl = packet.ttl,
-              .facing = seen.facing,
-              .hasTs = packet.hasTcpTimestamp};
+    if (!wanted) return;
+    std::uint64_t payloadHash = 0;
     if (!tcp) {
-        mark.payloadHash =
+        payloadHash =
             base::hashBytes(seen.payload.first(std::min<std::size_t>(seen.payload.size(), 64)), packet.payloadLength);
-        m_legs->addKey(flow.leg, base::mix(base::mix(mark.payloadHash, static_cast<std::uint64_t>(flow.tuple.protocol)),
+        m_legs->addKey(flow.leg, base::mix(base::mix(payloadHash, static_cast<std::uint64_t>(packet.tuple.protocol)),
                                            packet.ipId));
     }
-    flow.marks.push_back(mark);
+    if (flow.packets == 1) {
+        flow.firstIsMark = true;
+        flow.hasTs = packet.hasTcpTimestamp;
+        flow.markIsTcp = tcp;
+        flow.opening = tcp ? std::uint64_t{packet.tcpTsVal} << 32 | packet.tcpOptionsHash : payloadHash;
+        return;
+    }
+    addMark(flow, Mark{.time = seen.time,
+                       .payloadHash = payloadHash,
+                       .tsVal = packet.tcpTsVal,
+                       .optionsHash = packet.tcpOptionsHash,
+                       .ipId = packet.ipId,
+                       .ttl = packet.ttl,
+                       .facing = seen.facing,
+                       .hasTs = packet.hasTcpTimestamp});
 }
 
 void FlowTable::peek(Flow &flow, const Observation &seen) {
     const auto &packet = *seen.packet;
-    if (flow.http) {
-        if (!flow.http->done()) flow.http->add(packet.tcpSeq, seen.payload);
-        return;
-    }
+    if (flow.http != kNone) return m_http.add(flow.http, packet.tcpSeq, seen.payload);
     if (flow.noHttp) return;
     // Without the SYN only a segment that begins like HTTP can be the beginning.
     const std::uint32_t base = flow.hasIsn ? flow.isn + 1 : packet.tcpSeq;
@@ -158,8 +238,8 @@ void FlowTable::peek(Flow &flow, const Observation &seen) {
         return;
     }
     if (!begins && !flow.hasIsn) return;
-    flow.http = std::make_unique<HttpPeek>(base);
-    flow.http->add(packet.tcpSeq, seen.payload);
+    flow.http = m_http.begin(base);
+    m_http.add(flow.http, packet.tcpSeq, seen.payload);
 }
 
 } // namespace natlens::tracer

@@ -2,37 +2,89 @@
 #pragma once
 
 #include "tracer/stitch/flow.h"
+#include "tracer/stitch/http_streams.h"
 #include "tracer/stitch/index_table.h"
 #include "tracer/stitch/leg_table.h"
 
 namespace natlens::tracer {
 
 /// Flows of all capture points. The usual packet costs one hash look-up and a few counters and allocates nothing;
-/// memory grows with flows, not with packets. Lives on the tracer's thread.
+/// memory grows with flows, not with packets. With very many connections the look-up is a wait for memory, so whoever
+/// has several packets at hand calls prefetch() and prefetchFlow() for the later ones first.
+/// Lives on the tracer's thread.
 class FlowTable final {
 public:
     explicit FlowTable(LegTable &legs)
         : m_legs(&legs) {}
 
-    /// Packets without IP addresses are ignored (false).
-    bool add(const Observation &seen);
+    /// Whether the packet is one that has a flow: others are not counted anywhere.
+    [[nodiscard]] static bool wants(const packet::DecodedPacket &packet) {
+        return packet.family != packet::IpFamily::none && !packet.tuple.src.ip.isNone() &&
+               // A later fragment carries no ports: it cannot be told whose it is, and its first fragment stands for
+               // it.
+               !(packet.isFragment && packet.fragmentOffset != 0);
+    }
+    [[nodiscard]] static std::uint64_t hashOf(base::CapturePointId point, const packet::DecodedPacket &packet);
+    void prefetch(std::uint64_t hash) const { m_index.prefetch(hash); }
+    void prefetchFlow(std::uint64_t hash) const {
+        if (const std::uint32_t i = m_index.likely(hash); i != kNone) m_flows.prefetch(i);
+    }
+    void prefetchLeg(std::uint64_t hash) const {
+        if (const std::uint32_t i = m_index.likely(hash); i != kNone) m_legs->prefetch(m_flows[i].leg);
+    }
+
+    /// Packets that are not wanted are ignored.
+    void add(const Observation &seen) {
+        if (wants(*seen.packet)) add(seen, hashOf(seen.point, *seen.packet));
+    }
+    /// `hash` is hashOf() the packet, which is one that is wanted.
+    void add(const Observation &seen, std::uint64_t hash);
 
     [[nodiscard]] const Flow &operator[](FlowIndex index) const { return m_flows[index]; }
-    [[nodiscard]] const Pass &pass(std::uint32_t index) const { return m_passes[index]; }
     [[nodiscard]] std::uint32_t size() const { return m_flows.size(); }
 
+    /// From sender to receiver; of an ICMP error: the quoted tuple, reversed.
+    [[nodiscard]] packet::Tuple tuple(const Flow &flow) const {
+        const packet::Tuple &tuple = (*m_legs)[flow.leg].tuple;
+        return flow.side == 0 ? tuple : tuple.reversed();
+    }
+    /// Time of the earliest packet.
+    [[nodiscard]] base::Timestamp first(const Flow &flow) const;
+    /// The pass after this one, nullptr at the last: for (p = &flow.pass; p; p = flows.next(*p)).
+    [[nodiscard]] const Pass *next(const Pass &pass) const {
+        return pass.next == kNone ? nullptr : &m_passes[pass.next];
+    }
+    /// At most Flow::kMaxMarks, in the order in which they came.
+    [[nodiscard]] SmallVector<Mark, 2> marks(const Flow &flow) const;
+    [[nodiscard]] const FlowExtra &extra(const Flow &flow) const;
+    /// What HTTP said first on this stream; nullptr if it was not HTTP, or not yet.
+    [[nodiscard]] const HttpFirstLines *http(const Flow &flow) const { return m_http.found(flow.http); }
+
 private:
+    struct MoreMark {
+        Mark mark;
+        std::uint32_t next = kNone;
+    };
+
+    [[nodiscard]] base::Timestamp last(const Flow &flow) const;
     [[nodiscard]] bool belongsToNewest(const Flow &flow, const Observation &seen) const;
     [[nodiscard]] FlowIndex find(std::uint32_t &head, const packet::Tuple &tuple, const Observation &seen,
                                  Flow::Kind kind);
     void count(Flow &flow, const Observation &seen);
+    void addTcp(Flow &flow, Pass &pass, const Observation &seen);
     [[nodiscard]] Pass &passFor(Flow &flow, const Observation &seen);
+    [[nodiscard]] FlowExtra &extraOf(Flow &flow);
+    [[nodiscard]] static Mark firstMark(const Flow &flow);
     void mark(Flow &flow, const Observation &seen);
-    static void peek(Flow &flow, const Observation &seen);
+    void addMark(Flow &flow, const Mark &mark);
+    void peek(Flow &flow, const Observation &seen);
 
     Pool<Flow> m_flows;
-    Pool<Pass> m_passes;
+    Pool<Pass> m_passes; ///< beyond the first of each flow
+    Pool<MoreMark> m_marks;
+    Pool<FlowExtra> m_extras;
     IndexTable m_index;
+    HttpStreams m_http;
     LegTable *m_legs;
 };
 

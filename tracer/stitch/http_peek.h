@@ -14,6 +14,8 @@ struct HttpFirstLines {
     std::string method, target; ///< of a request line (RFC 9112 section 3)
     int status = 0;             ///< of a status line
     std::string clientAddress;  ///< "client_address=" of the echo server's page
+
+    bool operator==(const HttpFirstLines &) const = default;
 };
 
 /// Puts segments in sequence order (they may come late, twice or overlapping) and reads the first lines as soon as they
@@ -28,6 +30,8 @@ public:
     /// `sequence` is the TCP sequence number of bytes[0].
     void add(std::uint32_t sequence, std::span<const std::byte> bytes);
     [[nodiscard]] bool done() const { return m_done; }
+    /// Every byte before this sequence number is there.
+    [[nodiscard]] bool completeTo(std::uint32_t sequence) const { return sequence - m_base <= m_filled; }
     [[nodiscard]] const HttpFirstLines &lines() const { return m_lines; }
     [[nodiscard]] bool found() const { return m_lines.status != 0 || !m_lines.method.empty(); }
 

@@ -3,6 +3,7 @@
 #include "capture/base/hash.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace natlens::tracer {
 
@@ -44,12 +45,17 @@ LegIndex LegTable::newest(const Tuple &tuple) const {
     return m_index.find(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].tuple == key; });
 }
 
-const std::vector<LegIndex> *LegTable::withKey(std::uint64_t key) const {
-    const auto found = m_keys.find(key);
-    return found == m_keys.end() ? nullptr : &found->second;
+const SmallVector<LegIndex, 2> *LegTable::withKey(std::uint64_t key) const {
+    const auto found = m_groupIndex.find(key, [&](std::uint32_t i) { return m_groups[i].key == key; });
+    return found == kNone ? nullptr : &m_groups[found].members;
 }
 
 std::vector<LegIndex> LegTable::takeDirty() {
+    for (const std::uint32_t group : std::exchange(m_dirtyGroups, {})) {
+        m_groups[group].dirty = false;
+        for (const LegIndex member : m_groups[group].members)
+            touch(member);
+    }
     std::vector<LegIndex> dirty;
     dirty.swap(m_dirty);
     for (const LegIndex index : dirty)
@@ -131,10 +137,15 @@ void LegTable::addKey(LegIndex index, std::uint64_t key) {
     auto &keys = m_legs[index].keys;
     if (std::ranges::find(keys, key) != keys.end()) return;
     keys.push_back(key);
-    auto &members = m_keys[key];
-    members.push_back(index);
-    for (const LegIndex member : members)
-        touch(member);
+    auto &place = m_groupIndex.at(key, [&](std::uint32_t i) { return m_groups[i].key == key; });
+    if (place == kNone) {
+        place = m_groups.add();
+        m_groups[place].key = key;
+    }
+    Group &group = m_groups[place];
+    group.members.push_back(index);
+    if (std::exchange(group.dirty, true)) return;
+    m_dirtyGroups.push_back(place);
 }
 
 void LegTable::setIsn(LegIndex index, int side, std::uint32_t isn) {
@@ -152,7 +163,7 @@ void LegTable::sample(Leg &leg, int side, const Observation &seen) {
                                      .tsVal = packet.tcpTsVal});
 }
 
-void LegTable::learn(LegIndex index, const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
+void LegTable::learn(LegIndex index, int side, const Observation &seen, Flow::Kind kind) {
     Leg &leg = m_legs[index];
     if (seen.time < leg.first) leg.first = seen.time;
     if (seen.time > leg.last) leg.last = seen.time;
@@ -160,10 +171,9 @@ void LegTable::learn(LegIndex index, const Tuple &tuple, const Observation &seen
     if (!isTcpPacket(seen, kind)) return;
     const auto &packet = *seen.packet;
     if (!(packet.tcpFlags & TcpFlags::syn)) {
-        if (packet.payloadLength != 0 || (packet.tcpFlags & TcpFlags::fin)) sample(leg, sideOf(leg, tuple), seen);
+        if (packet.payloadLength != 0 || (packet.tcpFlags & TcpFlags::fin)) sample(leg, side, seen);
         return;
     }
-    const int side = sideOf(leg, tuple);
     setIsn(index, side, packet.tcpSeq);
     if (packet.isSyn()) {
         leg.initiator = static_cast<std::int8_t>(side);

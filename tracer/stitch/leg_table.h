@@ -5,7 +5,7 @@
 #include "tracer/stitch/index_table.h"
 
 #include <chrono>
-#include <unordered_map>
+#include <vector>
 
 namespace natlens::tracer {
 
@@ -22,7 +22,7 @@ public:
     /// The leg that a packet belongs to, made if there is none. `tuple` is the packet's.
     [[nodiscard]] LegIndex legFor(const packet::Tuple &tuple, const Observation &seen, Flow::Kind kind);
     /// Takes over what the packet says about its leg: times and initial sequence numbers.
-    void learn(LegIndex index, const packet::Tuple &tuple, const Observation &seen, Flow::Kind kind);
+    void learn(LegIndex index, int side, const Observation &seen, Flow::Kind kind);
     /// Files the leg under a key that its partners across a NAT have, too.
     void addKey(LegIndex index, std::uint64_t key);
 
@@ -33,7 +33,9 @@ public:
 
     /// Newest leg with this tuple in either direction; follow `older`. kNone if there is none.
     [[nodiscard]] LegIndex newest(const packet::Tuple &tuple) const;
-    [[nodiscard]] const std::vector<LegIndex> *withKey(std::uint64_t key) const;
+    /// All legs filed under a key that some leg has.
+    [[nodiscard]] const SmallVector<LegIndex, 2> *withKey(std::uint64_t key) const;
+    void prefetch(LegIndex index) const { m_legs.prefetch(index); }
 
     void touch(LegIndex index) {
         Leg &leg = m_legs[index];
@@ -47,6 +49,13 @@ public:
     [[nodiscard]] static std::uint64_t keyOfIsn(std::uint32_t isn);
 
 private:
+    /// The legs with one key. A new member touches all, but not before takeDirty() asks: groups may be large.
+    struct Group {
+        std::uint64_t key = 0;
+        SmallVector<LegIndex, 2> members;
+        bool dirty = false;
+    };
+
     [[nodiscard]] LegIndex create(const packet::Tuple &tuple, base::Timestamp time, std::uint32_t &head);
     [[nodiscard]] LegIndex forSyn(LegIndex newestLeg, int side, const Observation &seen);
     [[nodiscard]] LegIndex forSynAck(LegIndex newestLeg, int side, const Observation &seen);
@@ -57,8 +66,10 @@ private:
     Pool<Leg> m_legs;
     StreamSamples m_samples;
     IndexTable m_index;
-    std::unordered_map<std::uint64_t, std::vector<LegIndex>> m_keys;
+    Pool<Group> m_groups;
+    IndexTable m_groupIndex;
     std::vector<LegIndex> m_dirty;
+    std::vector<std::uint32_t> m_dirtyGroups;
 };
 
 } // namespace natlens::tracer

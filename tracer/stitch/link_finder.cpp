@@ -56,17 +56,16 @@ Tuple LinkFinder::requestTuple(LegIndex index) const {
     bool quoted = false;
     for (const FlowIndex i : leg.flows) {
         const Flow &flow = (*m_flows)[i];
-        const int side = sideOf(leg, flow.tuple);
+        const int side = flow.side;
         if (flow.kind == Flow::Kind::icmpError) {
             // The quoted packet is what was asked, whether we saw it or not.
-            if (leg.flows.size() == 1) return flow.tuple.reversed();
+            if (leg.flows.size() == 1) return m_flows->tuple(flow).reversed();
             quoted = true;
             continue;
         }
-        if (flow.http && flow.http->found())
-            return (flow.http->lines().status == 0) == (side == 0) ? forward : backward;
+        if (const auto *http = m_flows->http(flow)) return (http->status == 0) == (side == 0) ? forward : backward;
         auto &time = first[static_cast<std::size_t>(side)];
-        if (time.nanoseconds == 0 || flow.first < time) time = flow.first;
+        if (const auto begin = m_flows->first(flow); time.nanoseconds == 0 || begin < time) time = begin;
     }
     const bool oneSided = first[0].nanoseconds == 0 || first[1].nanoseconds == 0;
     if (oneSided && quoted) return first[0].nanoseconds != 0 ? forward : backward;
@@ -155,9 +154,9 @@ std::vector<LinkFinder::Sight> LinkFinder::sights(LegIndex index, bool reply) co
     const Tuple request = requestTuple(index);
     for (const FlowIndex i : leg.flows) {
         const Flow &flow = (*m_flows)[i];
-        if (flow.kind != Flow::Kind::packets || (flow.tuple == request) == reply) continue;
-        for (const Mark &mark : flow.marks)
-            found.push_back({m_points->points()[flow.point.value].host, &mark});
+        if (flow.kind != Flow::Kind::packets || (m_flows->tuple(flow) == request) == reply) continue;
+        for (const Mark &mark : m_flows->marks(flow))
+            found.push_back({m_points->points()[flow.point.value].host, mark});
     }
     return found;
 }
@@ -174,24 +173,24 @@ bool LinkFinder::compareSights(Candidate &candidate, bool reply) const {
     std::string host;
     std::set<std::uint64_t> shared;
     for (const Sight &b : before)
-        lowestBefore = std::min<int>(lowestBefore, b.mark->ttl);
+        lowestBefore = std::min<int>(lowestBefore, b.mark.ttl);
     for (const Sight &a : after)
-        highestAfter = std::max<int>(highestAfter, a.mark->ttl);
+        highestAfter = std::max<int>(highestAfter, a.mark.ttl);
     for (const Sight &b : before) {
         for (const Sight &a : after) {
-            const bool tsFits = b.mark->hasTs && a.mark->hasTs && b.mark->tsVal == a.mark->tsVal;
-            const bool idFits = b.mark->ipId != 0 && b.mark->ipId == a.mark->ipId;
-            bothTs = bothTs || (b.mark->hasTs && a.mark->hasTs);
-            bothId = bothId || (b.mark->ipId != 0 && a.mark->ipId != 0);
+            const bool tsFits = b.mark.hasTs && a.mark.hasTs && b.mark.tsVal == a.mark.tsVal;
+            const bool idFits = b.mark.ipId != 0 && b.mark.ipId == a.mark.ipId;
+            bothTs = bothTs || (b.mark.hasTs && a.mark.hasTs);
+            bothId = bothId || (b.mark.ipId != 0 && a.mark.ipId != 0);
             sameTs = sameTs || tsFits;
             sameId = sameId || idFits;
-            sameOptions = sameOptions || b.mark->optionsHash == a.mark->optionsHash;
-            if (identity(*a.mark) == identity(*b.mark)) shared.insert(identity(*a.mark));
+            sameOptions = sameOptions || b.mark.optionsHash == a.mark.optionsHash;
+            if (identity(a.mark) == identity(b.mark)) shared.insert(identity(a.mark));
             if (a.host != b.host) continue;
             sharedHost = true;
-            const auto delay = a.mark->time - b.mark->time;
-            if (a.mark->ttl + 1 == b.mark->ttl && delay >= std::chrono::nanoseconds(0) && delay < kMaxDelay &&
-                b.mark->facing != Facing::out && a.mark->facing != Facing::in) {
+            const auto delay = a.mark.time - b.mark.time;
+            if (a.mark.ttl + 1 == b.mark.ttl && delay >= std::chrono::nanoseconds(0) && delay < kMaxDelay &&
+                b.mark.facing != Facing::out && a.mark.facing != Facing::in) {
                 forwarded = true;
                 host = m_points->host(a.host).name;
             }
@@ -279,8 +278,8 @@ void LinkFinder::linkBySight(Work &work) const {
         // What was seen between the two translations of one host is no other way.
         const auto whole = candidates;
         std::erase_if(candidates, [&](const Candidate &half) {
-            return std::ranges::any_of(
-                whole, [&](const Candidate &c) { return isHalf(half.down, up, c.down, c.link.host); });
+            return std::ranges::any_of(whole,
+                                       [&](const Candidate &c) { return isHalf(half.down, up, c.down, c.link.host); });
         });
         std::set<std::uint64_t> packets;
         std::size_t total = 0;
@@ -307,8 +306,8 @@ bool LinkFinder::isHalf(LegIndex leg, LegIndex up, LegIndex down, const std::str
     const auto &keys = (*m_legs)[leg].keys;
     const auto sharesKey = [&](LegIndex other) {
         const auto &theirs = (*m_legs)[other].keys;
-        return std::ranges::any_of(
-            keys, [&](std::uint64_t key) { return std::ranges::find(theirs, key) != theirs.end(); });
+        return std::ranges::any_of(keys,
+                                   [&](std::uint64_t key) { return std::ranges::find(theirs, key) != theirs.end(); });
     };
     const auto onHost = [&](FlowIndex flow) {
         return m_points->host(m_points->points()[(*m_flows)[flow].point.value].host).name == host;
@@ -321,7 +320,8 @@ void LinkFinder::findHalves(Work &work) const {
         const std::string &host = work.down.at(up).at(down).host;
         const Tuple half{requestTuple(up).protocol, requestTuple(up).src, requestTuple(down).dst};
         for (LegIndex leg = m_legs->newest(half); leg != kNone; leg = (*m_legs)[leg].older) {
-            if (work.up.contains(leg) || work.down.contains(leg) || !std::ranges::binary_search(work.legs, leg)) continue;
+            if (work.up.contains(leg) || work.down.contains(leg) || !std::ranges::binary_search(work.legs, leg))
+                continue;
             if (isHalf(leg, up, down, host)) work.halves.emplace(leg, down);
         }
     }

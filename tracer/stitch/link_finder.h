@@ -31,8 +31,9 @@ struct Step {
 struct Connection {
     std::vector<Step> steps;        ///< never empty
     std::vector<LegIndex> attempts; ///< earlier translations of the same SYN that came to nothing
-    /// The same packets caught between two translations of one host. With br_netfilter (net.bridge.bridge-nf-call-iptables)
-    /// a bridge shows replies whose destination is translated back already and whose source is not yet.
+    /// The same packets caught between two translations of one host. With br_netfilter
+    /// (net.bridge.bridge-nf-call-iptables) a bridge shows replies whose destination is translated back already and
+    /// whose source is not yet.
     std::vector<LegIndex> halves;
     std::vector<std::string> notes;
 };
@@ -57,7 +58,7 @@ private:
     /// One sight of an opening packet of a leg.
     struct Sight {
         HostIndex host;
-        const Mark *mark;
+        Mark mark;
     };
     struct Candidate {
         LegIndex up = kNone, down = kNone;

@@ -35,14 +35,15 @@ Summary summarise(const Connection &connection, Direction direction, const LegTa
         if (step.leg == kNone) continue;
         for (const FlowIndex i : legs[step.leg].flows) {
             const Flow &flow = flows[i];
-            if (flow.kind != Flow::Kind::packets || (flow.tuple == step.request) != (direction == Direction::request))
+            if (flow.kind != Flow::Kind::packets ||
+                (flows.tuple(flow) == step.request) != (direction == Direction::request))
                 continue;
             summary.flags |= flow.flags;
-            summary.packets = std::max(summary.packets, flow.packets);
+            summary.packets = std::max<std::uint64_t>(summary.packets, flow.packets);
             summary.payloadBytes = std::max(summary.payloadBytes, flow.payloadBytes);
             summary.synAck = summary.synAck || (direction == Direction::reply && flow.hasIsn);
             summary.pureAck = summary.pureAck || ((flow.flags & TcpFlags::ack) && !(flow.flags & TcpFlags::rst));
-            keepEarliest(summary.rst, flow.rstTime);
+            keepEarliest(summary.rst, flows.extra(flow).rstTime);
             keepEarliest(summary.fin, flow.finTime);
         }
     }

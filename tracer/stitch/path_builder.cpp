@@ -235,14 +235,15 @@ void PathBuilder::addHttp(Draft &draft) const {
         if (step.leg == kNone) continue;
         for (const FlowIndex i : m_sources.legs[step.leg].flows) {
             const Flow &flow = m_sources.flows[i];
-            if (!flow.http || !flow.http->found()) continue;
-            const auto &lines = flow.http->lines();
-            if (flow.tuple == step.request && exchange.method.empty()) {
-                exchange.method = lines.method;
-                exchange.target = lines.target;
-            } else if (flow.tuple != step.request) {
-                if (exchange.status == 0) exchange.status = lines.status;
-                if (exchange.clientAddress.empty()) exchange.clientAddress = lines.clientAddress;
+            const HttpFirstLines *lines = m_sources.flows.http(flow);
+            if (!lines) continue;
+            const bool request = m_sources.flows.tuple(flow) == step.request;
+            if (request && exchange.method.empty()) {
+                exchange.method = lines->method;
+                exchange.target = lines->target;
+            } else if (!request) {
+                if (exchange.status == 0) exchange.status = lines->status;
+                if (exchange.clientAddress.empty()) exchange.clientAddress = lines->clientAddress;
             }
         }
     }

@@ -25,6 +25,13 @@ public:
         return m_size++;
     }
 
+    /// Fetches the cache lines of an element ahead of its use.
+    void prefetch(std::uint32_t index) const {
+        const T *element = &m_chunks[index >> kShift][index & kMask];
+        for (std::size_t offset = 0; offset < sizeof(T); offset += 64)
+            __builtin_prefetch(reinterpret_cast<const char *>(element) + offset);
+    }
+
 private:
     static constexpr std::uint32_t kShift = 8, kMask = (1u << kShift) - 1;
     std::vector<std::unique_ptr<T[]>> m_chunks;

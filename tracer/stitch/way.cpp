@@ -18,12 +18,11 @@ bool isInitialTtl(int ttl) {
 
 void addPasses(std::vector<Sighting> &found, const Flow &flow, unsigned step, const FlowTable &flows,
                const CapturePoints &points) {
-    Timestamp first;
-    for (std::uint32_t i = flow.passes; i != kNone; i = flows.pass(i).next)
-        if (first.nanoseconds == 0 || flows.pass(i).first < first) first = flows.pass(i).first;
+    const Timestamp first = flows.first(flow);
+    const packet::Tuple tuple = flows.tuple(flow);
     const bool icmp = flow.kind == Flow::Kind::icmpError;
-    for (std::uint32_t i = flow.passes; i != kNone; i = flows.pass(i).next) {
-        const Pass &pass = flows.pass(i);
+    for (const Pass *at = &flow.pass; at; at = flows.next(*at)) {
+        const Pass &pass = *at;
         if (pass.first - first > kSamePacket) continue;
         found.push_back(Sighting{.host = points.points()[flow.point.value].host,
                                  .point = flow.point,
@@ -36,8 +35,8 @@ void addPasses(std::vector<Sighting> &found, const Flow &flow, unsigned step, co
                                  .number = pass.number,
                                  .packets = pass.packets,
                                  .syns = pass.syns,
-                                 .src = icmp ? SocketAddress{flow.icmpSource, 0} : flow.tuple.src,
-                                 .dst = icmp ? SocketAddress{flow.tuple.dst.ip, 0} : flow.tuple.dst,
+                                 .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
+                                 .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
                                  .icmp = icmp});
     }
 }
@@ -50,7 +49,7 @@ std::vector<Sighting> findSightings(const Connection &connection, Direction dire
         if (at.leg == kNone) continue;
         for (const FlowIndex i : legs[at.leg].flows) {
             const Flow &flow = flows[i];
-            if ((flow.tuple == at.request) != (direction == Direction::request)) continue;
+            if ((flows.tuple(flow) == at.request) != (direction == Direction::request)) continue;
             addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, flow, step, flows, points);
         }
     }

@@ -1,0 +1,59 @@
+#include "tracer/stitch/http_streams.h"
+
+#include "capture/base/hash.h"
+
+namespace natlens::tracer {
+
+namespace {
+
+std::uint64_t hashOf(const HttpFirstLines &lines) {
+    std::uint64_t hash = static_cast<std::uint64_t>(lines.status);
+    for (const auto *text : {&lines.method, &lines.target, &lines.clientAddress})
+        hash = base::hashBytes(std::as_bytes(std::span(*text)), hash);
+    return hash;
+}
+
+} // namespace
+
+std::uint32_t HttpStreams::begin(std::uint32_t firstSequence) {
+    auto peek = std::make_unique<HttpPeek>(firstSequence);
+    if (m_free.empty()) {
+        m_reading.push_back(std::move(peek));
+        return static_cast<std::uint32_t>(m_reading.size() - 1);
+    }
+    const std::uint32_t place = m_free.back();
+    m_free.pop_back();
+    m_reading[place] = std::move(peek);
+    return place;
+}
+
+void HttpStreams::add(std::uint32_t &handle, std::uint32_t sequence, std::span<const std::byte> bytes) {
+    if (handle & kDone) return;
+    m_reading[handle]->add(sequence, bytes);
+    if (m_reading[handle]->done()) settle(handle);
+}
+
+void HttpStreams::end(std::uint32_t &handle, std::uint32_t sequence) {
+    if (!(handle & kDone) && m_reading[handle]->completeTo(sequence)) settle(handle);
+}
+
+/// Keeps the lines and gives the bytes back.
+void HttpStreams::settle(std::uint32_t &handle) {
+    const HttpFirstLines &lines = m_reading[handle]->lines();
+    auto &index = m_index.at(hashOf(lines), [&](std::uint32_t i) { return m_lines[i] == lines; });
+    if (index == kNone) {
+        index = static_cast<std::uint32_t>(m_lines.size());
+        m_lines.push_back(lines);
+    }
+    m_reading[handle].reset();
+    m_free.push_back(handle);
+    handle = index | kDone;
+}
+
+const HttpFirstLines *HttpStreams::found(std::uint32_t handle) const {
+    if (handle == kNone) return nullptr;
+    const HttpFirstLines &lines = handle & kDone ? m_lines[handle & ~kDone] : m_reading[handle]->lines();
+    return lines.status != 0 || !lines.method.empty() ? &lines : nullptr;
+}
+
+} // namespace natlens::tracer
