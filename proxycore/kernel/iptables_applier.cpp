@@ -177,8 +177,7 @@ base::Result<IptablesApplier> IptablesApplier::open(IptablesBackend backend) {
     return IptablesApplier(std::move(*program));
 }
 
-base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &restore,
-                                   IptablesProgram::Tables tables) {
+base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &restore, IptablesProgram::Tables tables) {
     if (restore.empty()) return {};
     auto status = m_program.restore(family, restore.text(), tables);
     if (!status && status.error().message.find("Message too long") != std::string::npos) {
@@ -200,6 +199,11 @@ base::Status IptablesApplier::apply(const ProxyPlan &plan) {
     auto old = before->services.begin();
     auto now = plan.services.begin();
     while (old != before->services.end() || now != plan.services.end()) {
+        if (old != before->services.end() && now != plan.services.end() && *old == *now) {
+            ++old;
+            ++now;
+            continue;
+        }
         const bool onlyOld =
             now == plan.services.end() || (old != before->services.end() && (*old)->name < (*now)->name);
         const bool onlyNew = !onlyOld && (old == before->services.end() || (*now)->name < (*old)->name);
@@ -207,7 +211,7 @@ base::Status IptablesApplier::apply(const ProxyPlan &plan) {
             change.add(iptablesChainsOf(*before, **old), {});
         else if (onlyNew)
             change.add({}, iptablesChainsOf(plan, **now));
-        else if (*old != *now && **old != **now)
+        else if (**old != **now)
             change.add(iptablesChainsOf(*before, **old), iptablesChainsOf(plan, **now));
         if (!onlyNew) ++old;
         if (!onlyOld) ++now;
@@ -242,8 +246,8 @@ base::Status IptablesApplier::applyFull(const ProxyPlan &plan) {
             }
             const auto found = present.find(chain.name);
             for (auto rule = chain.rules.rbegin(); rule != chain.rules.rend(); ++rule) {
-                const bool there = found != present.end() && std::find(found->second.begin(), found->second.end(),
-                                                                       *rule) != found->second.end();
+                const bool there = found != present.end() &&
+                                   std::find(found->second.begin(), found->second.end(), *rule) != found->second.end();
                 if (!there) restore.insertFirst(chain.table, chain.name, *rule);
             }
         }

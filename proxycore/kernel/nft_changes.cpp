@@ -137,6 +137,12 @@ Changes difference(const ProxyPlan &before, const ProxyPlan &after, References &
     auto old = before.services.begin();
     auto now = after.services.begin();
     while (old != before.services.end() || now != after.services.end()) {
+        // Most are the same object: that must cost no more than a look at two pointers.
+        if (old != before.services.end() && now != after.services.end() && *old == *now) {
+            ++old;
+            ++now;
+            continue;
+        }
         const bool onlyOld =
             now == after.services.end() || (old != before.services.end() && (*old)->name < (*now)->name);
         const bool onlyNew = !onlyOld && (old == before.services.end() || (*now)->name < (*old)->name);
@@ -145,8 +151,7 @@ Changes difference(const ProxyPlan &before, const ProxyPlan &after, References &
         } else if (onlyNew) {
             differ.add(serviceObjects(after, **now++));
         } else {
-            if (*old != *now && **old != **now)
-                differ.change(serviceObjects(before, **old), serviceObjects(after, **now));
+            if (**old != **now) differ.change(serviceObjects(before, **old), serviceObjects(after, **now));
             ++old;
             ++now;
         }
@@ -154,48 +159,15 @@ Changes difference(const ProxyPlan &before, const ProxyPlan &after, References &
     return changes;
 }
 
-std::vector<Changes> inParts(const Changes &changes) {
-    // About 100 kB of netlink messages each, half of the usual limit.
-    constexpr std::size_t kRulesAPart = 100, kElementsAPart = 500;
-    std::vector<Changes> parts(1);
-    const auto next = [&]() -> Changes & {
-        parts.emplace_back().family = changes.family;
-        return parts.back();
-    };
-    parts.front().family = changes.family;
-    parts.front().replaceTable = changes.replaceTable;
-    // Chains come in an order in which each only names earlier ones, except for the base chains and their fixed
-    // targets, which are few and so stay together in the first part.
-    std::size_t rules = 0, sets = 0;
-    for (const auto &set : changes.sets) {
-        if (++sets % kElementsAPart == 0) (void)next();
-        parts.back().sets.push_back(set);
+std::vector<std::pair<std::string_view, std::vector<const Element *>>> bySet(const std::vector<Element> &elements) {
+    std::vector<std::pair<std::string_view, std::vector<const Element *>>> result;
+    std::map<std::string_view, std::size_t> place;
+    for (const auto &element : elements) {
+        const auto [found, isNew] = place.try_emplace(element.set, result.size());
+        if (isNew) result.emplace_back(element.set, std::vector<const Element *>{});
+        result[found->second].second.push_back(&element);
     }
-    for (const auto &chain : changes.chains) {
-        if (rules > kRulesAPart) {
-            (void)next();
-            rules = 0;
-        }
-        for (const auto &rule : chain.rules)
-            for (const auto &statement : rule.statements) {
-                const auto *dnat = std::get_if<DnatRandom>(&statement);
-                rules += 1 + (dnat == nullptr ? 0 : dnat->endpoints.size() / 4);
-            }
-        parts.back().chains.push_back(chain);
-    }
-    for (std::size_t i = 0; i < changes.removed.size(); ++i) {
-        if (i % kElementsAPart == 0) (void)next();
-        parts.back().removed.push_back(changes.removed[i]);
-    }
-    for (std::size_t i = 0; i < changes.added.size(); ++i) {
-        if (i % kElementsAPart == 0) (void)next();
-        parts.back().added.push_back(changes.added[i]);
-    }
-    for (std::size_t i = 0; i < changes.staleChains.size(); ++i) {
-        if (i % kElementsAPart == 0) (void)next();
-        parts.back().staleChains.push_back(changes.staleChains[i]);
-    }
-    return parts;
+    return result;
 }
 
 } // namespace natlens::proxycore::nft

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -19,6 +20,7 @@ using References = std::unordered_map<std::string, std::uint32_t>;
 struct Changes {
     IpFamily family = IpFamily::v4;
     bool replaceTable = false;            ///< drop the whole table first (same transaction)
+    bool newTable = false;                ///< with replaceTable: there is none yet; refused (EEXIST) when there is
     std::vector<Chain> chains;            ///< to exist with exactly these rules
     std::vector<Set> sets;                ///< to exist
     std::vector<Element> removed, added;  ///< removed before added
@@ -38,10 +40,14 @@ struct Changes {
 /// service ports (mode, marks, detector, node port addresses) give a full replacement.
 [[nodiscard]] Changes difference(const ProxyPlan &before, const ProxyPlan &after, References &references);
 
-/// The same in several transactions of bounded size, each valid after the one before. Needed without privileges in the
-/// initial user namespace: there a netlink message may not exceed net.core.wmem_max, and the kernel says EMSGSIZE.
-/// Between them the table is incomplete, so this is for when one transaction was refused.
-[[nodiscard]] std::vector<Changes> inParts(const Changes &changes);
+/// The same in several transactions of about `bytes` of netlink messages at most, each valid after the one before.
+/// Needed without privileges in the initial user namespace: there a netlink message may not exceed net.core.wmem_max,
+/// and the kernel says EMSGSIZE. The base chains of a full replacement come last, so that no packet meets half of it.
+[[nodiscard]] std::vector<Changes> inParts(const Changes &changes, std::size_t bytes);
+
+/// Elements by set, in the order in which the sets first occur: one command each.
+[[nodiscard]] std::vector<std::pair<std::string_view, std::vector<const Element *>>>
+bySet(const std::vector<Element> &elements);
 
 /// As nft text. A full replacement reads like the output of `nft list table`.
 [[nodiscard]] std::string toText(const Changes &changes);

@@ -136,5 +136,6 @@ struct Objects {
 /// "ip" or "ip6".
 [[nodiscard]] std::string_view familyName(IpFamily family);
 inline constexpr std::string_view kTable = "kube-proxy";
+inline constexpr std::string_view kTableComment = "rules for kube-proxy";
 
 } // namespace natlens::proxycore::nft

@@ -9,22 +9,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kTableComment = "rules for kube-proxy";
-
 std::string tableText(IpFamily family) {
     return fmt::format("{} {}", familyName(family), kTable);
-}
-
-/// Elements by set, in the order in which the sets first occur: one command each.
-std::vector<std::pair<std::string_view, std::vector<const Element *>>> bySet(const std::vector<Element> &elements) {
-    std::vector<std::pair<std::string_view, std::vector<const Element *>>> result;
-    std::map<std::string_view, std::size_t> place;
-    for (const auto &element : elements) {
-        const auto [found, isNew] = place.try_emplace(element.set, result.size());
-        if (isNew) result.emplace_back(element.set, std::vector<const Element *>{});
-        result[found->second].second.push_back(&element);
-    }
-    return result;
 }
 
 std::string elementsText(const std::vector<const Element *> &elements, bool keyOnly, std::string_view separator) {

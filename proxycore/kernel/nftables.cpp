@@ -1,6 +1,8 @@
 #include "proxycore/kernel/nftables.h"
 
 #include "proxycore/kernel/nft_changes.h"
+#include "proxycore/kernel/nft_encode.h"
+#include "proxycore/kernel/nft_socket.h"
 
 #include <nftables/libnftables.h>
 
@@ -25,6 +27,7 @@ struct FamilyState {
     std::optional<ProxyPlan> applied; ///< nothing: the kernel's state is not known
     nft::References references;
     std::vector<std::string> staleChains, staleSets; ///< deletions that a later transaction must do
+    std::uint32_t anonymous = 0;                     ///< number of the next anonymous set
 };
 
 } // namespace
@@ -43,6 +46,7 @@ class NftablesApplier::Impl {
 public:
     explicit Impl(Encoding encoding)
         : m_encoding(encoding)
+        , m_socket(nft::Socket::open())
         , m_context(nft_ctx_new(NFT_CTX_DEFAULT)) {
         if (!m_context) return;
         nft_ctx_buffer_output(m_context.get());
@@ -73,7 +77,7 @@ public:
                 state.applied = plan;
                 return {};
             }
-            if (!changes.replaceTable && commit(changes)) {
+            if (!changes.replaceTable && commit(changes, state.anonymous)) {
                 ++m_statistics.incremental;
                 state.applied = plan;
                 remember(changes, state);
@@ -82,25 +86,77 @@ public:
             }
         }
         state = {};
-        const auto changes = nft::fullChanges(plan, state.references);
-        if (auto status = commit(changes); !status) return status;
+        auto changes = nft::fullChanges(plan, state.references);
+        if (build(changes, state.anonymous)) {
+            ++m_statistics.full;
+            state.applied = plan;
+            return {};
+        }
+        if (auto status = commit(changes, state.anonymous); !status) return status;
         ++m_statistics.full;
         state.applied = plan;
         return {};
     }
 
-    base::Status commit(const nft::Changes &changes) {
-        auto status = transact(changes);
+    /// Where there is no table yet, it is built in parts, and the base chains, which bring packets to it, come last: to
+    /// the packets that is one step, and the kernel's work does not grow with the square of the rules (README).
+    bool build(nft::Changes &changes, std::uint32_t &anonymous) {
+        constexpr std::size_t kPart = 400'000;
+        if (m_encoding != Encoding::netlink || !m_socket) return false;
+        changes.newTable = true;
+        bool begun = false, built = true;
+        for (const auto &part : nft::inParts(changes, std::min(kPart, m_socket->largestTransaction() * 3 / 4))) {
+            nft::Batch batch;
+            nft::encode(part, anonymous, batch);
+            built = m_socket->transact(batch).has_value();
+            if (!built) break;
+            begun = true;
+        }
+        changes.newTable = false;
+        if (!built && begun) {
+            nft::Batch batch;
+            nft::encodeTableRemoval(changes.family, batch);
+            (void)m_socket->transact(batch);
+        }
+        return built;
+    }
+
+    base::Status commit(const nft::Changes &changes, std::uint32_t &anonymous) {
+        if (m_encoding == Encoding::netlink) return commitMessages(changes, anonymous);
+        auto status = transactText(changes);
         // EMSGSIZE: the transaction is larger than an unprivileged netlink socket may send.
         if (status || status.error().message.find("Message too long") == std::string::npos) return status;
         --m_statistics.failed;
         ++m_statistics.split;
-        for (const auto &part : nft::inParts(changes))
-            if (status = transact(part); !status) return status;
+        constexpr std::size_t kUsualLimit = 100'000; // half of what net.core.wmem_max usually is
+        for (const auto &part : nft::inParts(changes, kUsualLimit))
+            if (status = transactText(part); !status) return status;
         return status;
     }
 
-    base::Status transact(const nft::Changes &changes) {
+    base::Status commitMessages(const nft::Changes &changes, std::uint32_t &anonymous) {
+        nft::Batch batch;
+        nft::encode(changes, anonymous, batch);
+        if (m_socket && batch.size() > m_socket->largestTransaction()) {
+            ++m_statistics.split;
+            for (const auto &part : nft::inParts(changes, m_socket->largestTransaction() * 3 / 4)) {
+                nft::Batch smaller;
+                nft::encode(part, anonymous, smaller);
+                if (auto status = send(smaller); !status) return status;
+            }
+            return {};
+        }
+        return send(batch);
+    }
+
+    base::Status send(nft::Batch &batch) {
+        if (!m_socket) return std::unexpected(m_socket.error());
+        auto status = m_socket->transact(batch);
+        if (!status) ++m_statistics.failed;
+        return status;
+    }
+
+    base::Status transactText(const nft::Changes &changes) {
         const auto family = std::string("table ") + std::string(nft::familyName(changes.family)) + " kube-proxy";
         if (m_encoding == Encoding::text) return run(nft::toText(changes), family);
         return run(nft::toJson(changes), family, NFT_CTX_OUTPUT_JSON);
@@ -120,7 +176,15 @@ public:
     /// chain is empty and nothing leads to it.
     void cleanUp(IpFamily family, FamilyState &state) {
         if (state.staleChains.empty() && state.staleSets.empty()) return;
-        if (!run(nft::cleanUpText(family, state.staleChains, state.staleSets), "delete unused chains")) {
+        base::Status status;
+        if (m_encoding == Encoding::netlink) {
+            nft::Batch batch;
+            nft::encodeCleanUp(family, state.staleChains, state.staleSets, batch);
+            status = send(batch);
+        } else {
+            status = run(nft::cleanUpText(family, state.staleChains, state.staleSets), "delete unused chains");
+        }
+        if (!status) {
             --m_statistics.failed;
             return;
         }
@@ -129,6 +193,7 @@ public:
     }
 
     Encoding m_encoding;
+    base::Result<nft::Socket> m_socket;
     std::unique_ptr<nft_ctx, FreeContext> m_context;
     std::map<IpFamily, FamilyState> m_states;
     Statistics m_statistics;
@@ -171,8 +236,8 @@ base::Status NftablesApplier::removeAll() {
     return m_impl->run(commands, "remove tables");
 }
 
-base::Result<std::string> NftablesApplier::listRuleset(Encoding encoding) {
-    const unsigned flags = encoding == Encoding::json ? static_cast<unsigned>(NFT_CTX_OUTPUT_JSON) : 0U;
+base::Result<std::string> NftablesApplier::listRuleset(Listing listing) {
+    const unsigned flags = listing == Listing::json ? static_cast<unsigned>(NFT_CTX_OUTPUT_JSON) : 0U;
     if (auto status = m_impl->run("list ruleset", "list ruleset", flags); !status)
         return std::unexpected(status.error());
     const char *output = nft_ctx_get_output_buffer(m_impl->m_context.get());

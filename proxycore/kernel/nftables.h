@@ -23,10 +23,12 @@ namespace natlens::proxycore {
 /// namespace.
 class NftablesApplier final {
 public:
-    /// How transactions are written. Text is faster and keeps every comment (see toNftText).
-    enum class Encoding { text, json };
+    /// How transactions are written: as netlink messages of our own, or as text or JSON for libnftables, which takes
+    /// ten times as long (ADR 11). The rules that result are the same, but for comments that JSON loses (see
+    /// toNftText).
+    enum class Encoding { netlink, text, json };
 
-    explicit NftablesApplier(Encoding encoding = Encoding::text);
+    explicit NftablesApplier(Encoding encoding = Encoding::netlink);
     ~NftablesApplier();
     NftablesApplier(NftablesApplier &&) noexcept;
     NftablesApplier &operator=(NftablesApplier &&) noexcept;
@@ -34,7 +36,7 @@ public:
     /// The first plan of a family replaces the table; later ones change only what differs from the plan before, in one
     /// atomic transaction. When that fails (someone else changed the table) the table is replaced. On failure the
     /// kernel's rules are as they were, and the next apply() is full. One exception: without privileges in the initial
-    /// user namespace a change of more than about 200 kB (some hundred Services) is sent in several transactions.
+    /// user namespace a change of more than twice net.core.wmem_max is sent in several transactions.
     [[nodiscard]] base::Status apply(const ProxyPlan &plan);
 
     /// A table `natlens` (inet) that marks the first packet of every connection for tracing (meta nftrace), at
@@ -44,8 +46,9 @@ public:
     /// Removes the tables kube-proxy and natlens; not an error when they do not exist.
     [[nodiscard]] base::Status removeAll();
 
+    enum class Listing { text, json };
     /// What the kernel has: the listing of the whole rule set of the namespace, as text or libnftables JSON.
-    [[nodiscard]] base::Result<std::string> listRuleset(Encoding encoding = Encoding::text);
+    [[nodiscard]] base::Result<std::string> listRuleset(Listing listing = Listing::text);
 
     struct Statistics {
         std::uint64_t full = 0;        ///< applied as a full replacement

@@ -25,8 +25,8 @@ ClusterState cluster() {
 ProxyPlan planFor(const ClusterState &state, IpFamily family = IpFamily::v4, const ProxyPlan *previous = nullptr) {
     ProxyConfig config;
     config.clusterCIDRs = {*IpPrefix::parse("10.1.0.0/16"), *IpPrefix::parse("fd00:10::/32")};
-    return makePlan(state, config,
-                    {.nodeName = "n1", .localAddresses = {}, .mode = Mode::iptables, .family = family}, previous);
+    return makePlan(state, config, {.nodeName = "n1", .localAddresses = {}, .mode = Mode::iptables, .family = family},
+                    previous);
 }
 
 /// A table's chains; the rules of shared chains as a set, as their order has no meaning, except that the jump to node
@@ -181,7 +181,8 @@ private slots:
         inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
             ClusterState state;
             for (unsigned i = 0; i < 400; ++i) {
-                const auto one = service("s" + std::to_string(i), fmt::format("172.30.{}.{}", 1 + i / 200, 1 + i % 200));
+                const auto one =
+                    service("s" + std::to_string(i), fmt::format("172.30.{}.{}", 1 + i / 200, 1 + i % 200));
                 state.put(slice(one, {{"10.1.1.5", "n1"}, {"10.1.2.5", "n2"}}));
                 state.put(one);
             }

@@ -1,42 +1,16 @@
 // The nftables rule set: against what kube-proxy wrote, in a real kernel, and kept in step by changes.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
-#include "proxycore/kernel/namespace_child.h"
-#include "proxycore/kernel/nft_changes.h"
-#include "proxycore/kernel/nft_listing.h"
-#include "proxycore/kernel/nftables.h"
+#include "proxycore/kernel/kernel_test.h"
 #include "proxycore/kernel/random_changes.h"
-#include "proxycore/model/kubernetes_json.h"
-#include "proxycore/read_file.h"
-#include "proxycore/test_state.h"
-
-#include <nlohmann/json.hpp>
 #endif
 
 #include <QTest>
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
-using natlens::test::Blocks;
 using natlens::test::normalForm;
-using Json = nlohmann::json;
 
 namespace {
-
-ClusterState cluster() {
-    return readClusterState(natlens::test::dataFile("cluster/cluster.json"), "cluster.json").value();
-}
-
-ProxyConfig clusterConfig() {
-    ProxyConfig config;
-    config.clusterCIDRs = {*IpPrefix::parse("10.1.0.0/16"), *IpPrefix::parse("fd00:10::/32")};
-    config.serviceCIDRs = {*IpPrefix::parse("172.30.0.0/16"), *IpPrefix::parse("fd00:30::/112")};
-    return config;
-}
-
-ProxyPlan planFor(const ClusterState &state, IpFamily family = IpFamily::v4, const ProxyPlan *previous = nullptr) {
-    return makePlan(state, clusterConfig(),
-                    {.nodeName = "n1", .localAddresses = {}, .mode = Mode::nftables, .family = family}, previous);
-}
 
 Blocks expectedBlocks(const std::string &file) {
     Blocks blocks;
@@ -53,22 +27,6 @@ Blocks expectedBlocks(const std::string &file) {
     return blocks;
 }
 
-/// "" when equal, else the first difference in words.
-std::string difference(const Blocks &made, const Blocks &expected) {
-    for (const auto &[name, lines] : expected) {
-        const auto found = made.find(name);
-        if (found == made.end()) return "missing: " + name;
-        for (std::size_t i = 0; i < std::max(lines.size(), found->second.size()); ++i) {
-            const std::string a = i < found->second.size() ? found->second[i] : "(nothing)";
-            const std::string b = i < lines.size() ? lines[i] : "(nothing)";
-            if (a != b) return name + ":\n   made:     " + a + "\n   expected: " + b;
-        }
-    }
-    for (const auto &[name, lines] : made)
-        if (!expected.contains(name)) return "not expected: " + name;
-    return {};
-}
-
 /// The listing of this namespace's kube-proxy table in normal form, as text (to compare and to send through a pipe).
 std::string kernelText(NftablesApplier &applier, const std::string &table) {
     const auto listing = applier.listRuleset();
@@ -82,25 +40,10 @@ std::string kernelText(NftablesApplier &applier, const std::string &table) {
     return text;
 }
 
-std::string failure(const natlens::base::Status &status) {
-    return status ? "" : status.error().sentence();
-}
-
 } // namespace
 
 class TestNftables : public QObject {
     Q_OBJECT
-
-    /// True when the test must stop: no namespaces here (skipped, or failed where they are required).
-    bool unavailable(const natlens::test::ChildResult &result) {
-        if (result.available) return false;
-        [] {
-            if (qEnvironmentVariable("NATLENS_REQUIRE_LAB") == "1")
-                QFAIL("unprivileged user namespaces are not available");
-        }();
-        if (!QTest::currentTestFailed()) [] { QSKIP("unprivileged user namespaces are not available"); }();
-        return true;
-    }
 
 private slots:
     void sameRulesAsKubeProxy_data() {
@@ -112,7 +55,7 @@ private slots:
     void sameRulesAsKubeProxy() {
         QFETCH(QString, file);
         QFETCH(bool, six);
-        const auto plan = planFor(cluster(), six ? IpFamily::v6 : IpFamily::v4);
+        const auto plan = recordedPlan(recordedCluster(), six ? IpFamily::v6 : IpFamily::v4);
         QVERIFY(plan.problems.empty());
         const auto made = normalForm(toNftText(plan), six ? "ip6 kube-proxy" : "ip kube-proxy");
         const auto expected = expectedBlocks(file.toStdString());
@@ -132,7 +75,7 @@ private slots:
         const std::string table = six ? "ip6 kube-proxy" : "ip kube-proxy";
         const auto result = natlens::test::inNamespace([&] {
             NftablesApplier applier;
-            if (auto text = failure(applier.apply(planFor(cluster(), six ? IpFamily::v6 : IpFamily::v4)));
+            if (auto text = failure(applier.apply(recordedPlan(recordedCluster(), six ? IpFamily::v6 : IpFamily::v4)));
                 !text.empty())
                 return "error: " + text;
             return applier.listRuleset().value_or("error: no listing");
@@ -151,7 +94,8 @@ private slots:
             for (const auto encoding : {NftablesApplier::Encoding::text, NftablesApplier::Encoding::json}) {
                 NftablesApplier applier(encoding);
                 if (auto text = failure(applier.removeAll()); !text.empty()) return "error: " + text;
-                if (auto text = failure(applier.apply(planFor(cluster()))); !text.empty()) return "error: " + text;
+                if (auto text = failure(applier.apply(recordedPlan(recordedCluster()))); !text.empty())
+                    return "error: " + text;
                 both += kernelText(applier, "ip kube-proxy") + "=====\n";
             }
             return both;
@@ -176,14 +120,14 @@ private slots:
     void changesEqualAFreshStart() {
         const auto result = natlens::test::inNamespace([]() -> std::string {
             std::mt19937 random(20241124);
-            auto state = cluster();
+            auto state = recordedCluster();
             NftablesApplier kept, fresh;
-            auto plan = planFor(state);
+            auto plan = recordedPlan(state);
             if (auto text = failure(kept.apply(plan)); !text.empty()) return text;
             for (int round = 1; round <= 100; ++round) {
                 mutate(state, random);
-                auto next = planFor(state, IpFamily::v4, &plan);
-                if (!(next == planFor(state))) return "a plan made with a previous one differs";
+                auto next = recordedPlan(state, IpFamily::v4, &plan);
+                if (!(next == recordedPlan(state))) return "a plan made with a previous one differs";
                 if (auto text = failure(kept.apply(next)); !text.empty()) return text;
                 plan = std::move(next);
                 if (round % 10 != 0) continue;
@@ -263,7 +207,8 @@ private slots:
         const auto result = natlens::test::inNamespace([]() -> std::string {
             NftablesApplier applier;
             for (const auto family : {IpFamily::v4, IpFamily::v6})
-                if (auto text = failure(applier.apply(planFor(cluster(), family))); !text.empty()) return text;
+                if (auto text = failure(applier.apply(recordedPlan(recordedCluster(), family))); !text.empty())
+                    return text;
             for (int twice = 0; twice < 2; ++twice)
                 if (auto text = failure(applier.installTrace()); !text.empty()) return text;
             const auto listing = applier.listRuleset().value_or("");
@@ -284,20 +229,20 @@ private slots:
     }
 
     void changeTouchesOnlyWhatChanged() {
-        auto state = cluster();
-        const auto before = planFor(state);
+        auto state = recordedCluster();
+        const auto before = recordedPlan(state);
         nft::References references;
         (void)nft::fullChanges(before, references);
         auto changed = *state.endpointSlices.at({"t", "cip-ipv4"});
         changed.endpoints.pop_back();
         state.put(changed);
-        const auto after = planFor(state, IpFamily::v4, &before);
+        const auto after = recordedPlan(state, IpFamily::v4, &before);
         const auto changes = nft::difference(before, after, references);
         QVERIFY(!changes.replaceTable);
         QCOMPARE(changes.chains.size(), std::size_t{1});
         QCOMPARE(QString::fromStdString(changes.chains.front().name), QString("service-4OTCGSE5-t/cip/tcp/p80"));
         QVERIFY(changes.added.empty() && changes.removed.empty() && changes.staleChains.empty());
-        QVERIFY(nft::difference(after, planFor(state), references).empty());
+        QVERIFY(nft::difference(after, recordedPlan(state), references).empty());
     }
 };
 

@@ -25,7 +25,9 @@ ProxyPlan planOf(const std::vector<TestEndpoint> &endpoints) {
                     {.nodeName = "node1", .localAddresses = {}, .mode = Mode::nftables, .family = IpFamily::v4});
 }
 
-SocketAddress at(const char *text) { return SocketAddress::parse(text).value(); }
+SocketAddress at(const char *text) {
+    return SocketAddress::parse(text).value();
+}
 
 } // namespace
 
@@ -37,16 +39,36 @@ private slots:
         QTest::addColumn<QString>("asked");
         QTest::addColumn<QString>("answers");
         QTest::addColumn<bool>("stale");
-        QTest::newRow("endpoint that serves") << "UDP" << "10.0.0.53:53" << "10.180.1.5:8080" << false;
-        QTest::newRow("not ready, but serving") << "UDP" << "10.0.0.53:53" << "10.180.1.6:8080" << false;
-        QTest::newRow("not serving any more") << "UDP" << "10.0.0.53:53" << "10.180.1.7:8080" << true;
-        QTest::newRow("gone") << "UDP" << "10.0.0.53:53" << "10.180.1.8:8080" << true;
-        QTest::newRow("another port of an endpoint") << "UDP" << "10.0.0.53:53" << "10.180.1.5:9090" << true;
-        QTest::newRow("never translated") << "UDP" << "10.0.0.53:53" << "10.0.0.53:53" << true;
-        QTest::newRow("node port, any address") << "UDP" << "192.0.2.1:30053" << "10.180.1.8:8080" << true;
-        QTest::newRow("node port, serving") << "UDP" << "10.240.0.4:30053" << "10.180.1.5:8080" << false;
-        QTest::newRow("nobody's address") << "UDP" << "10.0.0.54:53" << "10.180.1.8:8080" << false;
-        QTest::newRow("TCP lives on") << "TCP" << "10.0.0.53:53" << "10.180.1.8:8080" << false;
+        QTest::newRow("endpoint that serves") << "UDP"
+                                              << "10.0.0.53:53"
+                                              << "10.180.1.5:8080" << false;
+        QTest::newRow("not ready, but serving") << "UDP"
+                                                << "10.0.0.53:53"
+                                                << "10.180.1.6:8080" << false;
+        QTest::newRow("not serving any more") << "UDP"
+                                              << "10.0.0.53:53"
+                                              << "10.180.1.7:8080" << true;
+        QTest::newRow("gone") << "UDP"
+                              << "10.0.0.53:53"
+                              << "10.180.1.8:8080" << true;
+        QTest::newRow("another port of an endpoint") << "UDP"
+                                                     << "10.0.0.53:53"
+                                                     << "10.180.1.5:9090" << true;
+        QTest::newRow("never translated") << "UDP"
+                                          << "10.0.0.53:53"
+                                          << "10.0.0.53:53" << true;
+        QTest::newRow("node port, any address") << "UDP"
+                                                << "192.0.2.1:30053"
+                                                << "10.180.1.8:8080" << true;
+        QTest::newRow("node port, serving") << "UDP"
+                                            << "10.240.0.4:30053"
+                                            << "10.180.1.5:8080" << false;
+        QTest::newRow("nobody's address") << "UDP"
+                                          << "10.0.0.54:53"
+                                          << "10.180.1.8:8080" << false;
+        QTest::newRow("TCP lives on") << "TCP"
+                                      << "10.0.0.53:53"
+                                      << "10.180.1.8:8080" << false;
     }
     void contains() {
         QFETCH(QString, protocol);
@@ -58,7 +80,8 @@ private slots:
                                                    {"10.180.1.7", "node1", false, false, true}}));
         const auto kind = natlens::packet::parseProtocol(protocol.toStdString()).value();
         const auto client = at("10.180.3.8:40000");
-        QCOMPARE(connections.contains({kind, client, at(qPrintable(asked))}, {kind, at(qPrintable(answers)), client}), stale);
+        QCOMPARE(connections.contains({kind, client, at(qPrintable(asked))}, {kind, at(qPrintable(answers)), client}),
+                 stale);
     }
 
     void withoutEndpoints() {
