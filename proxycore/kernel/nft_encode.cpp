@@ -1,7 +1,7 @@
 #include "proxycore/kernel/nft_encode.h"
 
+#include "proxycore/kernel/nft_encode_sets.h"
 #include "proxycore/kernel/nft_expressions.h"
-#include "proxycore/kernel/nft_ranges.h"
 #include "proxycore/kernel/nft_userdata.h"
 
 #include <linux/netfilter.h>
@@ -9,10 +9,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
 
-#include <bit>
 #include <cstring>
-
-#include <endian.h>
 
 namespace natlens::proxycore::nft {
 
@@ -23,49 +20,12 @@ struct Overloaded : Ts... {
     using Ts::operator()...;
 };
 
-// nft's numbers of data types (nft, enum datatypes); a concatenation packs them six bits each.
-enum DataType : std::uint32_t { kInteger = 4, kIpv4 = 7, kIpv6 = 8, kProtocol = 12, kService = 13 };
-template<class... Types>
-constexpr std::uint32_t concatenation(Types... types) {
-    std::uint32_t all = 0;
-    ((all = all << 6 | types), ...);
-    return all;
-}
-constexpr std::uint32_t kVerdictType = NFT_DATA_VERDICT;
-/// Attributes end at 64 KiB; elements go on in another message before that.
-constexpr std::size_t kFullMessage = 48 * 1024;
-
-using Value = std::vector<std::byte>;
-
-void append(Value &value, const IpAddress &address) {
-    const auto bytes = std::as_bytes(std::span(address.bytes));
-    value.insert(value.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(address.size()));
-}
-/// Parts of a concatenation fill whole words.
-void append(Value &value, Protocol protocol) {
-    value.insert(value.end(), {static_cast<std::byte>(protocol), std::byte{}, std::byte{}, std::byte{}});
-}
-void append(Value &value, Port port) {
-    value.insert(value.end(), {static_cast<std::byte>(port >> 8), static_cast<std::byte>(port & 0xff), {}, {}});
-}
-/// nf_tables keeps numbers that are not from a packet in the byte order of the host.
-Value hostOrder(std::uint32_t number) {
-    Value value(sizeof number);
-    std::memcpy(value.data(), &number, sizeof number);
-    return value;
-}
-Value addressOf(const IpAddress &address) {
-    Value value;
-    append(value, address);
-    return value;
-}
-
 /// Writes the messages of one transaction.
 class Encoder final {
 public:
     Encoder(IpFamily family, std::uint32_t &anonymous, Batch &batch)
         : m_family(family)
-        , m_anonymous(anonymous)
+        , m_sets(family, anonymous, batch)
         , m_batch(batch) {}
 
     void newTable() { table(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, kTableComment); }
@@ -102,47 +62,7 @@ public:
         m_batch.end();
     }
 
-    void set(const Set &set) {
-        start(NFT_MSG_NEWSET, NLM_F_CREATE, NFTA_SET_TABLE, NFTA_SET_NAME, set.name);
-        const bool filledByRules = set.timeout.count() > 0;
-        m_batch.u32(NFTA_SET_FLAGS, (set.verdictMap ? std::uint32_t{NFT_SET_MAP} : 0U) |
-                                        (filledByRules ? std::uint32_t{NFT_SET_TIMEOUT | NFT_SET_EVAL} : 0U));
-        const auto [type, length] = key(set.key);
-        m_batch.u32(NFTA_SET_KEY_TYPE, type);
-        m_batch.u32(NFTA_SET_KEY_LEN, length);
-        if (set.verdictMap) {
-            m_batch.u32(NFTA_SET_DATA_TYPE, kVerdictType);
-            m_batch.u32(NFTA_SET_DATA_LEN, 0);
-        }
-        m_batch.u32(NFTA_SET_ID, ++m_setId);
-        if (filledByRules)
-            m_batch.u64(NFTA_SET_TIMEOUT, static_cast<std::uint64_t>(std::chrono::milliseconds(set.timeout).count()));
-        m_batch.bytes(NFTA_SET_USERDATA, setData(set));
-        m_batch.end();
-    }
-
-    void deleteSet(std::string_view name) {
-        start(NFT_MSG_DELSET, 0, NFTA_SET_TABLE, NFTA_SET_NAME, name);
-        m_batch.end();
-    }
-
-    void elements(std::string_view set, const std::vector<const Element *> &elements, bool removed) {
-        ElementList list(*this);
-        for (const auto *element : elements) {
-            if (element == elements.front() || list.isFull()) {
-                list.close();
-                list.open(removed ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM, {std::string(set), 0});
-            }
-            const auto item = list.item();
-            list.key(keyOf(*element));
-            if (removed) continue;
-            if (element->verdict == "drop")
-                putVerdict(m_batch, NFTA_SET_ELEM_DATA, NF_DROP, {});
-            else if (!element->verdict.empty())
-                putVerdict(m_batch, NFTA_SET_ELEM_DATA, NFT_GOTO, element->verdict);
-            if (!element->comment.empty()) m_batch.bytes(NFTA_SET_ELEM_USERDATA, commentData(element->comment));
-        }
-    }
+    SetMessages &sets() { return m_sets; }
 
     void rule(std::string_view chain, const Rule &rule) {
         // Sets without a name of their own come before the rule that uses them.
@@ -160,52 +80,6 @@ public:
     }
 
 private:
-    /// The elements of one message; closes what is open when it goes.
-    class ElementList final {
-    public:
-        explicit ElementList(Encoder &encoder)
-            : m_batch(encoder.m_batch)
-            , m_family(encoder.m_family) {}
-        ~ElementList() { close(); }
-        ElementList(const ElementList &) = delete;
-        ElementList &operator=(const ElementList &) = delete;
-
-        void open(int type, const SetReference &set) {
-            m_batch.begin(type, type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0, m_family);
-            m_batch.text(NFTA_SET_ELEM_LIST_TABLE, kTable);
-            // By number alone where there is one: the kernel looks for names first, in a list.
-            if (set.id != 0)
-                m_batch.u32(NFTA_SET_ELEM_LIST_SET_ID, set.id);
-            else
-                m_batch.text(NFTA_SET_ELEM_LIST_SET, set.name);
-            m_list = m_batch.nest(NFTA_SET_ELEM_LIST_ELEMENTS);
-        }
-        void close() {
-            if (m_list == nullptr) return;
-            m_batch.endNest(m_list);
-            m_batch.end();
-            m_list = nullptr;
-        }
-        [[nodiscard]] bool isFull() const { return m_list != nullptr && m_batch.messageSize() > kFullMessage; }
-
-        struct EndItem {
-            Batch *batch;
-            void operator()(nlattr *start) const { batch->endNest(start); }
-        };
-        [[nodiscard]] std::unique_ptr<nlattr, EndItem> item() { return {m_batch.nest(NFTA_LIST_ELEM), {&m_batch}}; }
-        void key(const Value &value) { data(NFTA_SET_ELEM_KEY, value); }
-        void data(int attribute, const Value &value) {
-            auto *nested = m_batch.nest(attribute);
-            m_batch.bytes(NFTA_DATA_VALUE, value);
-            m_batch.endNest(nested);
-        }
-
-    private:
-        Batch &m_batch;
-        IpFamily m_family;
-        nlattr *m_list = nullptr;
-    };
-
     void start(int type, int flags, int tableAttribute, int nameAttribute, std::string_view name) {
         m_batch.begin(type, flags, m_family);
         m_batch.text(tableAttribute, kTable);
@@ -228,115 +102,17 @@ private:
                                     : NF_INET_POST_ROUTING;
     }
 
-    [[nodiscard]] std::uint32_t addressLength() const { return m_family == IpFamily::v6 ? 16 : 4; }
-    [[nodiscard]] std::uint32_t addressType() const { return m_family == IpFamily::v6 ? kIpv6 : kIpv4; }
-
-    /// Type and length of a key.
-    [[nodiscard]] std::pair<std::uint32_t, std::uint32_t> key(KeyType type) const {
-        const auto address = addressType(), length = addressLength();
-        switch (type) {
-        case KeyType::address: return {address, length};
-        case KeyType::addressPairProtocolPort:
-            return {concatenation(address, address, kProtocol, kService), 2 * length + 8};
-        case KeyType::addressProtocolPort: return {concatenation(address, kProtocol, kService), length + 8};
-        case KeyType::protocolPort: return {concatenation(kProtocol, kService), 8};
-        }
-        return {};
-    }
-
-    static Value keyOf(const Element &element) {
-        Value value;
-        append(value, element.address);
-        append(value, element.secondAddress);
-        if (element.protocol != Protocol::none) {
-            append(value, element.protocol);
-            append(value, element.port);
-        }
-        return value;
-    }
-
-    SetReference startAnonymous(std::string_view prefix, std::uint32_t flags, std::uint32_t type,
-                                std::uint32_t length) {
-        const SetReference set{std::string(prefix) + std::to_string(m_anonymous++), ++m_setId};
-        start(NFT_MSG_NEWSET, NLM_F_CREATE, NFTA_SET_TABLE, NFTA_SET_NAME, set.name);
-        m_batch.u32(NFTA_SET_FLAGS, NFT_SET_ANONYMOUS | NFT_SET_CONSTANT | flags);
-        m_batch.u32(NFTA_SET_KEY_TYPE, type);
-        m_batch.u32(NFTA_SET_KEY_LEN, length);
-        return set;
-    }
-
-    void finishAnonymous(const SetReference &set, std::size_t size, AnonymousKind kind) {
-        m_batch.u32(NFTA_SET_ID, set.id);
-        auto *description = m_batch.nest(NFTA_SET_DESC);
-        m_batch.u32(NFTA_SET_DESC_SIZE, static_cast<std::uint32_t>(size));
-        m_batch.endNest(description);
-        m_batch.bytes(NFTA_SET_USERDATA, anonymousSetData(kind));
-        m_batch.end();
-    }
-
-    /// A map from 0, 1, ... to what `put` writes for each.
-    template<class Put>
-    SetReference numberedMap(std::size_t count, std::uint32_t dataType, std::uint32_t dataLength, AnonymousKind kind,
-                             Put put) {
-        auto set = startAnonymous("__map", NFT_SET_MAP, kInteger, 4);
-        m_batch.u32(NFTA_SET_DATA_TYPE, dataType);
-        m_batch.u32(NFTA_SET_DATA_LEN, dataLength);
-        finishAnonymous(set, count, kind);
-        ElementList list(*this);
-        for (std::size_t i = 0; i < count; ++i) {
-            if (i == 0 || list.isFull()) {
-                list.close();
-                list.open(NFT_MSG_NEWSETELEM, set);
-            }
-            const auto item = list.item();
-            list.key(hostOrder(static_cast<std::uint32_t>(i)));
-            put(list, i);
-        }
-        return set;
-    }
-
-    SetReference rangeSet(const AddressSpans &spans) {
-        const auto bounds = spans.bounds();
-        auto set = startAnonymous("__set", spans.singles() ? 0 : NFT_SET_INTERVAL, addressType(), addressLength());
-        finishAnonymous(set, bounds.size(), AnonymousKind::ranges);
-        ElementList list(*this);
-        for (const auto &bound : bounds) {
-            if (&bound == &bounds.front() || list.isFull()) {
-                list.close();
-                list.open(NFT_MSG_NEWSETELEM, set);
-            }
-            const auto item = list.item();
-            if (bound.isEnd) m_batch.u32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
-            list.key(addressOf(bound.address));
-            if (bound.isOpen) m_batch.bytes(NFTA_SET_ELEM_USERDATA, openRangeData());
-        }
-        return set;
-    }
-
     void anonymousSet(const Statement &statement, std::vector<SetReference> &sets) {
         if (const auto *match = std::get_if<AddressMatch>(&statement); match != nullptr && match->ranges.size() > 1)
-            sets.push_back(rangeSet(AddressSpans(match->ranges)));
-        if (const auto *dnat = std::get_if<DnatRandom>(&statement)) {
-            const auto type = concatenation(addressType(), std::uint32_t{kService});
-            sets.push_back(numberedMap(dnat->endpoints.size(), type, addressLength() + 4, AnonymousKind::endpoints,
-                                       [&](ElementList &list, std::size_t i) {
-                                           Value value;
-                                           append(value, dnat->endpoints[i].ip);
-                                           append(value, dnat->endpoints[i].port);
-                                           list.data(NFTA_SET_ELEM_DATA, value);
-                                       }));
-        }
-        if (const auto *choice = std::get_if<GotoRandom>(&statement))
-            sets.push_back(numberedMap(choice->chains.size(), kVerdictType, 0, AnonymousKind::verdicts,
-                                       [&](ElementList &, std::size_t i) {
-                                           putVerdict(m_batch, NFTA_SET_ELEM_DATA, NFT_GOTO, choice->chains[i]);
-                                       }));
+            sets.push_back(m_sets.ranges(AddressSpans(match->ranges)));
+        if (const auto *dnat = std::get_if<DnatRandom>(&statement)) sets.push_back(m_sets.endpoints(dnat->endpoints));
+        if (const auto *choice = std::get_if<GotoRandom>(&statement)) sets.push_back(m_sets.chains(choice->chains));
     }
 
     void matchOne(Expressions &out, const AddressMatch &match) const {
         const auto &range = match.ranges.front();
         const auto whole = range.address.size() * 8;
-        const auto value = addressOf(range.address);
+        const auto value = addressValue(range.address);
         const std::span<const std::byte> bytes(value);
         if (range.length % 8 == 0 && range.length != 0) {
             out.address(match.side, 0, range.length / 8U);
@@ -434,7 +210,7 @@ private:
                            Value port;
                            append(port, s.endpoint.port);
                            port.resize(2);
-                           out.load(0, addressOf(s.endpoint.ip));
+                           out.load(0, addressValue(s.endpoint.ip));
                            out.load(4, port);
                            out.destinationNat(0, 4, true);
                        },
@@ -453,8 +229,7 @@ private:
     static constexpr std::uint32_t kRouteLocal = 2; // RTN_LOCAL
 
     IpFamily m_family;
-    std::uint32_t &m_anonymous;
-    std::uint32_t m_setId = 0;
+    SetMessages m_sets;
     Batch &m_batch;
 };
 
@@ -469,15 +244,15 @@ void encode(const Changes &changes, std::uint32_t &anonymous, Batch &batch) {
         encoder.replaceTable();
     // Named sets stay at the head of the kernel's list, where it finds them soon.
     for (const auto &set : changes.sets)
-        encoder.set(set);
+        encoder.sets().add(set);
     for (const auto &chain : changes.chains) {
         encoder.chain(chain);
         if (!changes.replaceTable) encoder.flush(chain.name);
     }
     for (const auto &[set, list] : bySet(changes.removed))
-        encoder.elements(set, list, true);
+        encoder.sets().elements(set, list, SetMessages::Verb::remove);
     for (const auto &[set, list] : bySet(changes.added))
-        encoder.elements(set, list, false);
+        encoder.sets().elements(set, list, SetMessages::Verb::add);
     for (const auto &chain : changes.chains)
         for (const auto &rule : chain.rules)
             encoder.rule(chain.name, rule);
@@ -497,7 +272,7 @@ void encodeCleanUp(IpFamily family, const std::vector<std::string> &staleChains,
     for (const auto &name : staleChains)
         encoder.deleteChain(name);
     for (const auto &name : staleSets)
-        encoder.deleteSet(name);
+        encoder.sets().remove(name);
 }
 
 } // namespace natlens::proxycore::nft

@@ -1,4 +1,4 @@
-#include "proxycore/plan/proxy_plan.h"
+#include "proxycore/plan/plan_sources.h"
 
 #include <set>
 #include <unordered_set>
@@ -6,10 +6,6 @@
 namespace natlens::proxycore {
 
 namespace {
-
-constexpr IpFamily familyOf(AddressType type) {
-    return type == AddressType::ipv4 ? IpFamily::v4 : type == AddressType::ipv6 ? IpFamily::v6 : IpFamily::none;
-}
 
 Behaviour behaviourOf(Mode mode, bool serviceRangesKnown) {
     Behaviour behaviour;
@@ -34,7 +30,8 @@ void sortUnique(std::vector<T> &values) {
     values.erase(std::unique(values.begin(), values.end()), values.end());
 }
 
-/// Builds one plan. Keeps what is common to all Services of the node.
+/// Builds one plan. What is the same as in the previous one is taken from there: then the cost is that of walking past
+/// it.
 class Planner final {
 public:
     Planner(const ClusterState &state, const ProxyConfig &config, const PlanTarget &target, const ProxyPlan *previous)
@@ -45,45 +42,42 @@ public:
 
     ProxyPlan make() {
         planNode();
-        groupSlices();
-        for (const auto &[name, service] : m_state.services)
-            planService(*service);
-        const auto byName = [](const auto &a, const auto &b) { return a->name < b->name; };
-        std::sort(m_plan.services.begin(), m_plan.services.end(), byName);
+        collectServices();
+        grantClaims();
+        planChanged();
+        assemble();
         return std::move(m_plan);
     }
 
 private:
-    using Slices = std::vector<const EndpointSlice *>;
-    using Claim = std::tuple<Protocol, IpAddress, Port>;
-    struct ClaimHash {
-        std::size_t operator()(const Claim &claim) const {
-            return std::hash<IpAddress>{}(std::get<1>(claim)) ^
-                   (static_cast<std::size_t>(std::get<2>(claim)) << 8 | static_cast<std::size_t>(std::get<0>(claim)));
-        }
+    /// A Service to plan anew; `place` in m_sources->services.
+    struct Pending {
+        std::size_t place = 0;
+        std::shared_ptr<const Service> service;
+        std::vector<bool> granted;
+        std::vector<Claim> wanted;
+        const PlannedService *before = nullptr;
     };
 
     void planNode();
     void planDetector(const Node *node);
     void planNodePorts();
-    void groupSlices();
-    void planService(const Service &service);
-    void planHealthCheck(const Service &service, const Slices &slices);
-    ServicePortPlan planPort(const Service &service, const ServicePort &port, const Slices &slices);
-    void planAccess(const Service &service, const ServicePort &port, ServicePortPlan &plan) const;
-    void planFrontEnds(const Service &service, ServicePortPlan &plan);
-    void addFrontEnd(ServicePortPlan &plan, Via via, const IpAddress &ip, Port port);
-    std::vector<PlannedEndpoint> endpointsOf(const ServicePortName &name, const Slices &slices) const;
+    [[nodiscard]] const PlanSources *reusable() const;
+    [[nodiscard]] std::set<ObjectName> servicesOfChangedSlices(const PlanSources *before);
+    void collectServices();
+    void grantClaims();
+    void planChanged();
+    void assemble();
+    void share(PlannedService &service) const;
 
     const ClusterState &m_state;
     const ProxyConfig &m_config;
     const PlanTarget &m_target;
     const ProxyPlan *m_previous;
     ProxyPlan m_plan;
-    std::string m_zone;
-    IpAddress m_primary;
-    std::map<ObjectName, Slices> m_slices; ///< by Service
-    std::unordered_set<Claim, ClaimHash> m_claims;
+    std::shared_ptr<PlanSources> m_sources = std::make_shared<PlanSources>();
+    std::vector<Pending> m_pending;
+    bool m_claimsMoved = true; ///< some Service wants other front ends than in the previous plan
 };
 
 void Planner::planNode() {
@@ -106,9 +100,9 @@ void Planner::planNode() {
     } else {
         for (const auto &ip : node->ipAddresses())
             m_plan.localAddresses.push_back(ip);
-        m_primary = node->primaryAddress(m_target.family);
+        m_sources->primary = node->primaryAddress(m_target.family);
         if (const auto zone = node->labels.find(std::string(kZoneLabel)); zone != node->labels.end())
-            m_zone = zone->second;
+            m_sources->zone = zone->second;
     }
     std::erase_if(m_plan.localAddresses,
                   [&](const IpAddress &ip) { return ip.family != m_target.family || ip.isLoopback(); });
@@ -155,7 +149,7 @@ void Planner::planNodePorts() {
     for (const auto &text : written) {
         if (text == "primary") {
             const auto length = static_cast<std::uint8_t>(m_target.family == IpFamily::v4 ? 32 : 128);
-            if (!m_primary.isNone()) ranges.push_back({m_primary, length});
+            if (!m_sources->primary.isNone()) ranges.push_back({m_sources->primary, length});
         } else if (const auto range = IpPrefix::parse(text); range && range->address.family == m_target.family) {
             ranges.push_back(*range);
         }
@@ -173,173 +167,139 @@ void Planner::planNodePorts() {
     sortUnique(match.addresses);
 }
 
-void Planner::groupSlices() {
-    for (const auto &[name, slice] : m_state.endpointSlices) {
-        const bool skipped = slice->serviceName.empty() || familyOf(slice->addressType) != m_target.family ||
-                             slice->labels.contains(std::string(kHeadlessLabel));
-        if (!skipped) m_slices[{name.nameSpace, slice->serviceName}].push_back(slice.get());
-    }
-}
-
-void Planner::planService(const Service &service) {
-    if (service.headless || service.type == ServiceType::externalName) return;
-    if (service.labels.contains(std::string(kServiceProxyNameLabel))) return;
-    const auto ofFamily = [&](const IpAddress &ip) { return ip.family == m_target.family; };
-    if (std::none_of(service.clusterIPs.begin(), service.clusterIPs.end(), ofFamily)) return;
-    const auto found = m_slices.find(service.name);
-    const Slices &slices = found == m_slices.end() ? m_slices[service.name] : found->second;
-    for (const auto &port : service.ports) {
-        auto plan = planPort(service, port, slices);
-        const auto *before = m_previous == nullptr ? nullptr : m_previous->find(plan.name);
-        if (before != nullptr && *before == plan) {
-            const auto at = std::lower_bound(m_previous->services.begin(), m_previous->services.end(), plan.name,
-                                             [](const auto &entry, const auto &name) { return entry->name < name; });
-            m_plan.services.push_back(*at);
-        } else {
-            m_plan.services.push_back(std::make_shared<const ServicePortPlan>(std::move(plan)));
-        }
-    }
-    planHealthCheck(service, slices);
-}
-
-void Planner::planHealthCheck(const Service &service, const Slices &slices) {
-    if (service.type != ServiceType::loadBalancer || service.externalTrafficPolicy != TrafficPolicy::local) return;
-    if (service.healthCheckNodePort == 0) {
-        m_plan.problems.push_back({"Service " + service.name.toString(), "/spec/healthCheckNodePort",
-                                   "missing: no health check is answered, so a load balancer cannot find the nodes "
-                                   "that have endpoints"});
-        return;
-    }
-    std::set<IpAddress> addresses;
-    for (const auto &port : service.ports)
-        for (const auto &endpoint : endpointsOf({service.name, port.name, port.protocol}, slices))
-            if (endpoint.local && endpoint.ready) addresses.insert(endpoint.address.ip);
-    m_plan.healthChecks.push_back({service.name, service.healthCheckNodePort, static_cast<unsigned>(addresses.size())});
-}
-
-/// Sorted by "ip:port" as text, each once: the first one stays unless a later one is not terminating
-/// (an address that a new pod has taken over from a terminating one).
-std::vector<PlannedEndpoint> Planner::endpointsOf(const ServicePortName &name, const Slices &slices) const {
-    std::vector<std::pair<std::string, PlannedEndpoint>> found;
-    for (const auto *slice : slices)
-        for (const auto &port : slice->ports) {
-            if (!port.name || !port.port || *port.name != name.port || port.protocol != name.protocol) continue;
-            for (const auto &endpoint : slice->endpoints) {
-                if (endpoint.addresses.empty()) continue;
-                PlannedEndpoint planned;
-                planned.address = {endpoint.addresses.front(), *port.port};
-                planned.local = !endpoint.nodeName.empty() && endpoint.nodeName == m_target.nodeName;
-                planned.ready = endpoint.ready;
-                planned.serving = endpoint.serving;
-                planned.terminating = endpoint.terminating;
-                planned.nodeName = endpoint.nodeName;
-                planned.zoneHints = endpoint.zoneHints;
-                planned.nodeHints = endpoint.nodeHints;
-                planned.pod = endpoint.pod;
-                found.emplace_back(planned.address.toString(), std::move(planned));
-            }
-        }
-    std::stable_sort(found.begin(), found.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
-    std::vector<PlannedEndpoint> result;
-    for (auto &[text, endpoint] : found) {
-        if (result.empty() || result.back().address != endpoint.address)
-            result.push_back(std::move(endpoint));
-        else if (!endpoint.terminating)
-            result.back() = std::move(endpoint);
-    }
-    return result;
-}
-
-/// Fills in what follows from the Service alone (KUBE-PROXY's "derived fields").
-void Planner::planAccess(const Service &service, const ServicePort &port, ServicePortPlan &plan) const {
-    const auto ofFamily = [&](const IpAddress &ip) { return ip.family == m_target.family; };
-    plan.clusterIP = *std::find_if(service.clusterIPs.begin(), service.clusterIPs.end(), ofFamily);
-    plan.type = service.type;
-    plan.port = port.port;
-    plan.nodePort = port.nodePort;
-    plan.internalLocal = service.internalTrafficPolicy == TrafficPolicy::local;
-    const bool reachableFromOutside = service.type != ServiceType::clusterIP || !service.externalIPs.empty();
-    plan.externalLocal = service.externalTrafficPolicy == TrafficPolicy::local && reachableFromOutside;
-    plan.externalPolicySource = service.externalTrafficPolicySource;
-    std::vector<IpAddress> vips;
-    for (const auto &ingress : service.ingress)
-        if (ingress.mode == IpMode::vip && ofFamily(ingress.ip)) vips.push_back(ingress.ip);
-    plan.externallyAccessible = port.nodePort != 0 || !vips.empty() ||
-                                std::any_of(service.externalIPs.begin(), service.externalIPs.end(), ofFamily);
-    plan.usesCluster = !plan.internalLocal || plan.externallyAccessible;
-    plan.usesLocal = plan.internalLocal || (plan.externalLocal && plan.externallyAccessible);
-    if (service.clientIpAffinity) plan.affinity = service.affinityTimeout;
-    for (const auto &range : service.loadBalancerSourceRanges)
-        if (range.address.family == m_target.family) plan.allowedSources.push_back(range);
-    const auto &ranges = plan.allowedSources;
-    if (std::any_of(ranges.begin(), ranges.end(), [](const IpPrefix &r) { return r.length == 0; }))
-        plan.allowedSources.clear(); // a /0 allows everyone
-    if (!m_primary.isNone() &&
-        std::any_of(ranges.begin(), ranges.end(), [&](const IpPrefix &r) { return r.contains(m_primary); }))
-        plan.allowedVips = std::move(vips);
-}
-
-ServicePortPlan Planner::planPort(const Service &service, const ServicePort &port, const Slices &slices) {
-    ServicePortPlan plan;
-    plan.name = {service.name, port.name, port.protocol};
-    planAccess(service, port, plan);
-    const auto endpoints = endpointsOf(plan.name, slices);
-    auto selection = selectEndpoints(
-        endpoints,
-        {.usesCluster = plan.usesCluster, .usesLocal = plan.usesLocal, .nodeName = m_target.nodeName, .zone = m_zone});
-    const auto pick = [&](const std::vector<std::size_t> &indices) {
-        std::vector<PlannedEndpoint> result;
-        result.reserve(indices.size());
-        for (const auto index : indices)
-            result.push_back(endpoints[index]);
-        return result;
+/// The previous plan's sources, if its Services were planned for the same node and proxy.
+const PlanSources *Planner::reusable() const {
+    if (m_previous == nullptr || m_previous->sources == nullptr) return nullptr;
+    const auto &before = *m_previous->sources;
+    const auto frame = [](const ProxyPlan &plan, const PlanSources &sources) {
+        return std::tie(plan.nodeName, plan.family, plan.behaviour, sources.zone, sources.primary);
     };
-    if (port.protocol == Protocol::udp) {
-        for (const auto &endpoint : endpoints)
-            if (endpoint.serving) plan.serving.push_back(endpoint.address);
-        sortUnique(plan.serving);
+    return frame(m_plan, *m_sources) == frame(*m_previous, before) ? &before : nullptr;
+}
+
+/// Names of the Services that have gained, lost or changed a slice. Fills in the slices of the new plan.
+std::set<ObjectName> Planner::servicesOfChangedSlices(const PlanSources *before) {
+    std::set<ObjectName> touched;
+    const auto touch = [&](const EndpointSlice &slice) {
+        if (isUsed(slice, m_target.family)) touched.insert({slice.name.nameSpace, slice.serviceName});
+    };
+    m_sources->slices.reserve(m_state.endpointSlices.size());
+    std::size_t old = 0;
+    const std::size_t oldCount = before == nullptr ? 0 : before->slices.size();
+    for (const auto &[name, slice] : m_state.endpointSlices) {
+        while (old < oldCount && before->slices[old] != slice && before->slices[old]->name < name)
+            touch(*before->slices[old++]);
+        if (old < oldCount && before->slices[old] == slice) {
+            ++old;
+        } else {
+            touch(*slice);
+            if (old < oldCount && before->slices[old]->name == name) touch(*before->slices[old++]);
+        }
+        m_sources->slices.push_back(slice);
     }
-    plan.cluster = pick(selection.cluster);
-    plan.local = pick(selection.local);
-    plan.reachable = pick(selection.reachable);
-    plan.hasAny = selection.hasAny;
-    plan.topology = selection.topology;
-    plan.excluded = std::move(selection.excluded);
-    plan.hasInternal = plan.internalLocal ? !plan.local.empty() : plan.hasAny;
-    plan.hasExternal = plan.externalLocal ? !plan.local.empty() : plan.hasAny;
-    planFrontEnds(service, plan);
-    return plan;
+    while (old < oldCount)
+        touch(*before->slices[old++]);
+    return touched;
 }
 
-void Planner::planFrontEnds(const Service &service, ServicePortPlan &plan) {
-    addFrontEnd(plan, Via::clusterIP, plan.clusterIP, plan.port);
-    for (const auto &ip : service.externalIPs)
-        if (ip.family == m_target.family) addFrontEnd(plan, Via::externalIP, ip, plan.port);
-    for (const auto &ingress : service.ingress)
-        if (ingress.mode == IpMode::vip && ingress.ip.family == m_target.family)
-            addFrontEnd(plan, Via::loadBalancerIP, ingress.ip, plan.port);
-    if (plan.nodePort != 0) addFrontEnd(plan, Via::nodePort, {}, plan.nodePort);
+/// Takes over what is the same and notes the rest as pending.
+void Planner::collectServices() {
+    const auto *before = reusable();
+    const auto touched = servicesOfChangedSlices(before);
+    m_claimsMoved = before == nullptr;
+    m_sources->services.reserve(m_state.services.size());
+    std::size_t old = 0;
+    const std::size_t oldCount = before == nullptr ? 0 : before->services.size();
+    for (const auto &[name, service] : m_state.services) {
+        while (old < oldCount && before->services[old]->service != service &&
+               before->services[old]->service->name < name) {
+            m_claimsMoved = true; // a Service is gone
+            ++old;
+        }
+        const bool same = old < oldCount && before->services[old]->service == service;
+        if (same && !touched.contains(name)) {
+            m_sources->services.push_back(before->services[old++]);
+            continue;
+        }
+        const auto *replaced =
+            old < oldCount && before->services[old]->service->name == name ? before->services[old++].get() : nullptr;
+        if (!isProxied(*service, m_target.family)) {
+            m_claimsMoved = m_claimsMoved || replaced != nullptr;
+            continue;
+        }
+        auto wanted = wantedClaims(*service, m_target.family);
+        m_claimsMoved = m_claimsMoved || replaced == nullptr || replaced->wanted != wanted;
+        m_pending.push_back({m_sources->services.size(), service, {}, std::move(wanted), replaced});
+        m_sources->services.emplace_back();
+    }
+    m_claimsMoved = m_claimsMoved || old < oldCount;
 }
 
-void Planner::addFrontEnd(ServicePortPlan &plan, Via via, const IpAddress &ip, Port port) {
-    for (const auto &own : plan.frontEnds)
-        if (own.ip == ip && own.port == port) return; // the same address listed twice
-    if (!m_claims.insert({plan.name.protocol, ip, port}).second) {
-        const auto what =
-            via == Via::nodePort ? "node port " + std::to_string(port) : packet::SocketAddress{ip, port}.toString();
-        m_plan.problems.push_back({"Service " + plan.name.service.toString(), "",
-                                   what + " belongs to another Service too; the first by name has it"});
+/// Each front end goes to the first Service by name that wants it. When a claim moves, others may be affected.
+void Planner::grantClaims() {
+    if (!m_claimsMoved) {
+        for (auto &pending : m_pending)
+            pending.granted = pending.before->granted;
         return;
     }
-    FrontEnd frontEnd{.via = via, .ip = ip, .port = port};
-    const bool internal = via == Via::clusterIP;
-    if (internal && plan.hasInternal) frontEnd.route = plan.internalLocal ? Route::local : Route::cluster;
-    if (!internal && plan.hasAny) frontEnd.route = Route::external;
-    if (!(internal ? plan.hasInternal : plan.hasExternal))
-        frontEnd.otherwise = plan.hasAny ? Otherwise::drop : Otherwise::reject;
-    frontEnd.firewalled = via == Via::loadBalancerIP && !plan.allowedSources.empty() &&
-                          (plan.hasAny || !m_plan.behaviour.firewallNeedsEndpoints);
-    plan.frontEnds.push_back(frontEnd);
+    std::unordered_set<Claim, ClaimHash> taken;
+    std::vector<Pending> pending;
+    auto next = m_pending.begin();
+    for (std::size_t i = 0; i < m_sources->services.size(); ++i) {
+        const bool isPending = next != m_pending.end() && next->place == i;
+        const auto &kept = m_sources->services[i];
+        std::vector<bool> granted;
+        for (const auto &claim : isPending ? next->wanted : kept->wanted)
+            granted.push_back(taken.insert(claim).second);
+        if (isPending) {
+            next->granted = std::move(granted);
+            pending.push_back(std::move(*next++));
+        } else if (granted != kept->granted) {
+            pending.push_back({i, kept->service, std::move(granted), {}, kept.get()});
+        }
+    }
+    m_pending = std::move(pending);
+}
+
+void Planner::planChanged() {
+    // Only the slices of Services that are planned are looked for.
+    std::map<std::pair<std::string_view, std::string_view>, Slices> slices;
+    for (const auto &pending : m_pending)
+        slices[{pending.service->name.nameSpace, pending.service->name.name}];
+    if (!slices.empty())
+        for (const auto &slice : m_sources->slices) {
+            const auto found = slices.find({slice->name.nameSpace, slice->serviceName});
+            if (found != slices.end() && isUsed(*slice, m_target.family)) found->second.push_back(slice.get());
+        }
+    const NodeView node{m_plan, m_sources->zone, m_sources->primary};
+    for (auto &pending : m_pending) {
+        const auto &name = pending.service->name;
+        auto planned =
+            planService(node, pending.service, slices[{name.nameSpace, name.name}], std::move(pending.granted));
+        share(planned);
+        m_sources->services[pending.place] = std::make_shared<const PlannedService>(std::move(planned));
+    }
+}
+
+/// Service ports that came out equal to the previous plan's become the same objects.
+void Planner::share(PlannedService &service) const {
+    if (m_previous == nullptr) return;
+    const auto &before = m_previous->services;
+    for (auto &port : service.ports) {
+        const auto at = std::lower_bound(before.begin(), before.end(), port->name,
+                                         [](const auto &entry, const auto &name) { return entry->name < name; });
+        if (at != before.end() && (*at)->name == port->name && **at == *port) port = *at;
+    }
+}
+
+void Planner::assemble() {
+    m_plan.services.reserve(m_previous == nullptr ? m_sources->services.size() : m_previous->services.size() + 8);
+    for (const auto &service : m_sources->services) {
+        m_plan.services.insert(m_plan.services.end(), service->ports.begin(), service->ports.end());
+        if (service->healthCheck) m_plan.healthChecks.push_back(*service->healthCheck);
+        m_plan.problems.insert(m_plan.problems.end(), service->problems.begin(), service->problems.end());
+    }
+    m_plan.sources = std::move(m_sources);
 }
 
 } // namespace

@@ -131,6 +131,8 @@ struct Behaviour {
     bool operator==(const Behaviour &) const = default;
 };
 
+struct PlanSources;
+
 struct ProxyPlan {
     std::string nodeName;
     IpFamily family = IpFamily::v4;
@@ -147,6 +149,8 @@ struct ProxyPlan {
     std::vector<std::shared_ptr<const ServicePortPlan>> services;
     std::vector<HealthCheckPlan> healthChecks;
     std::vector<Problem> problems; ///< front ends that two Services claim, unknown node, ...
+    /// What it was made of, for makePlan's `previous`; means nothing to a datapath.
+    std::shared_ptr<const PlanSources> sources = {};
 
     [[nodiscard]] bool isLocalAddress(const IpAddress &address) const;
     [[nodiscard]] const ServicePortPlan *find(const ServicePortName &name) const;
@@ -163,7 +167,8 @@ struct PlanTarget {
     IpFamily family = IpFamily::v4;
 };
 
-/// A pure function. `previous`, if given, only makes it cheaper: unchanged service ports are shared with it.
+/// A pure function. `previous`, if given, only makes it cheaper: what is made of the same objects is shared with it, and
+/// the cost is that of what changed, apart from a walk over the names.
 [[nodiscard]] ProxyPlan makePlan(const ClusterState &state, const ProxyConfig &config, const PlanTarget &target,
                                  const ProxyPlan *previous = nullptr);
 

@@ -69,7 +69,7 @@ struct Library {
 const QList<Library> kLibraries{
     {"Qt", QRegularExpression("^(Q[A-Z]|Qt)"), {"app/gui"}},
     {"libpcap", QRegularExpression("^pcap(/|\\.h)"), {"capture/live", "capture/file"}},
-    {"libnl", QRegularExpression("^netlink/"), {"capture/netlink", "app/lab"}},
+    {"libnl", QRegularExpression("^netlink/"), {"capture/netlink", "proxycore/kernel", "app/lab"}},
     {"libnftables", QRegularExpression("^nftables/"), {"proxycore/kernel"}},
     {"libmicrohttpd", QRegularExpression("^microhttpd"), {"app/lab"}},
     {"libcurl", QRegularExpression("^curl/"), {"app/lab"}},

@@ -1,6 +1,8 @@
 // The plan as a value: printed, compared, shared; which Services are in it.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "proxycore/test_state.h"
+
+#include <random>
 #endif
 
 #include <QTest>
@@ -61,6 +63,55 @@ private slots:
         QVERIFY(first.services[1] != second.services[1]);
         QVERIFY(!(first == second));
         QVERIFY(second == makePlan(state, {}, kNode1));
+    }
+
+    /// Services that come, go, change and claim each other's front ends: a plan made with the one before is the plan
+    /// made from nothing, its problems too.
+    void plansWithAPreviousOneAreTheSame() {
+        std::mt19937 random(20261126);
+        const auto below = [&](unsigned n) { return static_cast<int>(random() % n); };
+        ClusterState state = documentNodes();
+        auto plan = makePlan(state, {}, kNode1);
+        int conflicts = 0;
+        for (int round = 0; round < 400; ++round) {
+            const int which = below(12);
+            const auto name = "s" + std::to_string(which);
+            auto made = service(name, "10.0.0." + std::to_string(1 + below(14)), ServiceType::nodePort,
+                                static_cast<Port>(below(2) == 0 ? 0 : 30000 + below(6)));
+            switch (below(7)) {
+            case 0: state.services.erase({"default", name}); break;
+            case 1: state.endpointSlices.erase({"default", name + "-slice"}); break;
+            case 2: {
+                auto node = *state.nodes.at({"", "node1"});
+                node.addresses.front().address = "10.240.0." + std::to_string(4 + below(2));
+                if (below(4) == 0) state.put(node);
+                break;
+            }
+            case 3: { // a slice that names another Service than before
+                auto moved = slice(made, {{"10.180.1." + std::to_string(1 + below(9)), "node1"}});
+                moved.serviceName = "s" + std::to_string(below(12));
+                state.put(moved);
+                break;
+            }
+            case 4:
+                made.headless = below(2) == 0;
+                state.put(made);
+                break;
+            case 5:
+                made.externalIPs = {ip("192.0.2." + std::to_string(below(4)))};
+                made.externalTrafficPolicy = below(2) == 0 ? TrafficPolicy::local : TrafficPolicy::cluster;
+                state.put(made);
+                break;
+            default: state.put(slice(made, {{"10.180.2." + std::to_string(1 + below(9)), "node2"}})); break;
+            }
+            auto next = makePlan(state, {}, kNode1, &plan);
+            const auto fresh = makePlan(state, {}, kNode1);
+            QCOMPARE(toText(next), toText(fresh));
+            QVERIFY(next == fresh && next.problems == fresh.problems);
+            conflicts += fresh.problems.empty() ? 0 : 1;
+            plan = std::move(next);
+        }
+        QVERIFY(conflicts > 50);
     }
 
     void whichServicesAreProxied_data() {

@@ -1,0 +1,240 @@
+#include "proxycore/plan/plan_sources.h"
+
+#include <set>
+
+namespace natlens::proxycore {
+
+namespace {
+
+constexpr IpFamily familyOf(AddressType type) {
+    return type == AddressType::ipv4 ? IpFamily::v4 : type == AddressType::ipv6 ? IpFamily::v6 : IpFamily::none;
+}
+
+/// The front ends of one port, each address and port once: whether it has them is another question.
+std::vector<FrontEnd> frontEndsOf(const Service &service, const ServicePort &port, IpFamily family) {
+    std::vector<FrontEnd> result;
+    const auto add = [&](Via via, const IpAddress &ip, Port number) {
+        if (via != Via::nodePort && ip.family != family) return;
+        for (const auto &own : result)
+            if (own.ip == ip && own.port == number) return; // the same address listed twice
+        result.push_back({.via = via, .ip = ip, .port = number});
+    };
+    const auto clusterIP = std::find_if(service.clusterIPs.begin(), service.clusterIPs.end(),
+                                        [&](const IpAddress &ip) { return ip.family == family; });
+    if (clusterIP != service.clusterIPs.end()) add(Via::clusterIP, *clusterIP, port.port);
+    for (const auto &ip : service.externalIPs)
+        add(Via::externalIP, ip, port.port);
+    for (const auto &ingress : service.ingress)
+        if (ingress.mode == IpMode::vip) add(Via::loadBalancerIP, ingress.ip, port.port);
+    if (port.nodePort != 0) add(Via::nodePort, {}, port.nodePort);
+    return result;
+}
+
+/// Plans one Service.
+class ServicePlanner final {
+public:
+    ServicePlanner(const NodeView &node, PlannedService &result, const Slices &slices)
+        : m_node(node)
+        , m_plan(node.frame)
+        , m_result(result)
+        , m_service(*result.service)
+        , m_slices(slices) {}
+
+    void plan() {
+        for (const auto &port : m_service.ports)
+            m_result.ports.push_back(std::make_shared<const ServicePortPlan>(planPort(port)));
+        std::stable_sort(m_result.ports.begin(), m_result.ports.end(),
+                         [](const auto &a, const auto &b) { return a->name < b->name; });
+        planHealthCheck();
+    }
+
+private:
+    ServicePortPlan planPort(const ServicePort &port);
+    void planAccess(const ServicePort &port, ServicePortPlan &plan) const;
+    void planFrontEnd(ServicePortPlan &plan, FrontEnd frontEnd) const;
+    void planFrontEnds(const ServicePort &port, ServicePortPlan &plan);
+    void planHealthCheck();
+    [[nodiscard]] std::vector<PlannedEndpoint> endpointsOf(const ServicePortName &name) const;
+
+    const NodeView &m_node;
+    const ProxyPlan &m_plan;
+    PlannedService &m_result;
+    const Service &m_service;
+    const Slices &m_slices;
+    std::size_t m_nextClaim = 0;
+};
+
+template<class T>
+void sortUnique(std::vector<T> &values) {
+    std::sort(values.begin(), values.end());
+    values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+/// Sorted by "ip:port" as text, each once: the first one stays unless a later one is not terminating
+/// (an address that a new pod has taken over from a terminating one).
+std::vector<PlannedEndpoint> ServicePlanner::endpointsOf(const ServicePortName &name) const {
+    std::vector<std::pair<std::string, PlannedEndpoint>> found;
+    for (const auto *slice : m_slices)
+        for (const auto &port : slice->ports) {
+            if (!port.name || !port.port || *port.name != name.port || port.protocol != name.protocol) continue;
+            for (const auto &endpoint : slice->endpoints) {
+                if (endpoint.addresses.empty()) continue;
+                PlannedEndpoint planned;
+                planned.address = {endpoint.addresses.front(), *port.port};
+                planned.local = !endpoint.nodeName.empty() && endpoint.nodeName == m_plan.nodeName;
+                planned.ready = endpoint.ready;
+                planned.serving = endpoint.serving;
+                planned.terminating = endpoint.terminating;
+                planned.nodeName = endpoint.nodeName;
+                planned.zoneHints = endpoint.zoneHints;
+                planned.nodeHints = endpoint.nodeHints;
+                planned.pod = endpoint.pod;
+                found.emplace_back(planned.address.toString(), std::move(planned));
+            }
+        }
+    std::stable_sort(found.begin(), found.end(), [](const auto &a, const auto &b) { return a.first < b.first; });
+    std::vector<PlannedEndpoint> result;
+    for (auto &[text, endpoint] : found) {
+        if (result.empty() || result.back().address != endpoint.address)
+            result.push_back(std::move(endpoint));
+        else if (!endpoint.terminating)
+            result.back() = std::move(endpoint);
+    }
+    return result;
+}
+
+/// Fills in what follows from the Service alone (KUBE-PROXY's "derived fields").
+void ServicePlanner::planAccess(const ServicePort &port, ServicePortPlan &plan) const {
+    const auto &service = m_service;
+    const auto ofFamily = [&](const IpAddress &ip) { return ip.family == m_plan.family; };
+    plan.clusterIP = *std::find_if(service.clusterIPs.begin(), service.clusterIPs.end(), ofFamily);
+    plan.type = service.type;
+    plan.port = port.port;
+    plan.nodePort = port.nodePort;
+    plan.internalLocal = service.internalTrafficPolicy == TrafficPolicy::local;
+    const bool reachableFromOutside = service.type != ServiceType::clusterIP || !service.externalIPs.empty();
+    plan.externalLocal = service.externalTrafficPolicy == TrafficPolicy::local && reachableFromOutside;
+    plan.externalPolicySource = service.externalTrafficPolicySource;
+    std::vector<IpAddress> vips;
+    for (const auto &ingress : service.ingress)
+        if (ingress.mode == IpMode::vip && ofFamily(ingress.ip)) vips.push_back(ingress.ip);
+    plan.externallyAccessible = port.nodePort != 0 || !vips.empty() ||
+                                std::any_of(service.externalIPs.begin(), service.externalIPs.end(), ofFamily);
+    plan.usesCluster = !plan.internalLocal || plan.externallyAccessible;
+    plan.usesLocal = plan.internalLocal || (plan.externalLocal && plan.externallyAccessible);
+    if (service.clientIpAffinity) plan.affinity = service.affinityTimeout;
+    for (const auto &range : service.loadBalancerSourceRanges)
+        if (range.address.family == m_plan.family) plan.allowedSources.push_back(range);
+    const auto &ranges = plan.allowedSources;
+    if (std::any_of(ranges.begin(), ranges.end(), [](const IpPrefix &r) { return r.length == 0; }))
+        plan.allowedSources.clear(); // a /0 allows everyone
+    if (!m_node.primary.isNone() &&
+        std::any_of(ranges.begin(), ranges.end(), [&](const IpPrefix &r) { return r.contains(m_node.primary); }))
+        plan.allowedVips = std::move(vips);
+}
+
+ServicePortPlan ServicePlanner::planPort(const ServicePort &port) {
+    ServicePortPlan plan;
+    plan.name = {m_service.name, port.name, port.protocol};
+    planAccess(port, plan);
+    const auto endpoints = endpointsOf(plan.name);
+    auto selection = selectEndpoints(endpoints, {.usesCluster = plan.usesCluster,
+                                                 .usesLocal = plan.usesLocal,
+                                                 .nodeName = m_plan.nodeName,
+                                                 .zone = m_node.zone});
+    const auto pick = [&](const std::vector<std::size_t> &indices) {
+        std::vector<PlannedEndpoint> result;
+        result.reserve(indices.size());
+        for (const auto index : indices)
+            result.push_back(endpoints[index]);
+        return result;
+    };
+    if (port.protocol == Protocol::udp) {
+        for (const auto &endpoint : endpoints)
+            if (endpoint.serving) plan.serving.push_back(endpoint.address);
+        sortUnique(plan.serving);
+    }
+    plan.cluster = pick(selection.cluster);
+    plan.local = pick(selection.local);
+    plan.reachable = pick(selection.reachable);
+    plan.hasAny = selection.hasAny;
+    plan.topology = selection.topology;
+    plan.excluded = std::move(selection.excluded);
+    plan.hasInternal = plan.internalLocal ? !plan.local.empty() : plan.hasAny;
+    plan.hasExternal = plan.externalLocal ? !plan.local.empty() : plan.hasAny;
+    planFrontEnds(port, plan);
+    return plan;
+}
+
+void ServicePlanner::planFrontEnds(const ServicePort &port, ServicePortPlan &plan) {
+    for (const auto &frontEnd : frontEndsOf(m_service, port, m_plan.family)) {
+        if (m_result.granted[m_nextClaim++]) {
+            planFrontEnd(plan, frontEnd);
+            continue;
+        }
+        const auto what = frontEnd.via == Via::nodePort ? "node port " + std::to_string(frontEnd.port)
+                                                        : packet::SocketAddress{frontEnd.ip, frontEnd.port}.toString();
+        m_result.problems.push_back({"Service " + plan.name.service.toString(), "",
+                                     what + " belongs to another Service too; the first by name has it"});
+    }
+}
+
+void ServicePlanner::planFrontEnd(ServicePortPlan &plan, FrontEnd frontEnd) const {
+    const bool internal = frontEnd.via == Via::clusterIP;
+    if (internal && plan.hasInternal) frontEnd.route = plan.internalLocal ? Route::local : Route::cluster;
+    if (!internal && plan.hasAny) frontEnd.route = Route::external;
+    if (!(internal ? plan.hasInternal : plan.hasExternal))
+        frontEnd.otherwise = plan.hasAny ? Otherwise::drop : Otherwise::reject;
+    frontEnd.firewalled = frontEnd.via == Via::loadBalancerIP && !plan.allowedSources.empty() &&
+                          (plan.hasAny || !m_plan.behaviour.firewallNeedsEndpoints);
+    plan.frontEnds.push_back(frontEnd);
+}
+
+void ServicePlanner::planHealthCheck() {
+    if (m_service.type != ServiceType::loadBalancer || m_service.externalTrafficPolicy != TrafficPolicy::local) return;
+    if (m_service.healthCheckNodePort == 0) {
+        m_result.problems.push_back({"Service " + m_service.name.toString(), "/spec/healthCheckNodePort",
+                                     "missing: no health check is answered, so a load balancer cannot find the nodes "
+                                     "that have endpoints"});
+        return;
+    }
+    std::set<IpAddress> addresses;
+    for (const auto &port : m_service.ports)
+        for (const auto &endpoint : endpointsOf({m_service.name, port.name, port.protocol}))
+            if (endpoint.local && endpoint.ready) addresses.insert(endpoint.address.ip);
+    m_result.healthCheck = {m_service.name, m_service.healthCheckNodePort, static_cast<unsigned>(addresses.size())};
+}
+
+} // namespace
+
+bool isProxied(const Service &service, IpFamily family) {
+    if (service.headless || service.type == ServiceType::externalName) return false;
+    if (service.labels.contains(std::string(kServiceProxyNameLabel))) return false;
+    return std::any_of(service.clusterIPs.begin(), service.clusterIPs.end(),
+                       [&](const IpAddress &ip) { return ip.family == family; });
+}
+
+bool isUsed(const EndpointSlice &slice, IpFamily family) {
+    return !slice.serviceName.empty() && familyOf(slice.addressType) == family &&
+           !slice.labels.contains(std::string(kHeadlessLabel));
+}
+
+std::vector<Claim> wantedClaims(const Service &service, IpFamily family) {
+    std::vector<Claim> claims;
+    for (const auto &port : service.ports)
+        for (const auto &frontEnd : frontEndsOf(service, port, family))
+            claims.push_back({port.protocol, frontEnd.ip, frontEnd.port});
+    return claims;
+}
+
+PlannedService planService(const NodeView &node, std::shared_ptr<const Service> service, const Slices &slices,
+                           std::vector<bool> granted) {
+    PlannedService result;
+    result.service = std::move(service);
+    result.wanted = wantedClaims(*result.service, node.frame.family);
+    result.granted = std::move(granted);
+    ServicePlanner(node, result, slices).plan();
+    return result;
+}
+
+} // namespace natlens::proxycore
