@@ -3,66 +3,17 @@
 #include "app/session/file_merge.h"
 #include "app/session/ingest.h"
 #include "app/session/publish_clock.h"
+#include "app/session/recording_sink.h"
 #include "app/session/runner.h"
 #include "app/session/stream_store.h"
-#include "capture/file/pcapng_writer.h"
 
 #include <atomic>
-#include <fcntl.h>
 #include <thread>
 
 namespace natlens::session {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// Copies a stream into a pcapng file. The first failure is kept and ends the copy, never the stream.
-class WriterSink final : public file::StreamSink {
-public:
-    WriterSink(base::UniqueFd fd, std::string subject)
-        : m_writer(std::move(fd))
-        , m_subject(std::move(subject)) {}
-
-    void onCapturePoint(base::CapturePointId, const file::CapturePoint &point) override {
-        if (auto id = m_writer.addPoint(point); !id) keep(id.error());
-    }
-    void onPacket(const file::PacketView &packet) override {
-        if (!m_status) return;
-        if (auto status = m_writer.writePacket(packet); !status) keep(status.error());
-    }
-    void onStatistics(const file::PointStatistics &statistics) override {
-        if (auto status = m_writer.writeStatistics(statistics); !status) keep(status.error());
-    }
-    base::Status finish() {
-        if (auto status = m_writer.flush(); !status) keep(status.error());
-        return m_status;
-    }
-
-private:
-    void keep(base::Error error) {
-        if (!m_status) return;
-        error.subject = m_subject;
-        error.operation = "record to";
-        m_status = std::unexpected(std::move(error));
-    }
-    file::PcapngWriter m_writer;
-    std::string m_subject;
-    base::Status m_status;
-};
-
-base::Result<base::UniqueFd> createFile(const std::filesystem::path &path, const FileSource &source) {
-    std::error_code ignored;
-    for (const auto &file : source.files) {
-        if (std::filesystem::equivalent(path, file, ignored) && !ignored)
-            return base::fail(base::ErrorCode::invalidInput, "this is the recording being read; choose another name",
-                              "record to", path.string());
-    }
-    base::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (fd) return fd;
-    auto failure = base::failErrno("record to", path.string());
-    failure.error().code = base::ErrorCode::invalidInput;
-    return failure;
-}
 
 class FileRunner final : public Runner, private file::StreamSink {
 public:
@@ -93,9 +44,9 @@ public:
             m_stdinCopy = std::move(*copy);
         }
         if (!m_options.record.empty()) {
-            auto fd = createFile(m_options.record, m_source);
+            auto fd = createRecording(m_options.record, m_source.files);
             if (!fd) return std::unexpected(fd.error());
-            m_record = std::make_unique<WriterSink>(std::move(*fd), m_options.record);
+            m_record = std::make_unique<RecordingSink>(std::move(*fd), m_options.record);
         }
         Ingest::Options ingest{m_options.filter, !m_options.clusterFile.empty()};
         m_ingest = std::make_unique<Ingest>(m_tracer, std::move(ingest));
@@ -138,7 +89,7 @@ private:
     // The thread's own:
     tracer::Tracer m_tracer;
     std::unique_ptr<Ingest> m_ingest;
-    std::unique_ptr<WriterSink> m_record;
+    std::unique_ptr<RecordingSink> m_record;
     PublishClock m_publishClock;
     View m_view;
     std::stop_token m_stop;
@@ -219,13 +170,13 @@ base::Status FileRunner::saveRecording(const std::filesystem::path &path) const 
         if (file == "-") input->name = "-";
         inputs.push_back(std::move(*input));
     }
-    auto fd = createFile(path, m_source);
+    auto fd = createRecording(path, m_source.files);
     if (!fd) return std::unexpected(fd.error());
 
     /// Lets the packets through that the view shows.
     class Limit final : public file::StreamSink {
     public:
-        Limit(WriterSink &sink, std::uint64_t last)
+        Limit(RecordingSink &sink, std::uint64_t last)
             : m_sink(sink)
             , m_last(last) {}
         void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
@@ -241,10 +192,10 @@ base::Status FileRunner::saveRecording(const std::filesystem::path &path) const 
         bool done = false;
 
     private:
-        WriterSink &m_sink;
+        RecordingSink &m_sink;
         std::uint64_t m_last;
     };
-    WriterSink writer(std::move(*fd), path.string());
+    RecordingSink writer(std::move(*fd), path.string());
     Limit limit(writer, m_packets.load(std::memory_order_relaxed));
     // A recording that breaks off is saved as far as it goes; the view has said so already.
     (void)readMerged(inputs, limit, {[&](std::uint64_t) { return !limit.done; }, {}});

@@ -1,0 +1,42 @@
+// Where a recording is written.
+#pragma once
+
+#include "capture/base/result.h"
+#include "capture/base/unique_fd.h"
+#include "capture/file/pcapng_writer.h"
+
+#include <filesystem>
+#include <span>
+#include <string>
+
+namespace natlens::session {
+
+/// Opens a new, empty file. Fails with invalidInput (exit status 2) if it cannot be written, or if it is one of the
+/// files being read.
+[[nodiscard]] base::Result<base::UniqueFd> createRecording(const std::filesystem::path &path,
+                                                           std::span<const std::filesystem::path> beingRead);
+
+/// Copies a stream into a pcapng file. The first failure is kept and ends the copy, never the stream.
+/// Lives on the reader's thread.
+class RecordingSink final : public file::StreamSink {
+public:
+    /// `subject` names the file in errors.
+    RecordingSink(base::UniqueFd fd, std::string subject)
+        : m_writer(std::move(fd))
+        , m_subject(std::move(subject)) {}
+
+    void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override;
+    void onPacket(const file::PacketView &packet) override;
+    void onStatistics(const file::PointStatistics &statistics) override;
+    /// Flushes. The first failure of all.
+    [[nodiscard]] base::Status finish();
+
+private:
+    void keep(base::Error error);
+
+    file::PcapngWriter m_writer;
+    std::string m_subject;
+    base::Status m_status;
+};
+
+} // namespace natlens::session
