@@ -97,6 +97,12 @@ void Tracer::addClusterState(base::Timestamp time, std::string_view json) {
     impl.store.addClusterState(time, json);
 }
 
+void Tracer::setHostClock(std::string_view host, HostClock clock) {
+    auto &points = m_impl->points;
+    points.host(points.hostIndex(host)).clock = std::make_shared<const HostClock>(std::move(clock));
+    m_impl->changed = true;
+}
+
 void Tracer::addDrops(base::CapturePointId point, base::Timestamp time, std::uint64_t total) {
     auto &impl = *m_impl;
     impl.tick(time);

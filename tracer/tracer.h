@@ -38,6 +38,8 @@ public:
     /// One Kubernetes watch event, {"type":"ADDED|MODIFIED|DELETED","object":{...}}, or a plain object or List.
     /// Unreadable JSON is counted, not fatal.
     void addClusterState(base::Timestamp time, std::string_view json);
+    /// What was found out about a host's clock. The times of its packets must be given corrected.
+    void setHostClock(std::string_view host, HostClock clock);
     /// Total packets lost at a capture point since the capture began.
     void addDrops(base::CapturePointId point, base::Timestamp time, std::uint64_t total);
     /// The source has ended: outcomes that waited for more packets are decided.

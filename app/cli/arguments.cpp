@@ -53,10 +53,35 @@ void addLabOptions(CLI::App &command, LabOptions &options) {
             "kube-proxy 1.5 really did), `today` (503, as 1.36)")
         ->option_text("picture|document|today")
         ->check(CLI::IsMember({"picture", "document", "today"}));
-    command.add_flag("--simulated", options.simulated,
-                     "no kernel and no privileges: the same lab in virtual time, its nodes run by natlens' own NAT; the "
-                     "same seed gives the same packets to the byte");
+    command.add_flag(
+        "--simulated", options.simulated,
+        "no kernel and no privileges: the same lab in virtual time, its nodes run by natlens' own NAT; the "
+        "same seed gives the same packets to the byte");
     command.add_option("--seed", options.seed, "seed of the lab's own random choices (default: 0)")->option_text("N");
+}
+
+void addClock(CLI::App &command, std::string &clock) {
+    command
+        .add_option("--clock", clock,
+                    "files of several machines: correct their clocks by what packets seen on both sides say (auto, the "
+                    "default), or take times as they are (none)")
+        ->option_text("auto|none")
+        ->check(CLI::IsMember({"auto", "none"}));
+}
+
+void addAnonymize(CLI::App &command, Replay &options) {
+    auto *record = command.get_option("--record");
+    auto *anonymize =
+        command
+            .add_flag("--anonymize", options.anonymize,
+                      "with --record: other addresses (networks stay networks) and host names, no payload, "
+                      "no comments, no rule traces and cluster state")
+            ->needs(record);
+    command
+        .add_option("--anonymize-key", options.anonymizeKey,
+                    "the same text gives the same addresses again; default: a random key that nobody keeps")
+        ->option_text("TEXT")
+        ->needs(anonymize);
 }
 
 void addFiles(CLI::App &command, std::vector<std::string> &files) {
@@ -94,7 +119,8 @@ void addExplain(CLI::App &command, Explain &options) {
     command.add_option("--protocol", options.protocol, "default: tcp")
         ->option_text("tcp|udp|sctp")
         ->check(CLI::IsMember({"tcp", "udp", "sctp"}, CLI::ignore_case));
-    command.add_option("--mode", options.plan.mode, "kube-proxy's mode; default: what --proxy-config says, or iptables")
+    command
+        .add_option("--mode", options.plan.mode, "kube-proxy's mode; default: what --proxy-config says, or iptables")
         ->option_text("iptables|nftables")
         ->check(CLI::IsMember({"iptables", "nftables"}));
     command
@@ -115,8 +141,7 @@ void addExplain(CLI::App &command, Explain &options) {
 void addRules(CLI::App &command, Rules &options) {
     addPlanOptions(command, options.plan);
     command
-        .add_option("--format", options.format,
-                    "kube-proxy's rules in one of its modes, or the proxy plan in words")
+        .add_option("--format", options.format, "kube-proxy's rules in one of its modes, or the proxy plan in words")
         ->option_text("nftables|iptables|plan")
         ->required()
         ->check(CLI::IsMember({"nftables", "iptables", "plan"}));
@@ -212,11 +237,15 @@ Arguments parseArguments(int argc, const char *const *argv) {
     CLI::App *replayCommand = app.add_subcommand("replay", "recorded captures of one or several capture points");
     addFiles(*replayCommand, replay.files);
     addSourceOptions(*replayCommand, replay.source);
+    addClock(*replayCommand, replay.clock);
+    addAnonymize(*replayCommand, replay);
     replayCommand->footer(
         std::string("A classic pcap file is a capture point named as the file: node2-eth0.pcap is node2/eth0.\n\n"
                     "Examples:\n"
                     "  natlens replay recording.pcapng\n"
                     "  natlens replay node1-eth0.pcap node2-eth0.pcap --cluster cluster.json\n"
+                    "  natlens replay client.pcapng node2.pcapng --record annotated.pcapng     (opens in Wireshark)\n"
+                    "  natlens replay capture.pcapng --record public.pcapng --anonymize\n"
                     "  ssh node2 tcpdump -i eth0 -U -w - | natlens replay - --json\n\n") +
         kExitStatus);
 
@@ -236,6 +265,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
         ->option_text("FILE");
     renderCommand->add_option("--filter", render.filter, "use only packets that match, in pcap filter syntax")
         ->option_text("EXPR");
+    addClock(*renderCommand, render.clock);
     renderCommand->footer("Examples:\n"
                           "  natlens render recording.pcapng --format svg -o paths.svg\n"
                           "  natlens render recording.pcapng --format document");

@@ -41,9 +41,13 @@ struct LabExec {
 struct Replay {
     std::vector<std::string> files;
     SourceOptions source;
+    std::string clock = "auto"; ///< "auto", "none"
+    bool anonymize = false;
+    std::string anonymizeKey; ///< "" a random one
 };
 struct Render {
     std::vector<std::string> files;
+    std::string clock = "auto";
     std::string format, output, theme = "light", cluster, filter;
 };
 /// Whose proxy plan: shared by `explain` and `rules`.

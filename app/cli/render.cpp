@@ -43,7 +43,9 @@ int render(const Render &arguments) {
     SourceOptions options;
     options.cluster = arguments.cluster;
     options.filter = arguments.filter;
-    auto session = session::Session::open(source, sessionOptions(options));
+    auto sessionOptions = cli::sessionOptions(options);
+    sessionOptions.alignClocks = arguments.clock != "none";
+    auto session = session::Session::open(source, sessionOptions);
     if (!session) {
         complain(fmt::format("{}: {}", kName, session.error().sentence()));
         return base::exitStatus(session.error());

@@ -11,7 +11,11 @@ int replay(const Replay &arguments) {
     session::FileSource source;
     for (const std::string &file : arguments.files)
         source.files.emplace_back(file);
-    auto session = session::Session::open(source, sessionOptions(arguments.source));
+    auto options = sessionOptions(arguments.source);
+    options.alignClocks = arguments.clock != "none";
+    options.anonymize = arguments.anonymize;
+    options.anonymizeKey = arguments.anonymizeKey;
+    auto session = session::Session::open(source, options);
     if (!session) {
         complain(fmt::format("{}: {}", kName, session.error().sentence()));
         return base::exitStatus(session.error());

@@ -104,6 +104,18 @@ void printLosses(Output &output, const tracer::Snapshot &snapshot) {
     }
 }
 
+/// Only where there is something to say: most sources have one clock.
+void printClocks(Output &output, const tracer::Snapshot &snapshot) {
+    const auto worthSaying = [](const tracer::Host &host) {
+        return host.clock && (host.clock->changesTimes() || !host.clock->steps.empty());
+    };
+    if (std::none_of(snapshot.hosts.begin(), snapshot.hosts.end(), worthSaying)) return;
+    output.write(output.styled(Style::bold, "Clocks") + "\n");
+    for (const tracer::Host &host : snapshot.hosts)
+        if (host.clock) output.write(fmt::format("  {}: {}\n", host.name, tracer::inWords(*host.clock)));
+    output.write("\n");
+}
+
 } // namespace
 
 std::string pathLine(const Output &output, const Path &path) {
@@ -141,6 +153,7 @@ void printReport(Output &output, const session::View &view) {
                         snapshot.undecodable ? fmt::format(" ({} not understood)", snapshot.undecodable) : ""));
     printPaths(output, snapshot);
     printFindings(output, snapshot);
+    printClocks(output, snapshot);
     printComparisons(output, view.lab.comparisons);
     if (const std::string remark = remarkOn500(snapshot); !remark.empty()) output.write(remark + "\n");
 }

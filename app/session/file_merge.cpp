@@ -29,13 +29,14 @@ base::Result<std::size_t> readSome(const InputFile &input, std::span<std::byte> 
 /// What one file has delivered and the merge has not yet passed on. Ids are translated to the source's on the way in.
 class Queue final : public file::StreamSink {
 public:
-    Queue(file::StreamSink &sink, std::uint32_t &nextPoint)
+    Queue(file::StreamSink &sink, std::uint32_t &nextPoint, bool keepNumbers)
         : m_sink(sink)
-        , m_nextPoint(nextPoint) {}
+        , m_nextPoint(nextPoint)
+        , m_keepNumbers(keepNumbers) {}
 
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
         if (m_ids.size() <= id.value) m_ids.resize(id.value + 1);
-        m_ids[id.value] = base::CapturePointId{m_nextPoint++};
+        m_ids[id.value] = m_keepNumbers ? id : base::CapturePointId{m_nextPoint++};
         m_sink.onCapturePoint(m_ids[id.value], point); // at once: before every packet of it, whatever its time
     }
     void onPacket(const file::PacketView &packet) override {
@@ -62,7 +63,7 @@ public:
         if (item.isStatistics) {
             m_sink.onStatistics(item.statistics);
         } else {
-            item.packet.number = base::PacketNumber{nextPacket++};
+            if (!m_keepNumbers) item.packet.number = base::PacketNumber{nextPacket++};
             item.packet.data = std::span<const std::byte>(m_bytes).subspan(item.offset, item.length);
             item.packet.comment = {reinterpret_cast<const char *>(m_bytes.data() + item.offset + item.length),
                                    item.commentLength};
@@ -83,6 +84,7 @@ private:
     };
     file::StreamSink &m_sink;
     std::uint32_t &m_nextPoint;
+    bool m_keepNumbers;
     std::vector<base::CapturePointId> m_ids;
     std::vector<Item> m_items;
     std::vector<std::byte> m_bytes;
@@ -149,8 +151,12 @@ base::Result<InputFile> InputFile::open(const std::filesystem::path &path) {
 base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, const MergeHooks &hooks) {
     std::vector<std::byte> buffer(kPortion);
     std::uint64_t bytes = 0;
+    std::vector<std::unique_ptr<file::StreamSink>> stages;
+    const auto staged = [&](std::size_t input, file::StreamSink &next) -> file::StreamSink & {
+        return hooks.stage ? *stages.emplace_back(hooks.stage(input, next)) : next;
+    };
     if (inputs.size() == 1) {
-        Pull pull(inputs.front(), sink);
+        Pull pull(inputs.front(), staged(0, sink));
         while (!pull.done()) {
             bytes += pull.portion(buffer, hooks);
             if (!hooks.goOn(bytes)) return {};
@@ -162,8 +168,8 @@ base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, 
     std::uint64_t nextPacket = 1;
     std::deque<Queue> queues; // a deque: neither class can be moved
     std::deque<Pull> pulls;
-    for (InputFile &input : inputs)
-        pulls.emplace_back(input, queues.emplace_back(sink, nextPoint));
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+        pulls.emplace_back(inputs[i], staged(i, queues.emplace_back(sink, nextPoint, hooks.oneFile)));
     for (;;) {
         std::size_t earliest = inputs.size();
         for (std::size_t i = 0; i < inputs.size(); ++i) {

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,11 @@ struct InputFile {
 struct MergeHooks {
     std::function<bool(std::uint64_t bytesRead)> goOn;        ///< false ends reading without an error
     std::function<void(std::span<const std::byte>)> raw = {}; ///< sees every byte, in the order of reading
+    /// Puts a stage behind the reader of each input (by number), before the merge: it may change times.
+    std::function<std::unique_ptr<file::StreamSink>(std::size_t input, file::StreamSink &next)> stage = {};
+    /// The inputs are one file, opened several times, and each stage passes on a part of it: capture points and packets
+    /// keep the numbers that they have in the file.
+    bool oneFile = false;
 };
 
 /// Reads all inputs to their ends. Capture points continue from file to file. One file is delivered exactly as it is;

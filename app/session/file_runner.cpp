@@ -1,19 +1,31 @@
 // Recordings as a source.
+#include "app/session/clock_note.h"
+#include "app/session/clock_plan.h"
 #include "app/session/cluster_file.h"
 #include "app/session/file_merge.h"
+#include "app/session/file_recording.h"
 #include "app/session/ingest.h"
 #include "app/session/publish_clock.h"
-#include "app/session/recording_sink.h"
 #include "app/session/runner.h"
 #include "app/session/stream_store.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <sys/stat.h>
 #include <thread>
+#include <unistd.h>
 
 namespace natlens::session {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Can be opened again and read from its beginning. Standard input, even from a file, cannot: it may be half read.
+bool isRepeatable(const InputFile &input) {
+    struct stat status {};
+    return input.name != "-" && ::fstat(input.fd.get(), &status) == 0 && S_ISREG(status.st_mode);
+}
 
 class FileRunner final : public Runner, private file::StreamSink {
 public:
@@ -22,37 +34,7 @@ public:
         , m_options(options)
         , m_publisher(publisher) {}
 
-    base::Status start() {
-        if (auto filter = checkFilter(m_options.filter); !filter) return filter;
-        if (m_source.files.empty())
-            return base::fail(base::ErrorCode::invalidInput, "name at least one capture file", "replay");
-        if (!m_options.clusterFile.empty()) {
-            auto cluster = readClusterFile(m_options.clusterFile);
-            if (!cluster) return std::unexpected(cluster.error());
-            m_cluster = std::move(*cluster);
-        }
-        for (const auto &path : m_source.files) {
-            if (path == "-" && m_stdinCopy)
-                return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
-            auto input = InputFile::open(path);
-            if (!input) return std::unexpected(input.error());
-            m_total += input->size;
-            m_inputs.push_back(std::move(*input));
-            if (path != "-" || !m_options.keepStream) continue;
-            auto copy = StreamStore::temporary();
-            if (!copy) return std::unexpected(copy.error());
-            m_stdinCopy = std::move(*copy);
-        }
-        if (!m_options.record.empty()) {
-            auto fd = createRecording(m_options.record, m_source.files);
-            if (!fd) return std::unexpected(fd.error());
-            m_record = std::make_unique<RecordingSink>(std::move(*fd), m_options.record);
-        }
-        Ingest::Options ingest{m_options.filter, !m_options.clusterFile.empty()};
-        m_ingest = std::make_unique<Ingest>(m_tracer, std::move(ingest));
-        m_thread = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
-        return {};
-    }
+    base::Status start();
 
     void command(std::string) override {}
     void stop() override { m_thread.request_stop(); }
@@ -60,36 +42,49 @@ public:
 
 private:
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
-        if (m_record) m_record->onCapturePoint(id, point);
         m_ingest->onCapturePoint(id, point);
+        const auto clock = m_clocks.clocks().find(hostOfPoint(point.name));
+        if (clock == m_clocks.clocks().end()) return;
+        // What the recording itself says of a correction stays true while nothing is corrected now.
+        if (clock->second.changesTimes() || !readClockNote(point.description).clock)
+            m_tracer.setHostClock(clock->first, clock->second);
     }
     void onPacket(const file::PacketView &packet) override {
         if (m_options.replayAtCaptureSpeed && !pace(packet.time)) return;
-        m_packets.store(packet.number.value, std::memory_order_relaxed);
-        if (m_record) m_record->onPacket(packet);
+        m_packets.store(m_packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         m_ingest->onPacket(packet);
     }
-    void onStatistics(const file::PointStatistics &statistics) override {
-        if (m_record) m_record->onStatistics(statistics);
-        m_ingest->onStatistics(statistics);
-    }
+    void onStatistics(const file::PointStatistics &statistics) override { m_ingest->onStatistics(statistics); }
 
     void run(std::stop_token stop);
     bool pace(base::Timestamp time);
     void publish();
+    /// Keeps what comes through a pipe, where it must be read more than once before anything is known of it.
+    [[nodiscard]] base::Status spool();
+    [[nodiscard]] base::Result<InputFile> reopen(std::size_t input) const;
+    [[nodiscard]] base::Result<std::vector<InputFile>> reopenAll() const;
+    void compareClocks();
+    void writeRecording();
+    [[nodiscard]] std::uint64_t delivered() const { return m_packets.load(std::memory_order_relaxed); }
+    void fail(const base::Error &error) {
+        if (m_view.problem.empty()) m_view.problem = error.sentence();
+        m_view.problemStatus = 2;
+    }
 
     const FileSource m_source;
     const Options m_options;
     Publisher &m_publisher;
     std::string m_cluster;
     std::vector<InputFile> m_inputs;
-    std::unique_ptr<StreamStore> m_stdinCopy; ///< what came from standard input, for saveRecording()
+    std::vector<std::unique_ptr<StreamStore>>
+        m_copies; ///< by input: what came through a pipe; null: a file, or not kept
+    ClockPlan m_clocks;
+    base::UniqueFd m_record;
     std::uint64_t m_total = 0;
     std::atomic<std::uint64_t> m_packets = 0; ///< delivered so far
     // The thread's own:
     tracer::Tracer m_tracer;
     std::unique_ptr<Ingest> m_ingest;
-    std::unique_ptr<RecordingSink> m_record;
     PublishClock m_publishClock;
     View m_view;
     std::stop_token m_stop;
@@ -123,10 +118,104 @@ bool FileRunner::pace(base::Timestamp time) {
     return !m_stop.stop_requested();
 }
 
+base::Status FileRunner::start() {
+    if (auto filter = checkFilter(m_options.filter); !filter) return filter;
+    if (m_source.files.empty())
+        return base::fail(base::ErrorCode::invalidInput, "name at least one capture file", "replay");
+    if (!m_options.clusterFile.empty()) {
+        auto cluster = readClusterFile(m_options.clusterFile);
+        if (!cluster) return std::unexpected(cluster.error());
+        m_cluster = std::move(*cluster);
+    }
+    if (std::ranges::count(m_source.files, "-") > 1)
+        return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
+    const bool readAgain = m_options.keepStream || !m_options.record.empty() || m_source.files.size() > 1;
+    for (const auto &path : m_source.files) {
+        auto input = InputFile::open(path);
+        if (!input) return std::unexpected(input.error());
+        m_total += input->size;
+        auto &copy = m_copies.emplace_back();
+        if (readAgain && !isRepeatable(*input)) {
+            auto made = StreamStore::temporary();
+            if (!made) return std::unexpected(made.error());
+            copy = std::move(*made);
+        }
+        m_inputs.push_back(std::move(*input));
+    }
+    if (!m_options.record.empty()) {
+        auto fd = createRecording(m_options.record, m_source.files);
+        if (!fd) return std::unexpected(fd.error());
+        m_record = std::move(*fd);
+    }
+    Ingest::Options ingest{m_options.filter, !m_options.clusterFile.empty()};
+    m_ingest = std::make_unique<Ingest>(m_tracer, std::move(ingest));
+    m_thread = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
+    return {};
+}
+
+base::Status FileRunner::spool() {
+    if (m_inputs.size() < 2) return {}; // a single pipe is shown as it comes
+    std::vector<std::byte> buffer(256U << 10);
+    for (std::size_t i = 0; i < m_inputs.size(); ++i) {
+        if (!m_copies[i]) continue;
+        while (!m_stop.stop_requested()) {
+            const ssize_t got = ::read(m_inputs[i].fd.get(), buffer.data(), buffer.size());
+            if (got < 0 && errno == EINTR) continue;
+            if (got < 0) return base::failErrno("read", m_inputs[i].name);
+            if (got == 0) break;
+            const auto bytes = std::span<const std::byte>(buffer).first(static_cast<std::size_t>(got));
+            if (auto kept = m_copies[i]->append(bytes); !kept) return kept;
+        }
+        auto input = reopen(i);
+        if (!input) return std::unexpected(input.error());
+        m_total += input->size;
+        m_inputs[i] = std::move(*input);
+    }
+    return {};
+}
+
+base::Result<InputFile> FileRunner::reopen(std::size_t input) const {
+    const auto &path = m_source.files[input];
+    auto again = InputFile::open(m_copies[input] ? m_copies[input]->path() : path);
+    if (again) again->name = path.string();
+    return again;
+}
+
+base::Result<std::vector<InputFile>> FileRunner::reopenAll() const {
+    std::vector<InputFile> inputs;
+    for (std::size_t i = 0; i < m_source.files.size(); ++i) {
+        auto input = reopen(i);
+        if (!input) return std::unexpected(input.error());
+        inputs.push_back(std::move(*input));
+    }
+    return inputs;
+}
+
+void FileRunner::compareClocks() {
+    // A pipe of which nothing is kept, or not yet, cannot be looked at before it is read.
+    const bool repeatable = m_inputs.size() > 1 || isRepeatable(m_inputs.front());
+    if (!m_options.alignClocks || !repeatable) return;
+    const auto open = [this] {
+        auto inputs = reopenAll();
+        return inputs ? std::move(*inputs) : std::vector<InputFile>();
+    };
+    m_clocks = ClockPlan::make(open, [this] { return !m_stop.stop_requested(); });
+}
+
+void FileRunner::writeRecording() {
+    auto inputs = reopenAll();
+    if (!inputs) return fail(inputs.error());
+    const FileRecording what{m_options, m_clocks, m_tracer.snapshot(), [this] { return reopen(0); }, delivered()};
+    if (auto written = writeFileRecording(*inputs, std::move(m_record), m_options.record, what); !written)
+        fail(written.error());
+}
+
 void FileRunner::run(std::stop_token stop) {
     m_stop = std::move(stop);
     m_view.progress = m_total == 0 ? 1 : 0;
     if (!m_cluster.empty()) m_tracer.addClusterState({}, m_cluster);
+    if (auto spooled = spool(); !spooled) fail(spooled.error());
+    compareClocks();
     MergeHooks hooks;
     hooks.goOn = [&](std::uint64_t bytes) {
         m_view.bytes = bytes;
@@ -134,72 +223,32 @@ void FileRunner::run(std::stop_token stop) {
         if (m_publishClock.due()) publish();
         return !m_stop.stop_requested();
     };
-    if (m_stdinCopy) {
-        // Of several inputs one may be standard input; only that one cannot be read again.
-        if (m_source.files.size() == 1)
-            hooks.raw = [this](std::span<const std::byte> bytes) {
-                (void)m_stdinCopy->append(bytes); // without room for the copy there is nothing to save later: said then
-            };
-    }
-    const base::Status read = readMerged(m_inputs, *this, hooks);
-    if (!read) {
-        m_view.problem = read.error().sentence();
-        m_view.problemStatus = 2;
-    }
-    if (m_record) {
-        if (auto written = m_record->finish(); !written) {
-            if (m_view.problem.empty()) m_view.problem = written.error().sentence();
-            m_view.problemStatus = 2;
-        }
-        m_record.reset();
-    }
+    if (m_inputs.size() == 1 && m_copies.front())
+        hooks.raw = [this](std::span<const std::byte> bytes) {
+            (void)m_copies.front()->append(bytes); // without room for the copy there is nothing to save: said then
+        };
+    const auto again = [this] { return reopen(0); };
+    if (const base::Status read = m_clocks.read(m_inputs, again, *this, std::move(hooks)); !read) fail(read.error());
     m_tracer.finish();
     m_view.progress = 1;
+    if (m_record) {
+        publish();
+        writeRecording();
+    }
     m_view.ended = true;
     publish();
 }
 
 base::Status FileRunner::saveRecording(const std::filesystem::path &path) const {
-    std::vector<InputFile> inputs;
-    for (const auto &file : m_source.files) {
-        if (file == "-" && (!m_stdinCopy || m_source.files.size() > 1))
+    for (std::size_t i = 0; i < m_source.files.size(); ++i)
+        if (m_source.files[i] == "-" && !m_copies[i])
             return base::fail(base::ErrorCode::unsupported, "standard input was not kept and cannot be read again",
                               "save to", path.string());
-        auto input = InputFile::open(file == "-" ? m_stdinCopy->path() : file);
-        if (!input) return std::unexpected(input.error());
-        if (file == "-") input->name = "-";
-        inputs.push_back(std::move(*input));
-    }
+    auto inputs = reopenAll();
+    if (!inputs) return std::unexpected(inputs.error());
     auto fd = createRecording(path, m_source.files);
     if (!fd) return std::unexpected(fd.error());
-
-    /// Lets the packets through that the view shows.
-    class Limit final : public file::StreamSink {
-    public:
-        Limit(RecordingSink &sink, std::uint64_t last)
-            : m_sink(sink)
-            , m_last(last) {}
-        void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
-            m_sink.onCapturePoint(id, point);
-        }
-        void onPacket(const file::PacketView &packet) override {
-            done = packet.number.value > m_last;
-            if (!done) m_sink.onPacket(packet);
-        }
-        void onStatistics(const file::PointStatistics &statistics) override {
-            if (!done) m_sink.onStatistics(statistics);
-        }
-        bool done = false;
-
-    private:
-        RecordingSink &m_sink;
-        std::uint64_t m_last;
-    };
-    RecordingSink writer(std::move(*fd), path.string());
-    Limit limit(writer, m_packets.load(std::memory_order_relaxed));
-    // A recording that breaks off is saved as far as it goes; the view has said so already.
-    (void)readMerged(inputs, limit, {[&](std::uint64_t) { return !limit.done; }, {}});
-    return writer.finish();
+    return copyFiles(*inputs, std::move(*fd), path.string(), delivered());
 }
 
 } // namespace

@@ -1,5 +1,7 @@
 #include "app/session/ingest.h"
 
+#include "app/session/clock_note.h"
+#include "app/session/clock_plan.h"
 #include "app/session/evidence.h"
 #include "capture/live/filter.h"
 
@@ -51,6 +53,9 @@ void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &p
     if (m_points.size() <= id.value) m_points.resize(id.value + 1);
     m_points[id.value] = std::move(added);
     m_tracer.addCapturePoint(id, point.name, point.linkType);
+    // A recording that natlens made of several machines' captures says what it corrected.
+    if (auto noted = readClockNote(point.description); noted.clock)
+        m_tracer.setHostClock(hostOfPoint(point.name), std::move(*noted.clock));
 }
 
 void Ingest::onPacket(const file::PacketView &packet) {

@@ -19,17 +19,32 @@ base::Result<base::UniqueFd> createRecording(const std::filesystem::path &path,
     return failure;
 }
 
-void RecordingSink::onCapturePoint(base::CapturePointId, const file::CapturePoint &point) {
-    if (auto id = m_writer.addPoint(point); !id) keep(id.error());
+void RecordingSink::onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) {
+    auto added = m_writer.addPoint(point);
+    if (!added) return keep(added.error());
+    if (m_ids.size() <= id.value) m_ids.resize(id.value + 1);
+    m_ids[id.value] = *added;
+}
+
+base::CapturePointId RecordingSink::writersId(base::CapturePointId id) const {
+    return id.value < m_ids.size() ? m_ids[id.value] : id;
 }
 
 void RecordingSink::onPacket(const file::PacketView &packet) {
+    write(packet, {});
+}
+
+void RecordingSink::write(const file::PacketView &packet, std::string_view annotation) {
     if (!m_status) return;
-    if (auto status = m_writer.writePacket(packet); !status) keep(status.error());
+    file::PacketView renumbered = packet;
+    renumbered.point = writersId(packet.point);
+    if (auto status = m_writer.writePacket(renumbered, annotation); !status) keep(status.error());
 }
 
 void RecordingSink::onStatistics(const file::PointStatistics &statistics) {
-    if (auto status = m_writer.writeStatistics(statistics); !status) keep(status.error());
+    file::PointStatistics renumbered = statistics;
+    renumbered.point = writersId(statistics.point);
+    if (auto status = m_writer.writeStatistics(renumbered); !status) keep(status.error());
 }
 
 base::Status RecordingSink::finish() {

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace natlens::session {
 
@@ -28,13 +30,18 @@ public:
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override;
     void onPacket(const file::PacketView &packet) override;
     void onStatistics(const file::PointStatistics &statistics) override;
+    /// A packet with a comment of ours behind its own.
+    void write(const file::PacketView &packet, std::string_view annotation);
     /// Flushes. The first failure of all.
     [[nodiscard]] base::Status finish();
 
 private:
     void keep(base::Error error);
 
+    [[nodiscard]] base::CapturePointId writersId(base::CapturePointId id) const;
+
     file::PcapngWriter m_writer;
+    std::vector<base::CapturePointId> m_ids; ///< the writer's, by the stream's: points may come in any order
     std::string m_subject;
     base::Status m_status;
 };

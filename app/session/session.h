@@ -21,7 +21,10 @@ struct FileSource {
 }; ///< recordings; "-" is standard input
 
 struct Options {
-    std::string record; ///< write the stream to this pcapng file too; "" no
+    std::string record;       ///< write the stream to this pcapng file too; "" no. Files: with a comment on each packet
+    bool anonymize = false;   ///< files: `record` gets other addresses and names, no payload, and no comments
+    std::string anonymizeKey; ///< files: the same text gives the same addresses; "" a random key
+    bool alignClocks = true;  ///< files: correct the times of hosts whose clocks differ
     std::string
         clusterFile; ///< Kubernetes List to use (lab: instead of the scenario's; replay: instead of the recorded)
     std::string proxyConfigFile;       ///< lab: KubeProxyConfiguration in JSON; "" the scenario's own

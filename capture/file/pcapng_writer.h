@@ -23,7 +23,8 @@ public:
 
     /// Ids are counted from 0 in the order of the calls.
     [[nodiscard]] base::Result<base::CapturePointId> addPoint(const CapturePoint &point);
-    [[nodiscard]] base::Status writePacket(const PacketView &packet); ///< `number` is ignored
+    /// `number` is ignored. `annotation` becomes a second comment, behind the packet's own; "" none.
+    [[nodiscard]] base::Status writePacket(const PacketView &packet, std::string_view annotation = {});
     [[nodiscard]] base::Status writeStatistics(const PointStatistics &statistics);
     [[nodiscard]] base::Status flush();
 

@@ -14,9 +14,10 @@ _natlens() {
         --mode) COMPREPLY=($(compgen -W "iptables nftables" -- "$cur")); return ;;
         --protocol) COMPREPLY=($(compgen -W "tcp udp sctp" -- "$cur")); return ;;
         --family) COMPREPLY=($(compgen -W "ipv4 ipv6" -- "$cur")); return ;;
+        --clock) COMPREPLY=($(compgen -W "auto none" -- "$cur")); return ;;
         --theme) COMPREPLY=($(compgen -W "light dark high-contrast" -- "$cur")); return ;;
         --record|--cluster|--proxy-config|--ready-file|--output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --seed|--filter|--lab|--node|--node-address|--from|--to|--input-interface) return ;;
+        --seed|--filter|--anonymize-key|--lab|--node|--node-address|--from|--to|--input-interface) return ;;
     esac
     if ((COMP_CWORD == 1)); then
         COMPREPLY=($(compgen -W "lab replay render explain rules doctor --help --version" -- "$cur"))
@@ -36,9 +37,11 @@ _natlens() {
                 exec) COMPREPLY=($(compgen -W "client lb node1 node2 node3 --lab --help --" -- "$cur")) ;;
                 list) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
             esac ;;
-        replay) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "$source" -- "$cur")) || COMPREPLY=($(compgen -f -- "$cur")) ;;
+        replay) [[ $cur == -* ]] &&
+            COMPREPLY=($(compgen -W "--clock --anonymize --anonymize-key $source" -- "$cur")) ||
+            COMPREPLY=($(compgen -f -- "$cur")) ;;
         render) [[ $cur == -* ]] &&
-            COMPREPLY=($(compgen -W "--format --output --theme --cluster --filter --help" -- "$cur")) ||
+            COMPREPLY=($(compgen -W "--format --output --theme --cluster --filter --clock --help" -- "$cur")) ||
             COMPREPLY=($(compgen -f -- "$cur")) ;;
         explain) COMPREPLY=($(compgen -W "--from --to --protocol --mode --input-interface --json $plan" -- "$cur")) ;;
         rules) COMPREPLY=($(compgen -W "--format --family $plan" -- "$cur")) ;;

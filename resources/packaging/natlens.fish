@@ -45,6 +45,11 @@ for place in 'lab run' 'lab up' replay
     complete -c natlens -n "__natlens_in $place" -l quiet -d 'results and errors only'
 end
 complete -c natlens -n '__natlens_in replay' -F
+for place in replay render
+    complete -c natlens -n "__natlens_in $place" -x -l clock -a 'auto none' -d 'correct clocks that differ'
+end
+complete -c natlens -n '__natlens_in replay' -l anonymize -d 'record without addresses and payload'
+complete -c natlens -n '__natlens_in replay' -x -l anonymize-key -d 'same text, same addresses'
 complete -c natlens -n '__natlens_in render' -F
 complete -c natlens -n '__natlens_in render' -x -l format -a 'document unicode svg json' -d 'what to write'
 complete -c natlens -n '__natlens_in render' -r -F -s o -l output -d 'write to a file'

@@ -5,8 +5,10 @@
 #include "capture/base/ids.h"
 #include "capture/base/timestamp.h"
 #include "capture/packet/address.h"
+#include "tracer/path/host_clock.h"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,6 +50,7 @@ struct Host {
     std::vector<IpAddress> addresses;
     std::string podNode; ///< for pods: the node it runs on, "" when unknown
     std::string label;   ///< the name for people; equals `name` unless cluster state knows better
+    std::shared_ptr<const HostClock> clock; ///< null: never compared with others
 
     bool operator==(const Host &) const = default;
 };
@@ -77,6 +80,7 @@ struct Hop {
     double confidence = 0;              ///< 0..1; 1 only with conntrack
     bool inferred = false;              ///< no capture point saw it; concluded from its neighbours
     std::uint64_t captureDrops = 0;     ///< packets that this host's capture points lost while the path lived
+    std::shared_ptr<const HostClock> clock; ///< how the times of this hop were corrected; null: they are as captured
 
     bool operator==(const Hop &) const = default;
 };

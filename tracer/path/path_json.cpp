@@ -64,6 +64,14 @@ Json namesOf(const std::vector<T> &values) {
     return names;
 }
 
+Json toJson(const std::shared_ptr<const HostClock> &clock) {
+    if (!clock) return nullptr;
+    return Json{{"offset", signedSeconds(clock->offset)},
+                {"skew", partsPerMillion(clock->skew)},
+                {"bound", clock->bound ? Json(signedSeconds(*clock->bound)) : Json(nullptr)},
+                {"reference", textOrNull(clock->reference)}};
+}
+
 Json toJson(const Hop &hop) {
     return Json{{"node", hop.host},
                 {"direction", toString(hop.direction)},
@@ -76,7 +84,8 @@ Json toJson(const Hop &hop) {
                 {"role", toString(hop.role)},
                 {"field", textOrNull(hop.ruleField)},
                 {"inferred", hop.inferred},
-                {"captureDrops", hop.captureDrops}};
+                {"captureDrops", hop.captureDrops},
+                {"clock", toJson(hop.clock)}};
 }
 
 Json toJson(const Segment &segment) {

@@ -75,6 +75,7 @@ Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction directi
     hop.host = points.host(visit.host).name;
     hop.role = m_sources.roles.of(hop.host);
     hop.direction = direction;
+    if (const auto &clock = points.host(visit.host).clock; clock && clock->changesTimes()) hop.clock = clock;
     if (visit.in) hop.in = endOf(*visit.in, points);
     if (visit.out) hop.out = endOf(*visit.out, points);
     hop.captureDrops = points.dropsAt(hop.host, draft.path.firstSeen, draft.path.lastSeen);
