@@ -2,6 +2,7 @@
 #pragma once
 
 #include "capture/packet/address.h"
+#include "capture/packet/link_type.h"
 
 #include <array>
 #include <cstddef>
@@ -11,27 +12,12 @@
 
 namespace natlens::packet {
 
-/// Link types as pcap numbers them (LINKTYPE_*, https://www.tcpdump.org/linktypes.html).
-enum class LinkType : std::uint16_t {
-    null = 0,
-    ethernet = 1,
-    rawBsd = 12,      ///< DLT_RAW as some systems write it
-    rawIp = 101,
-    loop = 108,
-    linuxSll = 113,
-    user0 = 147,      ///< cluster state: Kubernetes watch events as JSON
-    ipv4 = 228,
-    ipv6 = 229,
-    netlink = 253,    ///< conntrack and rule-trace evidence
-    linuxSll2 = 276,
-};
-
 using MacAddress = std::array<std::uint8_t, 6>;
 
 /// What was wrong with a packet. A malformed packet is a value, not an error: fields decoded before the fault are set.
 enum class DecodeIssue : std::uint8_t {
     none,
-    truncatedLink,      ///< fewer bytes than the link header
+    truncatedLink, ///< fewer bytes than the link header
     truncatedNetwork,
     truncatedTransport, ///< snap length cut the transport header, or the packet lies about its length
     badHeaderLength,    ///< IHL < 5, TCP data offset < 5, IPv6 extension chain too long
@@ -49,29 +35,33 @@ struct DecodedPacket {
     bool hasMac = false;
     MacAddress srcMac{}, dstMac{};
     std::uint16_t etherType = 0;
-    std::uint16_t vlan = 0;              ///< outermost 802.1Q VLAN id, 0 when untagged
-    std::uint8_t sllPacketType = 0xff;   ///< SLL/SLL2: 0 to us, 4 sent by us; 0xff unknown
+    std::uint16_t vlan = 0;            ///< outermost 802.1Q VLAN id, 0 when untagged
+    std::uint8_t sllPacketType = 0xff; ///< SLL/SLL2: 0 to us, 4 sent by us; 0xff unknown
     // network
     IpFamily family = IpFamily::none;
-    Tuple tuple;                         ///< ports are 0 where there are none (or a later fragment)
-    std::uint8_t ttl = 0;                ///< IPv4 TTL or IPv6 hop limit
+    Tuple tuple;          ///< ports are 0 where there are none (or a later fragment)
+    std::uint8_t ttl = 0; ///< IPv4 TTL or IPv6 hop limit
     std::uint8_t trafficClass = 0;
-    std::uint16_t ipId = 0;              ///< IPv4 identification, or the low half of the IPv6 fragment id
+    std::uint16_t ipId = 0; ///< IPv4 identification, or the low half of the IPv6 fragment id
     bool dontFragment = false;
-    bool isFragment = false;             ///< offset != 0 or more fragments follow
-    std::uint16_t fragmentOffset = 0;    ///< bytes
-    std::uint32_t networkOffset = 0;     ///< where the IP header begins in the captured bytes
-    std::uint32_t networkLength = 0;     ///< total length of the IP packet as its header says
+    bool isFragment = false;          ///< offset != 0 or more fragments follow
+    std::uint16_t fragmentOffset = 0; ///< bytes
+    std::uint32_t networkOffset = 0;  ///< where the IP header begins in the captured bytes
+    std::uint32_t networkLength = 0;  ///< total length of the IP packet as its header says
     // transport
-    std::uint32_t transportOffset = 0;   ///< 0 unless the fixed transport header is complete (never in later fragments)
-    std::uint32_t payloadOffset = 0;     ///< first byte after the transport header
-    std::uint32_t payloadLength = 0;     ///< on the wire, even where the snap length cut it
+    std::uint32_t transportOffset = 0; ///< 0 unless the fixed transport header is complete (never in later fragments)
+    std::uint32_t payloadOffset = 0;   ///< first byte after the transport header
+    std::uint32_t payloadLength = 0;   ///< on the wire, even where the snap length cut it
     std::uint8_t tcpFlags = 0;
     std::uint32_t tcpSeq = 0, tcpAck = 0;
     std::uint16_t tcpWindow = 0;
     bool hasTcpTimestamp = false;
     std::uint32_t tcpTsVal = 0, tcpTsEcr = 0;
-    std::uint32_t tcpOptionsHash = 0;    ///< kinds in order with MSS, window scale, SACK-permitted; not timestamps
+    std::uint32_t tcpOptionsHash = 0; ///< kinds in order with MSS, window scale, SACK-permitted; not timestamps
+    /// SCTP: verification tag, type of the first chunk (0 DATA, 1 INIT, 2 INIT ACK ...; 0xff none captured), and of
+    /// these three the initiate tag and the initial or first TSN. NAT changes none of them.
+    std::uint8_t sctpChunk = 0xff;
+    std::uint32_t sctpTag = 0, sctpInitiateTag = 0, sctpTsn = 0;
     std::uint8_t icmpType = 0, icmpCode = 0;
     /// ICMP and ICMPv6 errors: the tuple of the quoted packet.
     bool hasQuoted = false;
@@ -79,6 +69,7 @@ struct DecodedPacket {
     DecodeIssue issue = DecodeIssue::none;
 
     [[nodiscard]] bool isTcp() const { return tuple.protocol == Protocol::tcp && transportOffset != 0; }
+    [[nodiscard]] bool isSctp() const { return tuple.protocol == Protocol::sctp && transportOffset != 0; }
     [[nodiscard]] bool isSyn() const { return (tcpFlags & (TcpFlags::syn | TcpFlags::ack)) == TcpFlags::syn; }
     [[nodiscard]] bool isSynAck() const {
         return (tcpFlags & (TcpFlags::syn | TcpFlags::ack)) == (TcpFlags::syn | TcpFlags::ack);
@@ -89,9 +80,10 @@ struct DecodedPacket {
 /// `captured` may be shorter than the packet (snap length).
 [[nodiscard]] DecodedPacket decode(LinkType linkType, std::span<const std::byte> captured);
 
-/// The same, knowing how long the packet was on the wire. Only this tells the payload length of a super-packet (an IP length
-/// of 0: TSO, BIG TCP) that the snap length cut; for all others the IP header says it.
-[[nodiscard]] DecodedPacket decode(LinkType linkType, std::span<const std::byte> captured, std::uint32_t originalLength);
+/// The same, knowing how long the packet was on the wire. Only this tells the payload length of a super-packet (an IP
+/// length of 0: TSO, BIG TCP) that the snap length cut; for all others the IP header says it.
+[[nodiscard]] DecodedPacket decode(LinkType linkType, std::span<const std::byte> captured,
+                                   std::uint32_t originalLength);
 
 /// The captured part of the transport payload (may be shorter than payloadLength).
 [[nodiscard]] std::span<const std::byte> payload(const DecodedPacket &packet, std::span<const std::byte> captured);

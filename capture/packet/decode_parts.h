@@ -20,6 +20,24 @@ struct Cursor {
     [[nodiscard]] std::uint32_t u32(std::uint32_t more) const { return base::loadBig32(at(more)); }
 };
 
+inline constexpr std::uint16_t kEtherIpv4 = 0x0800, kEtherIpv6 = 0x86dd;
+[[nodiscard]] inline bool isIp(std::uint16_t etherType) {
+    return etherType == kEtherIpv4 || etherType == kEtherIpv6;
+}
+
+/// Any link header but Ethernet's. Leaves the EtherType of what follows in `packet`, 0 where there is none, and
+/// `cursor` behind the header and all tags. False if they are not complete.
+bool decodeLink(DecodedPacket &packet, Cursor &cursor);
+
+/// Steps over everything that may stand between an EtherType and the IP header: VLAN and other tags, MPLS labels,
+/// PPPoE, LLC. `cursor` stands after the EtherType held in `packet.etherType`, which is replaced. False if they are
+/// cut.
+bool skipTags(DecodedPacket &packet, Cursor &cursor);
+
+/// LLC and PPP headers at the cursor, in the same way.
+bool skipLlc(DecodedPacket &packet, Cursor &cursor);
+bool skipPpp(DecodedPacket &packet, Cursor &cursor);
+
 /// The IP header and its extensions; leaves `cursor` at the transport header and limited to the packet's own length.
 /// False when nothing more can be decoded (`packet.issue` may be set).
 bool decodeNetwork(DecodedPacket &packet, Cursor &cursor);

@@ -84,6 +84,22 @@ void decodeUdp(DecodedPacket &packet, const Cursor &cursor) {
     if (stated >= 8 && stated - 8 < packet.payloadLength) packet.payloadLength = stated - 8;
 }
 
+/// RFC 9260 section 3: of the first chunk, which is the only one where there is an INIT.
+void decodeSctp(DecodedPacket &packet, const Cursor &cursor) {
+    constexpr std::uint32_t kHeader = 12, kChunkHeader = 4;
+    constexpr std::uint8_t kData = 0, kInit = 1, kInitAck = 2;
+    if (!decodePorts(packet, cursor, kHeader)) return;
+    packet.sctpTag = cursor.u32(4);
+    setPayload(packet, cursor, kHeader);
+    if (!cursor.has(kHeader + kChunkHeader)) return;
+    packet.sctpChunk = cursor.u8(kHeader);
+    if (packet.sctpChunk == kData && cursor.has(kHeader + 8)) packet.sctpTsn = cursor.u32(kHeader + 4);
+    if ((packet.sctpChunk == kInit || packet.sctpChunk == kInitAck) && cursor.has(kHeader + 20)) {
+        packet.sctpInitiateTag = cursor.u32(kHeader + 4);
+        packet.sctpTsn = cursor.u32(kHeader + 16);
+    }
+}
+
 bool isIcmpError(Protocol protocol, std::uint8_t type) {
     if (protocol == Protocol::icmpv6) return type >= 1 && type <= 4;
     return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
@@ -123,9 +139,7 @@ void decodeTransport(DecodedPacket &packet, Cursor cursor) {
     switch (packet.tuple.protocol) {
     case Protocol::tcp: decodeTcp(packet, cursor); break;
     case Protocol::udp: decodeUdp(packet, cursor); break;
-    case Protocol::sctp:
-        if (decodePorts(packet, cursor, 12)) setPayload(packet, cursor, 12);
-        break;
+    case Protocol::sctp: decodeSctp(packet, cursor); break;
     case Protocol::icmp:
     case Protocol::icmpv6: decodeIcmp(packet, cursor); break;
     default: setPayload(packet, cursor, 0); break;

@@ -47,6 +47,8 @@ std::uint64_t natInvariantFingerprint(const DecodedPacket &packet, std::span<con
         hash = mix(hash, static_cast<std::uint64_t>(packet.tcpOptionsHash) << 32 |
                              static_cast<std::uint64_t>(packet.tcpWindow) << 8 | packet.tcpFlags);
         hash = mix(hash, static_cast<std::uint64_t>(packet.tcpTsVal) << 32 | packet.tcpTsEcr);
+    } else if (packet.isSctp()) {
+        hash = mix(hash, packet.sctpTag); // the rest of interest is in its chunks
     } else if (hasTransport && (packet.tuple.protocol == Protocol::icmp || packet.tuple.protocol == Protocol::icmpv6)) {
         // Bytes 6-7 of the header: the echo sequence number, or the next hop's MTU.
         const std::uint16_t rest = base::loadBig16(captured.data() + packet.transportOffset + 6);
