@@ -2,7 +2,6 @@
 
 #include "capture/packet/builder.h"
 
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <linux/if_packet.h>
@@ -21,8 +20,28 @@ using packet::LinkType;
 
 const IpAddress kSentinelSource = IpAddress::v4(203, 0, 113, 254), kSentinelTarget = IpAddress::v4(192, 0, 2, 99);
 constexpr int kPatienceMs = 2000;
+/// How long an error about a packet of the node's own may take over lo.
+constexpr int kErrorPatienceMs = 3;
 
 bool run(const char *command) { return std::system(command) == 0; }
+
+/// Without ARP the kernel sends everything to its own MAC address; the other ends see every frame all the same. The
+/// second IPv6 address is deprecated: it works, but the kernel prefers the first one, however well it suits a
+/// destination.
+constexpr const char *kBuild =
+    "PATH=$PATH:/usr/sbin:/sbin; set -e; exec 2>&1 >/dev/null; ip link set lo up; "
+    "for i in out0 pods0; do ip link add $i type veth peer name $i-wire; ip link set $i arp off; "
+    "echo 1 > /proc/sys/net/ipv6/conf/$i-wire/disable_ipv6; ip link set $i-wire up; "
+    "echo 1 > /proc/sys/net/ipv6/conf/$i/addr_gen_mode; done; "
+    "ip addr add 192.168.0.2/24 dev out0; ip addr add 192.168.99.11/24 dev out0; ip addr add 10.1.1.1/24 dev pods0; "
+    "ip addr add fd00:192::2/64 dev out0 nodad; ip addr add fd00:99::11/64 dev out0 nodad preferred_lft 0; "
+    "ip addr add fd00:10:1:1::1/64 dev pods0 nodad; ip link set out0 up; ip link set pods0 up; "
+    "ip route add default dev out0; ip -6 route add default dev out0; "
+    "cd /proc/sys/net/ipv6; echo 1 > conf/all/forwarding; echo 0 > icmp/ratelimit; "
+    "cd /proc/sys/net/ipv4; echo 1 > ip_forward; for i in all default out0 pods0; do echo 0 > conf/$i/rp_filter; "
+    "echo 0 > conf/$i/send_redirects; done; echo 1 > conf/all/route_localnet; "
+    "echo 0 > icmp_ratelimit; echo 1000000 > icmp_msgs_per_sec 2>/dev/null || true; "
+    "echo 1000000 > icmp_msgs_burst 2>/dev/null || true";
 
 } // namespace
 
@@ -39,17 +58,24 @@ std::string Fate::toString() const {
 std::vector<std::byte> packetBytes(const RandomPacket &packet, std::uint16_t id) {
     packet::PacketBuilder builder;
     const auto &flow = packet.flow;
+    const char mark[] = {static_cast<char>(id >> 8), static_cast<char>(id & 0xff)};
     builder.ip(flow.source.ip, flow.destination.ip).ipId(id);
     if (flow.protocol == Protocol::tcp)
         builder.tcp(flow.source.port, flow.destination.port, packet::TcpFlags::syn).seq(id).mss(1400);
     else if (flow.protocol == Protocol::udp)
-        builder.udp(flow.source.port, flow.destination.port).payload("question");
+        builder.udp(flow.source.port, flow.destination.port).payload("question" + std::string(mark, 2));
     else {
         // An INIT chunk: connection tracking takes no other first packet of SCTP (RFC 9260, section 3.3.2).
-        constexpr std::string_view kInit("\x01\x00\x00\x14\x00\x00\x00\x07\x00\x01\x00\x00\x00\x01\x00\x01\x00\x00\x00\x01", 20);
-        builder.sctp(flow.source.port, flow.destination.port, 0).payload(kInit);
+        constexpr std::string_view kInit("\x01\x00\x00\x14\x00\x00\x00\x07\x00\x01\x00\x00\x00\x01\x00\x01\x00\x00",
+                                         18);
+        builder.sctp(flow.source.port, flow.destination.port, 0).payload(std::string(kInit) + std::string(mark, 2));
     }
     return builder.buildIp();
+}
+
+bool isRefusal(const packet::DecodedPacket &error, const packet::Tuple &sent) {
+    const bool v6 = sent.dst.ip.isV6();
+    return error.hasQuoted && error.quoted == sent && error.icmpType == (v6 ? 1 : 3) && error.icmpCode == (v6 ? 4 : 3);
 }
 
 KernelJudge::Wire KernelJudge::openWire(const char *name) {
@@ -63,7 +89,7 @@ KernelJudge::Wire KernelJudge::openWire(const char *name) {
     const auto peer = std::string(name) + "-wire";
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
-    address.sll_protocol = htons(ETH_P_IP);
+    address.sll_protocol = htons(ETH_P_ALL);
     address.sll_ifindex = static_cast<int>(::if_nametoindex(peer.c_str()));
     const int on = 1;
     ::setsockopt(wire.socket.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
@@ -73,99 +99,38 @@ KernelJudge::Wire KernelJudge::openWire(const char *name) {
 }
 
 void KernelJudge::inject(const Wire &wire, std::span<const std::byte> ipPacket) {
+    const bool v6 = (std::to_integer<unsigned>(ipPacket.front()) >> 4) == 6;
     std::vector<std::byte> frame(14 + ipPacket.size());
     std::memcpy(frame.data(), wire.mac.data(), wire.mac.size());
     frame[6] = std::byte{2}; // a locally administered source
-    frame[12] = std::byte{0x08};
+    frame[12] = v6 ? std::byte{0x86} : std::byte{0x08};
+    frame[13] = v6 ? std::byte{0xdd} : std::byte{0x00};
     std::copy(ipPacket.begin(), ipPacket.end(), frame.begin() + 14);
     (void)!::write(wire.socket.get(), frame.data(), frame.size());
 }
 
 KernelJudge::KernelJudge() {
-    // Without ARP the kernel sends everything to its own address; the other ends see every frame all the same.
-    const bool built = run("PATH=$PATH:/usr/sbin:/sbin; set -e; exec 2>&1 >/dev/null; ip link set lo up; "
-                           "for i in out0 pods0; do ip link add $i type veth peer name $i-wire; "
-                           "ip link set $i arp off; ip link set $i-wire up; "
-                           "echo 1 > /proc/sys/net/ipv6/conf/$i-wire/disable_ipv6; done; "
-                           "ip addr add 192.168.0.2/24 dev out0; ip addr add 192.168.99.11/24 dev out0; "
-                           "ip addr add 10.1.1.1/24 dev pods0; ip link set out0 up; ip link set pods0 up; "
-                           "ip route add default dev out0; cd /proc/sys/net/ipv4; echo 1 > ip_forward; "
-                           "for i in all default out0 pods0; do echo 0 > conf/$i/rp_filter; "
-                           "echo 0 > conf/$i/send_redirects; done; echo 1 > conf/all/route_localnet; "
-                           "echo 0 > icmp_ratelimit; echo 1000000 > icmp_msgs_per_sec 2>/dev/null || true; "
-                           "echo 1000000 > icmp_msgs_burst 2>/dev/null || true");
-    m_raw.reset(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
-    m_icmp.reset(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP));
+    const bool built = run(kBuild);
+    m_raw4.reset(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+    m_raw6.reset(::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+    m_icmp4.reset(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP));
+    m_icmp6.reset(::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6));
     if (built) {
         m_out = openWire("out0");
         m_pods = openWire("pods0");
     }
-    if (!m_out.socket || !m_pods.socket || !m_raw || !m_icmp)
-        m_missing = "the namespace could not be set up (iproute2, veth, raw sockets)";
+    if (!m_out.socket || !m_pods.socket || !m_raw4 || !m_raw6 || !m_icmp4 || !m_icmp6)
+        m_missing = "the namespace could not be set up (iproute2, veth, raw sockets, IPv6)";
 }
 
-void KernelJudge::injectSentinel(const Wire &wire, std::uint16_t id) {
+template<class Visit>
+void KernelJudge::untilSentinel(const Wire &wire, Visit visit) {
+    const auto sentinel = m_nextSentinel++;
     packet::PacketBuilder builder;
-    builder.ip(kSentinelSource, kSentinelTarget).ipId(id).udp(9, 9).payload("end");
+    builder.ip(kSentinelSource, kSentinelTarget).ipId(sentinel).udp(9, 9).payload("end");
     inject(wire, builder.buildIp());
-}
-
-std::optional<Fate> KernelJudge::look(std::span<const std::byte> bytes, const packet::Tuple &sent,
-                                      std::uint16_t id) const {
-    const auto decoded = packet::decode(LinkType::rawIp, bytes);
-    if (decoded.hasQuoted) {
-        if (decoded.quoted != sent) return std::nullopt;
-        return Fate{decoded.icmpType == 3 && decoded.icmpCode == 3 ? Fate::Kind::rejected : Fate::Kind::answered, {}};
-    }
-    if (decoded.tuple == sent.reversed()) return Fate{Fate::Kind::answered, {}};
-    if (decoded.ipId == id && decoded.tuple.protocol == sent.protocol) return Fate{Fate::Kind::forwarded, decoded.tuple};
-    return std::nullopt;
-}
-
-std::optional<std::vector<std::byte>> KernelJudge::pass(std::span<const std::byte> bytes, RandomPacket::Way way) {
-    const auto sent = packet::decode(LinkType::rawIp, bytes);
-    const auto sentinel = static_cast<std::uint16_t>(m_nextId | 0x8000);
-    m_nextId = m_nextId >= 30000 ? 1 : static_cast<std::uint16_t>(m_nextId + 2);
-    const Wire &wire = way == RandomPacket::Way::pods ? m_pods : m_out;
-    inject(wire, bytes);
-    injectSentinel(wire, sentinel);
-    std::optional<std::vector<std::byte>> found;
     std::byte buffer[2048];
     for (bool ended = false; !ended;) {
-        pollfd watch[] = {{m_out.socket.get(), POLLIN, 0}, {m_pods.socket.get(), POLLIN, 0}};
-        if (::poll(watch, 2, kPatienceMs) <= 0) break;
-        for (const auto &one : watch)
-            for (ssize_t got = 0; (got = ::read(one.fd, buffer, sizeof buffer)) > 14;) {
-                const auto seen = std::span<const std::byte>(buffer, static_cast<std::size_t>(got)).subspan(14);
-                const auto decoded = packet::decode(LinkType::rawIp, seen);
-                const bool isSentinel = decoded.tuple.dst.ip == kSentinelTarget;
-                ended = ended || (isSentinel && decoded.ipId == sentinel);
-                const bool same = sent.hasQuoted ? decoded.hasQuoted : decoded.ipId == sent.ipId;
-                if (!isSentinel && same && !found) found.emplace(seen.begin(), seen.end());
-            }
-    }
-    return found;
-}
-
-Fate KernelJudge::send(const RandomPacket &packet) {
-    const std::uint16_t id = m_nextId, sentinel = static_cast<std::uint16_t>(m_nextId + 1);
-    m_nextId = m_nextId >= 65000 ? 1 : static_cast<std::uint16_t>(m_nextId + 2);
-    const auto bytes = packetBytes(packet, id);
-    const packet::Tuple sent{packet.flow.protocol, packet.flow.source, packet.flow.destination};
-    Fate fate;
-    bool refused = false;
-    if (packet.way == RandomPacket::Way::local) {
-        sockaddr_in to{};
-        to.sin_family = AF_INET;
-        std::memcpy(&to.sin_addr, packet.flow.destination.ip.bytes.data(), 4);
-        refused = ::sendto(m_raw.get(), bytes.data(), bytes.size(), 0, reinterpret_cast<sockaddr *>(&to), sizeof to) < 0;
-    } else {
-        inject(packet.way == RandomPacket::Way::pods ? m_pods : m_out, bytes);
-    }
-    injectSentinel(packet.way == RandomPacket::Way::pods ? m_pods : m_out, sentinel);
-    bool ended = false;
-    std::byte buffer[2048];
-    while (!ended) {
         pollfd watch[] = {{m_out.socket.get(), POLLIN, 0}, {m_pods.socket.get(), POLLIN, 0}};
         if (::poll(watch, 2, kPatienceMs) <= 0) break;
         for (const auto &one : watch)
@@ -173,18 +138,87 @@ Fate KernelJudge::send(const RandomPacket &packet) {
                 if (got <= 14) continue;
                 const auto seen = std::span<const std::byte>(buffer, static_cast<std::size_t>(got)).subspan(14);
                 const auto decoded = packet::decode(LinkType::rawIp, seen);
-                ended = ended || (decoded.tuple.dst.ip == kSentinelTarget && decoded.ipId == sentinel);
-                if (const auto found = look(seen, sent, id)) fate = *found;
+                if (decoded.tuple.dst.ip == kSentinelTarget)
+                    ended = ended || decoded.ipId == sentinel;
+                else
+                    visit(decoded, seen);
             }
     }
-    // Errors about the node's own packets come back over lo.
-    pollfd icmp{m_icmp.get(), POLLIN, 0};
-    if (packet.way == RandomPacket::Way::local && ::poll(&icmp, 1, refused ? 3 : 0) > 0)
-        for (ssize_t got = 0; (got = ::read(m_icmp.get(), buffer, sizeof buffer)) > 0;)
-            if (const auto found = look({buffer, static_cast<std::size_t>(got)}, sent, id)) fate = *found;
-    while (::read(m_icmp.get(), buffer, sizeof buffer) > 0) {
-    }
+}
+
+std::optional<std::vector<std::byte>> KernelJudge::pass(std::span<const std::byte> bytes, RandomPacket::Way way) {
+    const auto sent = packet::decode(LinkType::rawIp, bytes);
+    const auto mark = packet::natInvariantFingerprint(sent, bytes);
+    const Wire &wire = way == RandomPacket::Way::pods ? m_pods : m_out;
+    inject(wire, bytes);
+    std::optional<std::vector<std::byte>> found;
+    untilSentinel(wire, [&](const packet::DecodedPacket &packet, std::span<const std::byte> seen) {
+        const bool same = sent.hasQuoted ? packet.hasQuoted : packet::natInvariantFingerprint(packet, seen) == mark;
+        if (same && !found) found.emplace(seen.begin(), seen.end());
+    });
+    return found;
+}
+
+bool KernelJudge::sendLocally(std::span<const std::byte> bytes, const IpAddress &destination) const {
+    sockaddr_in to4{};
+    to4.sin_family = AF_INET;
+    std::memcpy(&to4.sin_addr, destination.bytes.data(), 4);
+    sockaddr_in6 to6{};
+    to6.sin6_family = AF_INET6;
+    std::memcpy(&to6.sin6_addr, destination.bytes.data(), 16);
+    const bool v6 = destination.isV6();
+    const auto *to = v6 ? reinterpret_cast<sockaddr *>(&to6) : reinterpret_cast<sockaddr *>(&to4);
+    const int socket = v6 ? m_raw6.get() : m_raw4.get();
+    return ::sendto(socket, bytes.data(), bytes.size(), 0, to, v6 ? sizeof to6 : sizeof to4) >= 0;
+}
+
+/// Errors about the node's own packets come back over lo. A raw socket of ICMPv6 gives no IP header.
+Fate KernelJudge::errorToSender(const packet::Tuple &sent, bool refused) const {
+    Fate fate;
+    const bool v6 = sent.dst.ip.isV6();
+    const int socket = v6 ? m_icmp6.get() : m_icmp4.get();
+    pollfd watch{socket, POLLIN, 0};
+    std::byte buffer[2048];
+    if (::poll(&watch, 1, refused ? kErrorPatienceMs : 0) > 0)
+        for (ssize_t got = 0; (got = ::read(socket, buffer, sizeof buffer)) > 0;) {
+            packet::DecodedPacket error;
+            if (!v6) {
+                error = packet::decode(LinkType::rawIp, {buffer, static_cast<std::size_t>(got)});
+            } else if (got > 8) {
+                error.icmpType = std::to_integer<std::uint8_t>(buffer[0]);
+                error.icmpCode = std::to_integer<std::uint8_t>(buffer[1]);
+                error.quoted = packet::decode(LinkType::rawIp, {buffer + 8, static_cast<std::size_t>(got - 8)}).tuple;
+                error.hasQuoted = true;
+            }
+            if (error.hasQuoted && error.quoted == sent)
+                fate.kind = isRefusal(error, sent) ? Fate::Kind::rejected : Fate::Kind::answered;
+        }
     return fate;
+}
+
+Fate KernelJudge::send(const RandomPacket &packet) {
+    const auto bytes = packetBytes(packet, m_nextId++);
+    const auto mark = packet::natInvariantFingerprint(packet::decode(LinkType::rawIp, bytes), bytes);
+    const packet::Tuple sent{packet.flow.protocol, packet.flow.source, packet.flow.destination};
+    const bool local = packet.way == RandomPacket::Way::local;
+    const Wire &wire = packet.way == RandomPacket::Way::pods ? m_pods : m_out;
+    bool refused = false;
+    if (local)
+        refused = !sendLocally(bytes, packet.flow.destination.ip);
+    else
+        inject(wire, bytes);
+    Fate fate;
+    untilSentinel(wire, [&](const packet::DecodedPacket &seen, std::span<const std::byte> its) {
+        if (seen.hasQuoted && seen.quoted == sent)
+            fate.kind = isRefusal(seen, sent) ? Fate::Kind::rejected : Fate::Kind::answered;
+        else if (seen.tuple == sent.reversed())
+            fate.kind = Fate::Kind::answered;
+        else if (packet::natInvariantFingerprint(seen, its) == mark)
+            fate = {Fate::Kind::forwarded, seen.tuple};
+    });
+    if (!local) return fate;
+    const auto error = errorToSender(sent, refused);
+    return error.kind == Fate::Kind::dropped ? fate : error;
 }
 
 } // namespace natlens::test

@@ -19,12 +19,14 @@ struct Fate {
     [[nodiscard]] std::string toString() const;
 };
 
-/// The packet as bytes, from its IP header on; `id` makes it recognisable.
+/// The first packet of a connection as bytes, from its IP header on; `id` makes it recognisable.
 [[nodiscard]] std::vector<std::byte> packetBytes(const RandomPacket &packet, std::uint16_t id);
+/// An ICMP or ICMPv6 error about this packet, of the kind that REJECT sends (3/3, 1/4).
+[[nodiscard]] bool isRefusal(const packet::DecodedPacket &error, const packet::Tuple &sent);
 
-/// The node under test in the network namespace of the process: devices `out0` and `pods0` whose other ends are ours, addresses as RandomCase
-/// says. Made once; rules come and go. Nothing is waited for: a second packet, whose way is known, tells that the first
-/// one's has ended.
+/// The node under test in the network namespace of the process: devices `out0` and `pods0` whose other ends are ours,
+/// addresses as World says. Made once; rules come and go. Nothing is waited for: a second packet, whose way is known,
+/// tells that the first one's has ended.
 class KernelJudge final {
 public:
     /// What the machine lacks, `missing()` says; then nothing else may be called.
@@ -32,8 +34,8 @@ public:
     [[nodiscard]] const std::string &missing() const { return m_missing; }
 
     [[nodiscard]] Fate send(const RandomPacket &packet);
-    /// Any packet that comes in from outside or from the pods; what left the node with the same IP id, whole. Nothing if
-    /// nothing did. ICMP errors need no id: the first one that leaves is taken.
+    /// Any packet that comes in from outside or from the pods, and what left the node of it, whole. Nothing if nothing
+    /// did. Of ICMP errors the first one that leaves is taken.
     [[nodiscard]] std::optional<std::vector<std::byte>> pass(std::span<const std::byte> bytes, RandomPacket::Way way);
 
 private:
@@ -43,14 +45,16 @@ private:
     };
     [[nodiscard]] static Wire openWire(const char *name);
     static void inject(const Wire &wire, std::span<const std::byte> ipPacket);
-    static void injectSentinel(const Wire &wire, std::uint16_t id);
-    [[nodiscard]] std::optional<Fate> look(std::span<const std::byte> bytes, const packet::Tuple &sent,
-                                           std::uint16_t id) const;
+    /// Sends the packet after which nothing more comes, and hands over every packet until then.
+    template<class Visit>
+    void untilSentinel(const Wire &wire, Visit visit);
+    [[nodiscard]] bool sendLocally(std::span<const std::byte> bytes, const IpAddress &destination) const;
+    [[nodiscard]] Fate errorToSender(const packet::Tuple &sent, bool refused) const;
 
     std::string m_missing;
     Wire m_out, m_pods;
-    base::UniqueFd m_raw, m_icmp;
-    std::uint16_t m_nextId = 1;
+    base::UniqueFd m_raw4, m_raw6, m_icmp4, m_icmp6;
+    std::uint16_t m_nextId = 1, m_nextSentinel = 1;
 };
 
 } // namespace natlens::test

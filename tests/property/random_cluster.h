@@ -1,48 +1,42 @@
 // Random clusters and packets: small, and every feature of kube-proxy within reach.
 #pragma once
 
+#include "property/draws.h"
+#include "property/world.h"
 #include "proxycore/engine/decision.h"
 #include "proxycore/model/cluster_state.h"
 #include "proxycore/model/proxy_config.h"
 
-#include <random>
-#include <string>
 #include <vector>
 
 namespace natlens::test {
 
 using namespace natlens::proxycore;
 
-/// The node under test is n1: 192.168.0.2 and 192.168.99.11 on `out0`, 10.1.1.1 (pods 10.1.1.0/24) on `pods0`.
+/// One packet, and how it reaches the node n1 (see World).
+struct RandomPacket {
+    FlowQuery flow; ///< without a source port
+    enum class Way : std::uint8_t { outside, pods, local } way = Way::outside;
+
+    [[nodiscard]] IpFamily family() const { return flow.destination.ip.family; }
+};
+
+/// A cluster of two nodes as seen from n1, kube-proxy's configuration there, and packets to try. Services are of IPv4,
+/// of IPv6 or of both.
 struct RandomCase {
     ClusterState state;
     ProxyConfig config;
+    std::vector<RandomPacket> packets;
 };
 
-/// One packet, and how it reaches the node.
-struct RandomPacket {
-    FlowQuery flow;
-    enum class Way : std::uint8_t { outside, pods, local } way = Way::outside;
+/// What a case is made from: lists of any length (see Draws), for what is around the Services, for them, and for each
+/// packet.
+struct CaseNumbers {
+    std::vector<std::uint32_t> surroundings, services;
+    std::vector<std::vector<std::uint32_t>> packets;
 };
 
-class RandomCluster final {
-public:
-    explicit RandomCluster(std::uint32_t seed) : m_random(seed) {}
-
-    [[nodiscard]] RandomCase next();
-    /// Packets to every front end there is, to ports and addresses beside them, from everywhere that matters.
-    [[nodiscard]] std::vector<RandomPacket> packets(const RandomCase &made, std::size_t count);
-
-    [[nodiscard]] unsigned below(unsigned bound) { return static_cast<unsigned>(m_random() % bound); }
-    [[nodiscard]] bool oneIn(unsigned n) { return below(n) == 0; }
-
-private:
-    [[nodiscard]] Service service(unsigned number);
-    [[nodiscard]] EndpointSlice slice(const Service &service, unsigned number);
-    [[nodiscard]] Endpoint endpoint();
-    [[nodiscard]] ProxyConfig config();
-
-    std::mt19937 m_random;
-};
+/// The same numbers make the same case.
+[[nodiscard]] RandomCase makeCase(const CaseNumbers &numbers);
 
 } // namespace natlens::test
