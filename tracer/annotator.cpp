@@ -191,6 +191,13 @@ void Annotator::nameRules(Path &path, const PathBuilder &builder, FindingInput &
     }
 }
 
+bool Annotator::learnFrom(const Annotator &other) {
+    const std::size_t before = known();
+    m_checks.insert(other.m_checks.begin(), other.m_checks.end());
+    m_servicePorts.insert(other.m_servicePorts.begin(), other.m_servicePorts.end());
+    return known() != before;
+}
+
 void Annotator::annotate(Path &path, const PathBuilder &builder) {
     const ClusterView *cluster = m_cluster->at(path.firstSeen);
     FindingInput input{.path = path, .cluster = cluster};

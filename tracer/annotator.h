@@ -18,6 +18,18 @@ public:
         : m_points(&points)
         , m_cluster(&cluster) {}
 
+    /// One that knows what `other` has learned, with other capture points.
+    Annotator(const CapturePoints &points, const Annotator &other)
+        : m_points(&points)
+        , m_cluster(other.m_cluster)
+        , m_checks(other.m_checks)
+        , m_servicePorts(other.m_servicePorts) {}
+
+    /// Takes over what another one has learned. True if there was news.
+    bool learnFrom(const Annotator &other);
+    /// How much has been learned: grows with every news.
+    [[nodiscard]] std::size_t known() const { return m_checks.size() + m_servicePorts.size(); }
+
     /// `builder` made the path and finds the rule traces that belong to it.
     void annotate(Path &path, const PathBuilder &builder);
 

@@ -17,8 +17,10 @@ bool undecided(const Path &path) {
 } // namespace
 
 PathStore::PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &points, const TranslationLog &translations,
-                     const RuleTraceLog &rules)
+                     const RuleTraceLog &rules, std::size_t keepLegs, ParallelFor parallel)
     : m_legs(&legs)
+    , m_keepLegs(keepLegs)
+    , m_parallel(std::move(parallel))
     , m_points(&points)
     , m_sources{legs, flows, points, translations, rules, m_roles}
     , m_finder(legs, flows, points, translations)
@@ -91,6 +93,7 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
     std::set<std::uint32_t> todo = ids;
     for (int round = 0; round < kRounds && !todo.empty(); ++round) {
         bool news = false;
+        const std::size_t known = m_annotator.known();
         std::size_t addresses = 0;
         for (const Host &host : m_points->hosts())
             addresses += host.addresses.size();
@@ -104,16 +107,48 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
             if (!entry.path || !(*entry.path == path)) entry.path = std::make_shared<const Path>(std::move(path));
         }
         Annotator::nameHosts(*m_points, m_roles, m_cluster);
-        std::size_t known = 0;
         for (const Host &host : m_points->hosts())
-            known += host.addresses.size();
-        if (!news && known == addresses) return;
+            addresses -= host.addresses.size();
+        if (!news && addresses == 0 && m_annotator.known() == known) return;
         todo = allIds();
     }
 }
 
-std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &moment) {
-    reconnect(m_legs->takeDirty());
+/// What was kept was for looking at meanwhile; now all connections are gone through, and some are kept as examples.
+void PathStore::archiveAll(const Moment &moment) {
+    m_entries.clear();
+    m_stale.clear();
+    Annotator::nameHosts(*m_points, m_roles, m_cluster);
+    const PathArchive::Sources sources{*m_legs,         m_sources.flows, m_sources.translations,
+                                       m_sources.rules, m_finder,        m_cluster};
+    m_archive = std::make_unique<PathArchive>(sources, Facts(*m_points, m_roles, m_annotator), moment, m_parallel);
+    m_archive->make(m_lastId);
+    *m_points = m_archive->facts().points;
+    m_roles = m_archive->facts().roles;
+}
+
+void PathStore::addPaths(Snapshot &next) const {
+    next.partial = m_partial;
+    if (m_archive) {
+        next.paths = m_archive->examples(m_keepLegs);
+        return;
+    }
+    for (const auto &[id, entry] : m_entries)
+        next.paths.push_back(entry.path);
+    std::ranges::stable_sort(next.paths, {}, [](const auto &path) { return path->firstSeen; });
+}
+
+std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &moment,
+                                                   const std::function<std::shared_ptr<const AllPaths>()> &all) {
+    auto touched = m_legs->takeDirty();
+    m_partial = m_partial || m_legs->size() > m_keepLegs;
+    if (m_partial && moment.ended) {
+        archiveAll(moment);
+        touched.clear();
+    } else if (m_partial) {
+        std::erase_if(touched, [&](LegIndex leg) { return leg >= m_keepLegs; });
+    }
+    reconnect(touched);
     std::set<std::uint32_t> todo;
     todo.swap(m_stale);
     if (std::exchange(m_judgeAgain, false)) todo = allIds();
@@ -121,6 +156,15 @@ std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &
     Annotator::nameHosts(*m_points, m_roles, m_cluster);
     rebuild(todo, moment);
     next.version = m_published ? m_published->version + 1 : 1;
+    addPaths(next);
+    if (m_archive) {
+        next.all = all();
+        for (const auto &path : next.paths) { // hosts that nobody captured on are known for these paths only
+            for (const Hop &hop : path->hops)
+                m_points->hostIndex(hop.host);
+            if (path->endpoint) m_points->hostIndex(path->endpoint->host);
+        }
+    }
     next.hosts = m_points->hosts();
     for (Host &host : next.hosts) {
         host.role = m_roles.of(host.name);
@@ -128,9 +172,6 @@ std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &
     }
     for (const auto &point : m_points->points())
         if (point.known) next.points.push_back(point.status);
-    for (const auto &[id, entry] : m_entries)
-        next.paths.push_back(entry.path);
-    std::ranges::stable_sort(next.paths, {}, [](const auto &path) { return path->firstSeen; });
     m_published = std::make_shared<const Snapshot>(std::move(next));
     return m_published;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tracer/annotator.h"
+#include "tracer/path_archive.h"
 
 #include <map>
 #include <memory>
@@ -16,7 +17,7 @@ namespace natlens::tracer {
 class PathStore final {
 public:
     PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &points, const TranslationLog &translations,
-              const RuleTraceLog &rules);
+              const RuleTraceLog &rules, std::size_t keepLegs, ParallelFor parallel);
 
     /// True if it could be read.
     bool addClusterState(Timestamp time, std::string_view json);
@@ -24,8 +25,13 @@ public:
     void dropsChanged() { m_judgeAgain = true; }
 
     /// Brings the paths up to date and publishes them with the given counters.
-    std::shared_ptr<const Snapshot> publish(Snapshot next, const Moment &moment);
+    /// `all` makes what Snapshot::all points to: archive(), and what keeps it alive.
+    std::shared_ptr<const Snapshot> publish(Snapshot next, const Moment &moment,
+                                            const std::function<std::shared_ptr<const AllPaths>()> &all);
     [[nodiscard]] const std::shared_ptr<const Snapshot> &published() const { return m_published; }
+    void forgetPublished() { m_published.reset(); }
+    /// All paths, when there are more than are kept and the source has ended; null otherwise.
+    [[nodiscard]] const PathArchive *archive() const { return m_archive.get(); }
 
 private:
     /// One connection and what was last made of it.
@@ -34,6 +40,8 @@ private:
         std::shared_ptr<const Path> path;
     };
 
+    void archiveAll(const Moment &moment);
+    void addPaths(Snapshot &next) const;
     void reconnect(const std::vector<LegIndex> &touched);
     void rebuild(const std::set<std::uint32_t> &ids, const Moment &moment);
     [[nodiscard]] std::set<std::uint32_t> waiting(const Moment &moment) const;
@@ -41,6 +49,8 @@ private:
     [[nodiscard]] std::set<std::uint32_t> allIds() const;
 
     LegTable *m_legs;
+    const std::size_t m_keepLegs;
+    ParallelFor m_parallel;
     CapturePoints *m_points;
     HostRoles m_roles;
     PathSources m_sources;
@@ -51,6 +61,8 @@ private:
     std::set<std::uint32_t> m_stale;
     std::uint32_t m_lastId = 0;
     bool m_judgeAgain = false;
+    bool m_partial = false; ///< there are more legs than are kept
+    std::unique_ptr<PathArchive> m_archive;
     std::shared_ptr<const Snapshot> m_published;
 };
 

@@ -18,9 +18,9 @@ Facing facingOf(Crossing crossing, const packet::DecodedPacket &packet) {
 
 class Tracer::Impl {
 public:
-    Impl()
+    explicit Impl(Options options)
         : flows(legs)
-        , store(legs, flows, points, translations, rules) {}
+        , store(legs, flows, points, translations, rules, options.keepLegs, std::move(options.parallel)) {}
 
     void tick(base::Timestamp time) {
         if (time > moment.now) moment.now = time;
@@ -42,9 +42,26 @@ public:
     bool changed = true;
 };
 
-Tracer::Tracer()
-    : m_impl(std::make_unique<Impl>()) {}
-Tracer::~Tracer() = default;
+/// The archive, kept alive with all that it is made from.
+class Tracer::Ended final : public AllPaths {
+public:
+    explicit Ended(std::shared_ptr<const Impl> impl)
+        : m_impl(std::move(impl)) {}
+    const Summary &summary() const override { return m_impl->store.archive()->summary(); }
+    void forEach(const std::function<std::string(const Path &)> &write,
+                 const std::function<bool(std::string_view)> &out) const override {
+        m_impl->store.archive()->forEach(write, out);
+    }
+
+private:
+    std::shared_ptr<const Impl> m_impl;
+};
+
+Tracer::Tracer(Options options)
+    : m_impl(std::make_shared<Impl>(std::move(options))) {}
+Tracer::~Tracer() {
+    m_impl->store.forgetPublished(); // a snapshot may hold what this holds
+}
 
 void Tracer::addCapturePoint(base::CapturePointId id, std::string_view name, packet::LinkType linkType) {
     m_impl->points.add(id, name, linkType);
@@ -128,7 +145,7 @@ std::shared_ptr<const Snapshot> Tracer::snapshot() {
     next.firstTime = impl.first;
     next.lastTime = impl.moment.now;
     next.ended = impl.moment.ended;
-    return impl.store.publish(std::move(next), impl.moment);
+    return impl.store.publish(std::move(next), impl.moment, [this] { return std::make_shared<Ended>(m_impl); });
 }
 
 } // namespace natlens::tracer

@@ -5,10 +5,12 @@
 #include "capture/base/ids.h"
 #include "capture/base/timestamp.h"
 #include "capture/packet/decode.h"
+#include "tracer/parallel.h"
 #include "tracer/path/snapshot.h"
 #include "tracer/stitch/evidence.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,7 +26,17 @@ enum class Crossing : std::uint8_t { unknown, inbound, outbound };
 /// Lives on one thread; snapshots may be read on any.
 class Tracer final {
 public:
-    Tracer();
+    struct Options {
+        /// With more pairs of addresses than this (a connection has one, and one more for each translation) snapshots
+        /// hold only some of the paths: the earliest while the source goes on, examples of all kinds when it has ended;
+        /// then Snapshot::all has the rest.
+        std::size_t keepLegs = SIZE_MAX;
+        ParallelFor parallel = oneByOne; ///< for what can be done in parallel at the end of a large source
+    };
+
+    explicit Tracer(Options options);
+    Tracer()
+        : Tracer(Options()) {}
     ~Tracer();
     Tracer(const Tracer &) = delete;
     Tracer &operator=(const Tracer &) = delete;
@@ -50,7 +62,8 @@ public:
 
 private:
     class Impl;
-    std::unique_ptr<Impl> m_impl;
+    class Ended;
+    std::shared_ptr<Impl> m_impl; ///< also Snapshot::all's
 };
 
 } // namespace natlens::tracer

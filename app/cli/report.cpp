@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <map>
 
 namespace natlens::cli {
@@ -47,28 +48,47 @@ void printPaths(Output &output, const tracer::Snapshot &snapshot) {
     output.write("\n");
 }
 
+/// 1234567 as "1,234,567".
+std::string grouped(std::uint64_t number) {
+    std::string text = std::to_string(number);
+    for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
+        text.insert(static_cast<std::size_t>(at), ",");
+    return text;
+}
+
+std::string listed(const std::vector<std::string> &ids, std::uint64_t of) {
+    return fmt::format("{}{}", fmt::join(ids, ", "), of > ids.size() ? ", ..." : "");
+}
+
 /// The same finding on several paths is one finding.
 void printFindings(Output &output, const tracer::Snapshot &snapshot) {
     struct Group {
         const tracer::Finding *finding;
         std::vector<std::string> paths;
+        std::uint64_t connections = 0;
     };
     std::vector<Group> groups;
+    if (snapshot.all) {
+        for (const tracer::FindingGroup &found : snapshot.all->summary().findings)
+            groups.push_back({&found.finding, found.examples, found.connections});
+    }
     for (const auto &path : snapshot.paths) {
+        if (snapshot.all) break;
         for (const tracer::Finding &finding : path->findings) {
             auto group = std::find_if(groups.begin(), groups.end(), [&](const Group &other) {
                 return other.finding->code == finding.code && other.finding->text == finding.text;
             });
             if (group == groups.end()) group = groups.insert(groups.end(), {&finding, {}});
             group->paths.push_back(path->id);
+            ++group->connections;
         }
     }
     if (groups.empty()) return;
     output.write(output.styled(Style::bold, "Findings") + "\n");
     for (const Group &group : groups) {
-        std::string paths;
-        for (const std::string &id : group.paths)
-            paths += (paths.empty() ? "" : ", ") + id;
+        std::string paths = listed(group.paths, group.connections);
+        if (group.connections > group.paths.size())
+            paths = fmt::format("{} connections: {}", grouped(group.connections), paths);
         const Style style = group.finding->severity == tracer::Severity::error     ? Style::bad
                             : group.finding->severity == tracer::Severity::warning ? Style::warning
                                                                                    : Style::plain;
@@ -116,6 +136,63 @@ void printClocks(Output &output, const tracer::Snapshot &snapshot) {
     output.write("\n");
 }
 
+/// What the paths of a group have in common: no ports of clients, no times.
+std::string groupText(const Output &output, const tracer::PathGroup &group) {
+    const Path &path = group.example;
+    std::string text;
+    if (path.kind == tracer::PathKind::healthCheck) text = "health check ";
+    if (path.kind == tracer::PathKind::direct) text = "direct ";
+    if (path.service && !path.service->name.empty())
+        text += fmt::format("{}/{} ", path.service->nameSpace, path.service->name);
+    text += fmt::format("{}{} {}: ", path.client.node.empty() ? "" : path.client.node + " ",
+                        unicodeLocale() ? "\u2192" : "->", path.requested.toString());
+    if (path.endpoint) {
+        const tracer::EndpointEnd &end = *path.endpoint;
+        text += !end.pod.empty() ? end.pod : !end.host.empty() ? end.host : end.address.ip.toString();
+        if (path.sourcePreserved)
+            text += *path.sourcePreserved ? " (client's address kept)" : " (client's address replaced)";
+        text += ", ";
+    }
+    std::string outcome(tracer::toString(path.outcome));
+    if (!path.droppedAt.empty()) outcome += " at " + path.droppedAt;
+    return text + output.styled(styleOf(path), outcome);
+}
+
+/// Too many paths for a line each: how many of which kind, and examples.
+void printSummary(Output &output, const tracer::Snapshot &snapshot) {
+    constexpr std::size_t kGroups = 40, kExamples = 20;
+    const tracer::Summary &summary = snapshot.all->summary();
+    std::string outcomes;
+    for (std::size_t i = 0; i < summary.outcomes.size(); ++i)
+        if (summary.outcomes[i] != 0)
+            outcomes += fmt::format("{}{} {}", outcomes.empty() ? "" : ", ", grouped(summary.outcomes[i]),
+                                    tracer::toString(static_cast<tracer::Outcome>(i)));
+    output.write(output.styled(Style::bold, "Connections") + fmt::format(": {} in {} packets: {}\n\n",
+                                                                         grouped(summary.connections),
+                                                                         grouped(snapshot.packets), outcomes));
+    std::size_t shown = 0;
+    std::uint64_t left = summary.connections;
+    for (const tracer::PathGroup &group : summary.groups) {
+        const bool isRest = summary.hasRest && &group == &summary.groups.back();
+        if (shown == kGroups || isRest) break;
+        ++shown;
+        left -= group.connections;
+        output.write(fmt::format("  {:>10} {} ({})\n", grouped(group.connections), groupText(output, group),
+                                 listed(group.examples, group.connections)));
+    }
+    if (left != 0)
+        output.write(fmt::format("  {:>10} of other kinds; --json has all of them, --filter fewer\n", grouped(left)));
+    output.write("\n");
+    shown = 0;
+    for (const auto &path : snapshot.paths) {
+        if (path->outcome == tracer::Outcome::delivered || path->outcome == tracer::Outcome::incomplete) continue;
+        if (shown == kExamples) break;
+        if (shown++ == 0) output.write(output.styled(Style::bold, "Examples of those that did not end well") + "\n");
+        output.write(pathLine(output, *path) + "\n");
+    }
+    if (shown != 0) output.write("\n");
+}
+
 } // namespace
 
 std::string pathLine(const Output &output, const Path &path) {
@@ -143,15 +220,22 @@ void printReport(Output &output, const session::View &view) {
     if (!view.lab.scenario.empty())
         output.write(output.styled(Style::bold, view.lab.scenario) + ": " + view.lab.summary + "\n\n");
     // The document's picture where it can be drawn: small, and with the lines below it nothing is missing.
-    std::string picture = diagram::renderDocument(snapshot);
-    if (picture.empty() && unicodeLocale()) picture = diagram::renderUnicode(snapshot);
+    // With very many paths a picture shows nothing.
+    constexpr std::size_t kDrawn = 100;
+    std::string picture = snapshot.paths.size() <= kDrawn ? diagram::renderDocument(snapshot) : std::string();
+    if (picture.empty() && unicodeLocale() && snapshot.paths.size() <= kDrawn)
+        picture = diagram::renderUnicode(snapshot);
     if (!picture.empty()) output.write(picture + "\n");
     printLosses(output, snapshot);
-    if (snapshot.paths.empty())
+    if (snapshot.all) {
+        printSummary(output, snapshot);
+    } else if (snapshot.paths.empty()) {
         output.write(
             fmt::format("No connections in {} packets{}.\n\n", snapshot.packets,
                         snapshot.undecodable ? fmt::format(" ({} not understood)", snapshot.undecodable) : ""));
-    printPaths(output, snapshot);
+    } else {
+        printPaths(output, snapshot);
+    }
     printFindings(output, snapshot);
     printClocks(output, snapshot);
     printComparisons(output, view.lab.comparisons);

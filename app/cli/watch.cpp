@@ -71,6 +71,7 @@ session::Options sessionOptions(const SourceOptions &options) {
     result.clusterFile = options.cluster;
     result.proxyConfigFile = options.proxyConfig;
     result.filter = options.filter;
+    result.keepLegs = 500; // what a report shows of more are totals and examples; --json makes paths as it prints them
     result.keepStream = false; // nobody can ask for it later: --record says so at the beginning
     return result;
 }
@@ -85,9 +86,20 @@ session::Options sessionOptions(const SourceOptions &options, const LabOptions &
 }
 
 void printResult(Output &output, const session::View &view, const SourceOptions &options) {
-    if (options.json) {
+    if (options.json && view.traced->all) {
+        const auto line = [](const tracer::Path &path) { return tracer::toJsonLine(path) + "\n"; };
+        view.traced->all->forEach(line, [&](std::string_view lines) {
+            output.write(lines);
+            return !output.closed() && !interrupted();
+        });
+    } else if (options.json) {
         for (const auto &path : view.traced->paths)
             output.write(tracer::toJsonLine(*path) + "\n");
+    } else if (!options.diagram.empty() && view.traced->all) {
+        complain(fmt::format("The picture shows {} of {} connections.", view.traced->paths.size(),
+                             view.traced->all->summary().connections));
+        output.write(options.diagram == "document" ? diagram::renderDocument(*view.traced)
+                                                   : diagram::renderUnicode(*view.traced));
     } else if (options.diagram == "document") {
         output.write(diagram::renderDocument(*view.traced));
     } else if (options.diagram == "unicode") {

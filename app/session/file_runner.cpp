@@ -8,6 +8,7 @@
 #include "app/session/publish_clock.h"
 #include "app/session/runner.h"
 #include "app/session/stream_store.h"
+#include "app/session/threads.h"
 
 #include <algorithm>
 #include <atomic>
@@ -32,7 +33,8 @@ public:
     FileRunner(const FileSource &source, const Options &options, Publisher &publisher)
         : m_source(source)
         , m_options(options)
-        , m_publisher(publisher) {}
+        , m_publisher(publisher)
+        , m_tracer({.keepLegs = options.keepLegs, .parallel = inThreads}) {}
 
     base::Status start();
 

@@ -37,6 +37,8 @@ struct Options {
     bool playSteps = true;             ///< lab: false builds only
     bool replayAtCaptureSpeed = false; ///< files: pace packets as they were captured (GUI)
     bool keepStream = true;        ///< lab, standard input: keep the raw stream on disk, so that saveRecording() works
+    /// Files: with more pairs of addresses than this not all paths are kept (tracer::Tracer::Options::keepLegs).
+    std::size_t keepLegs = 20'000;
     std::filesystem::path program; ///< the `natlens` program to start the lab with; "" finds it (see lab_process.h)
 };
 

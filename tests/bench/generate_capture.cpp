@@ -1,17 +1,24 @@
-// A recording for benchmarks: many connections through a node port with SNAT and DNAT, seen at five capture points.
+// Recordings for benchmarks: HTTP through a node port, seen at five capture points, or at the client only.
 //
-// usage: natlens-bench-capture FILE.pcapng PACKETS
+// usage: natlens-bench-capture FILE PACKETS [nat|single] [CONNECTIONS]
 //
-// Deterministic. 64 connections are always under way together, each with ten TCP segments (handshake, one HTTP
-// exchange, close), each segment seen six times on its way: client, node2 in, node2 out, node1, its bridge, pod.
-// Checksums are left zero, as a capture on a host with offload has them.
+// Deterministic. FILE.pcapng or, for `single`, FILE.pcap. Without CONNECTIONS each has ten TCP segments: handshake, one
+// HTTP exchange, close; with it the exchanges are repeated until there are PACKETS (rounded up to whole exchanges).
+// 64 connections are always under way together. `nat`: each segment is seen six times on its way: client, node2 in,
+// node2 out (SNAT and DNAT), node1, its bridge, pod. Checksums are left zero, as a capture on a host with offload has
+// them.
 
 #include "capture/file/pcapng_writer.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -29,7 +36,7 @@ struct Endpoint {
 struct Segment {
     bool request = true;
     std::uint8_t flags = 0;
-    std::uint32_t sequence = 0, acknowledgement = 0; ///< relative to the initial numbers
+    std::uint32_t sequence = 0, acknowledgement = 0; ///< relative to the initial numbers, before the repetitions
     std::string_view payload;
 };
 
@@ -40,18 +47,13 @@ constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Type: text/plai
 constexpr auto kGetSize = static_cast<std::uint32_t>(kGet.size());
 constexpr auto kAnswerSize = static_cast<std::uint32_t>(kAnswer.size());
 
-constexpr Segment kSegments[] = {
-    {true, syn, 0, 0, {}},
-    {false, syn | ack, 0, 1, {}},
-    {true, ack, 1, 1, {}},
-    {true, push | ack, 1, 1, kGet},
-    {false, ack, 1, 1 + kGetSize, {}},
-    {false, push | ack, 1, 1 + kGetSize, kAnswer},
-    {true, ack, 1 + kGetSize, 1 + kAnswerSize, {}},
-    {true, fin | ack, 1 + kGetSize, 1 + kAnswerSize, {}},
-    {false, fin | ack, 1 + kAnswerSize, 2 + kGetSize, {}},
-    {true, ack, 2 + kGetSize, 2 + kAnswerSize, {}},
-};
+constexpr Segment kBegin[] = {{true, syn, 0, 0, {}}, {false, syn | ack, 0, 1, {}}, {true, ack, 1, 1, {}}};
+constexpr Segment kExchange[] = {{true, push | ack, 1, 1, kGet},
+                                 {false, ack, 1, 1 + kGetSize, {}},
+                                 {false, push | ack, 1, 1 + kGetSize, kAnswer},
+                                 {true, ack, 1 + kGetSize, 1 + kAnswerSize, {}}};
+/// After the last exchange, whose size is counted with the repetitions.
+constexpr Segment kEnd[] = {{true, fin | ack, 1, 1, {}}, {false, fin | ack, 1, 2, {}}, {true, ack, 2, 2, {}}};
 
 /// The places of one segment's way, from the client to the pod, and whether it is translated there already.
 struct Place {
@@ -62,6 +64,14 @@ struct Place {
 constexpr Place kPlaces[] = {{0, false, 64, 61}, {1, false, 64, 61}, {1, true, 63, 62},
                              {2, true, 63, 62},  {3, true, 62, 63},  {4, true, 62, 64}};
 constexpr const char *kPoints[] = {"client/eth0", "node2/eth0", "node1/eth0", "node1/cbr0", "source-ip-app/eth0"};
+
+/// What is to be written.
+struct Plan {
+    std::uint32_t connections = 0, exchanges = 1;
+    bool nat = true;
+    [[nodiscard]] std::size_t places() const { return nat ? std::size(kPlaces) : 1; }
+    [[nodiscard]] std::size_t points() const { return nat ? std::size(kPoints) : 1; }
+};
 
 constexpr std::uint32_t kNode2 = 0x0af00005, kPod = 0x0ab40188; // 10.240.0.5, 10.180.1.136
 constexpr unsigned kTogether = 64;
@@ -83,6 +93,68 @@ private:
     std::vector<std::byte> m_bytes;
 };
 
+/// Where frames go: pcapng with several points, or a classic pcap with one.
+class Recording {
+public:
+    virtual ~Recording() = default;
+    virtual bool write(std::uint32_t point, base::Timestamp time, std::span<const std::byte> frame) = 0;
+    virtual bool finish() = 0;
+};
+
+class PcapngRecording final : public Recording {
+public:
+    PcapngRecording(base::UniqueFd fd, std::size_t points)
+        : m_writer(std::move(fd), "natlens-bench-capture") {
+        for (std::size_t i = 0; i < points; ++i) {
+            file::CapturePoint point;
+            point.name = kPoints[i];
+            point.snapLength = 65535;
+            m_good = m_good && m_writer.addPoint(point).has_value();
+        }
+    }
+    bool write(std::uint32_t point, base::Timestamp time, std::span<const std::byte> frame) override {
+        file::PacketView packet;
+        packet.point = base::CapturePointId{point};
+        packet.time = time;
+        packet.originalLength = static_cast<std::uint32_t>(frame.size());
+        packet.data = frame;
+        return m_good && m_writer.writePacket(packet).has_value();
+    }
+    bool finish() override { return m_good && m_writer.flush().has_value(); }
+
+private:
+    file::PcapngWriter m_writer;
+    bool m_good = true;
+};
+
+/// Microseconds, this machine's byte order, Ethernet.
+class PcapRecording final : public Recording {
+public:
+    explicit PcapRecording(base::UniqueFd fd)
+        : m_file(::fdopen(fd.release(), "wb")) {
+        const std::uint32_t header[] = {0xa1b2c3d4, 4U << 16 | 2U, 0, 0, 65535, 1};
+        put(header, sizeof(header));
+    }
+    ~PcapRecording() override { std::fclose(m_file); }
+    PcapRecording(const PcapRecording &) = delete;
+    PcapRecording &operator=(const PcapRecording &) = delete;
+    bool write(std::uint32_t, base::Timestamp time, std::span<const std::byte> frame) override {
+        const auto length = static_cast<std::uint32_t>(frame.size());
+        const auto microseconds = static_cast<std::uint64_t>(time.nanoseconds) / 1000;
+        const std::uint32_t header[] = {static_cast<std::uint32_t>(microseconds / 1'000'000),
+                                        static_cast<std::uint32_t>(microseconds % 1'000'000), length, length};
+        put(header, sizeof(header));
+        put(frame.data(), frame.size());
+        return m_good;
+    }
+    bool finish() override { return std::fflush(m_file) == 0 && m_good; }
+
+private:
+    void put(const void *data, std::size_t size) { m_good = std::fwrite(data, 1, size, m_file) == size && m_good; }
+    std::FILE *m_file;
+    bool m_good = true;
+};
+
 void writeFrame(Bytes &out, const Segment &s, Endpoint from, Endpoint to, unsigned ttl, std::uint32_t connection,
                 std::uint32_t step) {
     const bool isSyn = (s.flags & syn) != 0;
@@ -102,58 +174,97 @@ void writeFrame(Bytes &out, const Segment &s, Endpoint from, Endpoint to, unsign
     out.text(s.payload);
 }
 
-int run(const char *path, std::uint64_t packets) {
-    base::UniqueFd fd(::open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd) return fmt::print(stderr, "cannot write {}\n", path), 2;
-    file::PcapngWriter writer(std::move(fd), "natlens-bench-capture");
-    for (const char *name : kPoints) {
-        file::CapturePoint point;
-        point.name = name;
-        point.snapLength = 65535;
-        if (auto added = writer.addPoint(point); !added) return fmt::print(stderr, "{}\n", added.error().sentence()), 2;
-    }
+/// One segment of one connection, at every place on its way.
+class Sender final {
+public:
+    Sender(Recording &recording, const Plan &plan)
+        : m_recording(recording)
+        , m_plan(plan) {}
 
-    Bytes frame;
-    base::Timestamp time{1'700'000'000'000'000'000};
+    bool send(const Segment &segment, std::uint32_t connection, std::uint32_t step) {
+        // A client's port is not used again for 50,000 connections; then comes the next client address.
+        const Endpoint client{0x6884014f + connection / 50'000,
+                              static_cast<std::uint16_t>(10'000 + connection % 50'000)};
+        const Endpoint requested{kNode2, 32080}, pod{kPod, 8080};
+        const Endpoint masquerade{kNode2, static_cast<std::uint16_t>(1'024 + connection % 60'000)};
+        const std::size_t places = m_plan.places();
+        for (std::size_t p = 0; p < places; ++p) {
+            const Place &place = kPlaces[segment.request ? p : places - 1 - p];
+            const Endpoint near = place.translated ? masquerade : client;
+            const Endpoint far = place.translated ? pod : requested;
+            writeFrame(m_frame, segment, segment.request ? near : far, segment.request ? far : near,
+                       segment.request ? place.requestTtl : place.replyTtl, connection, step);
+            m_time = m_time + std::chrono::nanoseconds(500);
+            if (!m_recording.write(place.point, m_time, m_frame.span())) return false;
+            ++written;
+        }
+        return true;
+    }
     std::uint64_t written = 0;
-    for (std::uint32_t batch = 0; written < packets; ++batch)
-        for (std::uint32_t step = 0; step < std::size(kSegments); ++step)
-            for (std::uint32_t i = 0; i < kTogether; ++i) {
-                const std::uint32_t connection = batch * kTogether + i;
-                const Segment &segment = kSegments[step];
-                // A client's port is not used again for 50,000 connections; then comes the next client address.
-                const Endpoint client{0x6884014f + connection / 50'000,
-                                      static_cast<std::uint16_t>(10'000 + connection % 50'000)};
-                const Endpoint requested{kNode2, 32080}, pod{kPod, 8080};
-                const Endpoint masquerade{kNode2, static_cast<std::uint16_t>(1'024 + connection % 60'000)};
-                for (std::size_t p = 0; p < std::size(kPlaces); ++p) {
-                    const Place &place = kPlaces[segment.request ? p : std::size(kPlaces) - 1 - p];
-                    const Endpoint near = place.translated ? masquerade : client;
-                    const Endpoint far = place.translated ? pod : requested;
-                    writeFrame(frame, segment, segment.request ? near : far, segment.request ? far : near,
-                               segment.request ? place.requestTtl : place.replyTtl, connection, step);
-                    time = time + std::chrono::nanoseconds(500);
-                    file::PacketView packet;
-                    packet.point = base::CapturePointId{place.point};
-                    packet.time = time;
-                    packet.originalLength = static_cast<std::uint32_t>(frame.span().size());
-                    packet.data = frame.span();
-                    if (auto done = writer.writePacket(packet); !done)
-                        return fmt::print(stderr, "{}\n", done.error().sentence()), 2;
-                    ++written;
-                }
-            }
-    if (auto done = writer.flush(); !done) return fmt::print(stderr, "{}\n", done.error().sentence()), 2;
-    fmt::print("{}\n", written);
+
+private:
+    Recording &m_recording;
+    const Plan &m_plan;
+    Bytes m_frame;
+    base::Timestamp m_time{1'700'000'000'000'000'000};
+};
+
+bool writeAll(Sender &sender, const Plan &plan) {
+    for (std::uint32_t first = 0; first < plan.connections; first += kTogether) {
+        const std::uint32_t end = std::min(first + kTogether, plan.connections);
+        std::uint32_t step = 0;
+        const auto sendAll = [&](const Segment &segment, std::uint32_t exchange) {
+            Segment moved = segment;
+            const std::uint32_t gets = exchange * kGetSize, answers = exchange * kAnswerSize;
+            moved.sequence += segment.request ? gets : answers;
+            moved.acknowledgement += segment.request ? answers : gets;
+            for (std::uint32_t connection = first; connection < end; ++connection)
+                if (!sender.send(moved, connection, step)) return false;
+            ++step;
+            return true;
+        };
+        for (const Segment &segment : kBegin)
+            if (!sendAll(segment, 0)) return false;
+        for (std::uint32_t exchange = 0; exchange < plan.exchanges; ++exchange)
+            for (const Segment &segment : kExchange)
+                if (!sendAll(segment, exchange)) return false;
+        for (const Segment &segment : kEnd)
+            if (!sendAll(segment, plan.exchanges)) return false;
+    }
+    return true;
+}
+
+int run(std::string_view path, std::uint64_t packets, Plan plan) {
+    const std::uint64_t segments = (packets + plan.places() - 1) / plan.places();
+    constexpr std::uint64_t kFrame = std::size(kBegin) + std::size(kEnd), kEach = std::size(kExchange);
+    if (plan.connections == 0) {
+        plan.connections = static_cast<std::uint32_t>((segments + kFrame + kEach - 1) / (kFrame + kEach));
+    } else {
+        const std::uint64_t each = (segments + plan.connections - 1) / plan.connections;
+        plan.exchanges = each > kFrame + kEach ? static_cast<std::uint32_t>((each - kFrame + kEach - 1) / kEach) : 1;
+    }
+    base::UniqueFd fd(::open(std::string(path).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!fd) return fmt::print(stderr, "cannot write {}\n", path), 2;
+    std::unique_ptr<Recording> recording;
+    if (path.ends_with(".pcap"))
+        recording = std::make_unique<PcapRecording>(std::move(fd));
+    else
+        recording = std::make_unique<PcapngRecording>(std::move(fd), plan.points());
+    Sender sender(*recording, plan);
+    if (!writeAll(sender, plan) || !recording->finish()) return fmt::print(stderr, "writing {} failed\n", path), 2;
+    fmt::print("{} {}\n", sender.written, plan.connections);
     return 0;
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
-    char *end = nullptr;
-    const auto packets = argc == 3 ? std::strtoull(argv[2], &end, 10) : 0;
-    if (argc != 3 || *end != '\0' || packets == 0)
-        return fmt::print(stderr, "usage: natlens-bench-capture FILE.pcapng PACKETS\n"), 2;
-    return run(argv[1], packets);
+    const auto number = [&](int i) { return argc > i ? std::strtoull(argv[i], nullptr, 10) : 0; };
+    const std::string_view path = argc > 1 ? argv[1] : "", shape = argc > 3 ? argv[3] : "nat";
+    Plan plan;
+    plan.nat = shape == "nat";
+    plan.connections = static_cast<std::uint32_t>(number(4));
+    if (number(2) == 0 || argc > 5 || (shape != "nat" && shape != "single") || (plan.nat && path.ends_with(".pcap")))
+        return fmt::print(stderr, "usage: natlens-bench-capture FILE PACKETS [nat|single] [CONNECTIONS]\n"), 2;
+    return run(path, number(2), plan);
 }

@@ -137,11 +137,12 @@ struct Feeding {
     bool finish = true;
     bool byPoint = false;       ///< file after file instead of in order of time
     unsigned snapshotEvery = 0; ///< packets; 0: only at the end
+    tracer::Tracer::Options options = {};
 };
 
 /// Feeds a scenario and returns the last snapshot. Points get their ids in order of their names' first appearance.
 inline std::shared_ptr<const tracer::Snapshot> trace(Scenario scenario, const Feeding &how = {}) {
-    tracer::Tracer tracer;
+    tracer::Tracer tracer(how.options);
     std::map<std::string, base::CapturePointId> points;
     const auto pointOf = [&](const std::string &name) {
         const auto [found, isNew] =

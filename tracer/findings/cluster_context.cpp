@@ -3,6 +3,7 @@
 #include "proxycore/model/kubernetes_json.h"
 
 #include <algorithm>
+#include <mutex>
 #include <set>
 
 namespace natlens::tracer {
@@ -148,6 +149,8 @@ bool ClusterContext::apply(Timestamp time, std::string_view json) {
 }
 
 const ClusterView *ClusterContext::viewOf(const Version &version) {
+    static std::mutex making; // paths may be judged in several threads
+    const std::lock_guard lock(making);
     if (!version.view) version.view = std::make_unique<const ClusterView>(version.state);
     return version.view.get();
 }

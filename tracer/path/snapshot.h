@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tracer/path/path.h"
+#include "tracer/path/summary.h"
 
 #include <memory>
 
@@ -23,7 +24,10 @@ struct Snapshot {
     std::vector<Host> hosts;   ///< in order of first appearance
     std::vector<CapturePointStatus> points;
     std::vector<std::shared_ptr<const Path>> paths; ///< in order of first packet
-    std::uint64_t packets = 0;                      ///< packets read
+    /// There are more paths than are kept, and `paths` are only some of them (Tracer::Options::keepPaths).
+    bool partial = false;
+    std::shared_ptr<const AllPaths> all = {}; ///< only when partial and ended
+    std::uint64_t packets = 0;                ///< packets read
     std::uint64_t undecodable = 0;
     Timestamp firstTime, lastTime;
     bool ended = false; ///< the source has ended; no more changes

@@ -25,12 +25,13 @@ void CapturePoints::add(base::CapturePointId id, std::string_view name, packet::
 }
 
 HostIndex CapturePoints::hostIndex(std::string_view name) {
-    const auto found = std::ranges::find(m_hosts, name, &Host::name);
-    if (found != m_hosts.end()) return static_cast<HostIndex>(found - m_hosts.begin());
+    if (const auto found = m_byName.find(name); found != m_byName.end()) return found->second;
     Host host;
     host.name = host.label = std::string(name);
     m_hosts.push_back(std::move(host));
-    return static_cast<HostIndex>(m_hosts.size() - 1);
+    const auto index = static_cast<HostIndex>(m_hosts.size() - 1);
+    m_byName.emplace(name, index);
+    return index;
 }
 
 const std::string &CapturePoints::hostName(base::CapturePointId id) const {
@@ -42,8 +43,8 @@ const std::string &CapturePoints::interface(base::CapturePointId id) const {
 }
 
 const Host *CapturePoints::findHost(std::string_view name) const {
-    const auto found = std::ranges::find(m_hosts, name, &Host::name);
-    return found == m_hosts.end() ? nullptr : &*found;
+    const auto found = m_byName.find(name);
+    return found == m_byName.end() ? nullptr : &m_hosts[found->second];
 }
 
 bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
@@ -53,13 +54,37 @@ bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
         (at != known.end() && *at == address))
         return false;
     known.insert(at, address);
+    const auto owner = m_owners.emplace(address, index).first;
+    owner->second = std::min(owner->second, index);
     return true;
 }
 
 const Host *CapturePoints::ownerOf(const IpAddress &address) const {
-    const auto owns = [&](const Host &host) { return std::ranges::binary_search(host.addresses, address); };
-    const auto found = std::ranges::find_if(m_hosts, owns);
-    return found == m_hosts.end() ? nullptr : &*found;
+    note(address);
+    const auto found = m_owners.find(address);
+    return found == m_owners.end() ? nullptr : &m_hosts[found->second];
+}
+
+bool CapturePoints::owns(HostIndex host, const IpAddress &address) const {
+    note(address);
+    return std::ranges::binary_search(m_hosts[host].addresses, address);
+}
+
+void CapturePoints::note(const IpAddress &address) const {
+    if (m_asked) m_asked->insert(address);
+}
+
+std::vector<IpAddress> CapturePoints::learnFrom(const CapturePoints &copy) {
+    std::vector<IpAddress> news;
+    for (const Host &host : copy.m_hosts) {
+        if (host.addresses.empty()) continue;
+        const HostIndex index = hostIndex(host.name);
+        if (m_hosts[index].addresses.size() == host.addresses.size() && m_hosts[index].addresses == host.addresses)
+            continue;
+        for (const IpAddress &address : host.addresses)
+            if (learnAddress(index, address)) news.push_back(address);
+    }
+    return news;
 }
 
 void CapturePoints::addDrops(base::CapturePointId id, Timestamp time, std::uint64_t total) {

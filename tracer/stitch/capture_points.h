@@ -5,8 +5,11 @@
 #include "tracer/path/snapshot.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace natlens::tracer {
@@ -41,7 +44,16 @@ public:
     /// A host is seen to use this address as its own.
     /// True when that is news.
     bool learnAddress(HostIndex host, const IpAddress &address);
+    /// The first host that has it.
     [[nodiscard]] const Host *ownerOf(const IpAddress &address) const;
+    [[nodiscard]] bool owns(HostIndex host, const IpAddress &address) const;
+
+    /// Addresses whose owner somebody asked for.
+    using Asked = std::unordered_set<IpAddress>;
+    /// From now on ownerOf() and owns() note what they are asked in `asked`, which must live as long as this; null: no.
+    void noteQuestions(Asked *asked) { m_asked = asked; }
+    /// Takes over what a copy of this has learned of addresses since. Returns those that are news here.
+    std::vector<IpAddress> learnFrom(const CapturePoints &copy);
 
     /// Packets lost at a host's points between two moments: what the counters rose by from the last reading at or
     /// before `from` to the first reading at or after `to` (or the last one there is).
@@ -54,7 +66,12 @@ private:
     };
     std::vector<CapturePointInfo> m_points;
     std::vector<std::vector<Drop>> m_drops; ///< per point, by time
+    void note(const IpAddress &address) const;
+
     std::vector<Host> m_hosts;
+    std::map<std::string, HostIndex, std::less<>> m_byName;
+    std::unordered_map<IpAddress, HostIndex> m_owners; ///< the lowest index of those that have it
+    Asked *m_asked = nullptr;
 };
 
 } // namespace natlens::tracer

@@ -39,6 +39,20 @@ void HostRoles::name(std::string_view host, HostRole role) {
     m_hosts[std::string(host)].named = role;
 }
 
+bool HostRoles::learnFrom(const HostRoles &copy) {
+    bool changed = false;
+    for (const auto &[host, theirs] : copy.m_hosts) {
+        Seen &seen = m_hosts[host];
+        const HostRole before = roleOf(seen);
+        seen.node = seen.node || theirs.node;
+        seen.loadBalancer = seen.loadBalancer || theirs.loadBalancer;
+        seen.pod = seen.pod || theirs.pod;
+        seen.client = seen.client || theirs.client;
+        changed = changed || roleOf(seen) != before;
+    }
+    return changed;
+}
+
 bool HostRoles::learn(const Path &path) {
     bool changed = false;
     const auto say = [&](const std::string &host, bool Seen::*what) {

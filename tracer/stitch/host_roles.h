@@ -20,6 +20,11 @@ public:
     /// Learns from a finished path. True if some host's role changed by it.
     bool learn(const Path &path);
 
+    /// Takes over what a copy of this has learned since. True if some host's role changed by it.
+    bool learnFrom(const HostRoles &copy);
+
+    bool operator==(const HostRoles &) const = default;
+
     [[nodiscard]] HostRole of(std::string_view host) const;
     [[nodiscard]] bool inferred(std::string_view host) const;
 
@@ -27,6 +32,7 @@ private:
     struct Seen {
         HostRole named = HostRole::unknown;
         bool node = false, loadBalancer = false, pod = false, client = false;
+        bool operator==(const Seen &) const = default;
     };
     [[nodiscard]] static HostRole roleOf(const Seen &seen);
     std::map<std::string, Seen, std::less<>> m_hosts;

@@ -21,8 +21,6 @@ struct LinkFinder::Work {
 
 namespace {
 
-/// Comparing every pair of a larger group would be slow and could only end in "ambiguous".
-constexpr std::size_t kMaxGroup = 64;
 /// Forwarding takes microseconds; a second is an eternity in which another packet may look the same.
 constexpr std::chrono::seconds kMaxDelay{1};
 constexpr double kAccept = 4;
@@ -103,25 +101,31 @@ LegIndex LinkFinder::partner(const Translation &entry, LegIndex index, const Tup
     return kNone;
 }
 
+/// What conntrack joins a leg with.
+SmallVector<LegIndex, 4> LinkFinder::partners(LegIndex index) const {
+    SmallVector<LegIndex, 4> found;
+    const Tuple request = requestTuple(index);
+    const auto add = [&](const Translation &entry, const Tuple &other) {
+        if (!entry.isNat()) return;
+        if (const LegIndex leg = partner(entry, index, other); leg != kNone) found.push_back(leg);
+    };
+    for (const auto i : m_translations->withOriginal(request))
+        add((*m_translations)[i], (*m_translations)[i].translated);
+    for (const auto i : m_translations->withTranslated(request))
+        add((*m_translations)[i], (*m_translations)[i].original);
+    return found;
+}
+
 std::vector<LegIndex> LinkFinder::closure(const std::vector<LegIndex> &touched) const {
     std::set<LegIndex> seen(touched.begin(), touched.end());
     std::vector<LegIndex> open(seen.begin(), seen.end());
     const auto visit = [&](LegIndex index) {
-        if (index != kNone && seen.insert(index).second) open.push_back(index);
+        if (seen.insert(index).second) open.push_back(index);
     };
     while (!open.empty()) {
         const LegIndex index = open.back();
         open.pop_back();
-        for (const std::uint64_t key : (*m_legs)[index].keys)
-            for (const LegIndex member : *m_legs->withKey(key))
-                visit(member);
-        const Tuple request = requestTuple(index);
-        for (const auto i : m_translations->withOriginal(request))
-            if ((*m_translations)[i].isNat())
-                visit(partner((*m_translations)[i], index, (*m_translations)[i].translated));
-        for (const auto i : m_translations->withTranslated(request))
-            if ((*m_translations)[i].isNat())
-                visit(partner((*m_translations)[i], index, (*m_translations)[i].original));
+        visitNeighbours(index, visit);
     }
     return {seen.begin(), seen.end()};
 }

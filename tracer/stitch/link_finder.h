@@ -51,10 +51,30 @@ public:
     /// depends on what was seen, not on the order in which it came.
     [[nodiscard]] std::vector<Connection> connect(const std::vector<LegIndex> &touched) const;
 
+    /// The legs that may belong to the same connection as this one, or that decide whether others do.
+    template<class Visit>
+    void visitNeighbours(LegIndex index, Visit &&visit) const {
+        for (const std::uint64_t key : (*m_legs)[index].keys) {
+            // Of a large group one member knows the rest; all of them knowing each other would be too many.
+            const auto &members = *m_legs->withKey(key);
+            if (members.size() > kMaxGroup && members.front() != index)
+                visit(members.front());
+            else
+                for (const LegIndex member : members)
+                    visit(member);
+        }
+        if (m_translations->empty()) return;
+        for (const LegIndex other : partners(index))
+            visit(other);
+    }
+
     /// Client-to-endpoint direction of a leg: by SYN, conntrack, HTTP, port numbers or time.
     [[nodiscard]] packet::Tuple requestTuple(LegIndex leg) const;
 
 private:
+    /// Comparing every pair of a larger group would be slow and could only end in "ambiguous".
+    static constexpr std::size_t kMaxGroup = 64;
+
     /// One sight of an opening packet of a leg.
     struct Sight {
         HostIndex host;
@@ -69,6 +89,7 @@ private:
     struct Work;
 
     [[nodiscard]] std::vector<LegIndex> closure(const std::vector<LegIndex> &touched) const;
+    [[nodiscard]] SmallVector<LegIndex, 4> partners(LegIndex leg) const;
     [[nodiscard]] LegIndex partner(const Translation &entry, LegIndex leg, const packet::Tuple &other) const;
     [[nodiscard]] bool entryIsOf(const Translation &entry, LegIndex leg) const;
     [[nodiscard]] std::vector<Sight> sights(LegIndex leg, bool reply) const;

@@ -27,6 +27,7 @@ public:
     /// Returns the entry's index if the event was news, nothing if it only repeated what was known.
     std::optional<std::uint32_t> add(const TranslationEvent &event);
 
+    [[nodiscard]] bool empty() const { return m_entries.empty(); }
     [[nodiscard]] const Translation &operator[](std::uint32_t index) const { return m_entries[index]; }
     [[nodiscard]] const std::vector<std::uint32_t> &withOriginal(const packet::Tuple &tuple) const;
     [[nodiscard]] const std::vector<std::uint32_t> &withTranslated(const packet::Tuple &tuple) const;

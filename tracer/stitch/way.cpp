@@ -101,8 +101,7 @@ void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
         const bool crosses = front.step != back.step || front.ttl != back.ttl;
         Facing single = Facing::in;
         if (!crosses) {
-            const Host &host = points.host(hosts[i].host);
-            const auto owns = [&](const IpAddress &ip) { return std::ranges::binary_search(host.addresses, ip); };
+            const auto owns = [&](const IpAddress &ip) { return points.owns(hosts[i].host, ip); };
             const bool begins =
                 i == 0 && isInitialTtl(front.ttl) && !owns(front.dst.ip) && (hosts.size() > 1 || owns(front.src.ip));
             const bool leavesForNext = i > 0 && i + 1 < hosts.size() && hosts[i - 1].sights.back().ttl > front.ttl &&

@@ -1,0 +1,228 @@
+#include "tracer/path_archive.h"
+
+#include "tracer/path_groups.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace natlens::tracer {
+
+namespace {
+
+/// Sets of legs in one piece of work. The first piece is small: it learns what all others begin with.
+constexpr std::size_t kFirstPiece = 64, kPiece = 512;
+/// The first round and two more, as PathStore has them.
+constexpr int kRounds = 3;
+/// Paths of one piece of output.
+constexpr std::size_t kBlock = 256, kBlocksTogether = 4;
+
+/// The leg by which a connection is known: its first one.
+LegIndex legOf(const Connection &connection) {
+    LegIndex first = kNone;
+    for (const Step &step : connection.steps)
+        first = std::min(first, step.leg);
+    for (const LegIndex leg : connection.attempts)
+        first = std::min(first, leg);
+    return first;
+}
+
+/// Two addresses with one hash cost a piece of work, nothing else.
+std::uint32_t shortHash(const IpAddress &address) {
+    return static_cast<std::uint32_t>(packet::hashValue(address));
+}
+
+bool isRemarkable(const Path &path) {
+    return (path.outcome != Outcome::delivered && path.outcome != Outcome::incomplete) || !path.findings.empty();
+}
+
+} // namespace
+
+/// What came of one piece of work.
+struct PathArchive::Piece {
+    std::size_t from = 0, to = 0;     ///< places in Components::roots()
+    std::unique_ptr<Facts> facts;     ///< those it began with and those it has shown; nothing once they are learned
+    std::vector<std::uint32_t> asked; ///< hashes of the addresses whose owners it asked for, in order
+    std::vector<Record> records;
+    PathGroups groups;
+};
+
+PathArchive::PathArchive(const Sources &sources, const Facts &facts, const Moment &moment, ParallelFor parallel)
+    : m_sources(sources)
+    , m_facts(facts)
+    , m_moment(moment)
+    , m_parallel(std::move(parallel))
+    , m_components(sources.legs, sources.finder) {}
+
+PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
+    Piece piece;
+    piece.from = from;
+    piece.to = to;
+    piece.facts = std::make_unique<Facts>(m_facts);
+    Facts &facts = *piece.facts;
+    CapturePoints::Asked asked;
+    facts.points.noteQuestions(&asked);
+    const PathSources sources{m_sources.legs,         m_sources.flows, facts.points,
+                              m_sources.translations, m_sources.rules, facts.roles};
+    const PathBuilder builder(sources, m_moment);
+    for (std::size_t i = from; i < to; ++i) {
+        for (const Connection &connection : m_sources.finder.connect(m_components.legsOf(m_components.roots()[i]))) {
+            Path path = builder.build(connection);
+            facts.annotator.annotate(path, builder);
+            (void)facts.roles.learn(path);
+            const bool first = piece.groups.add(path, piece.records.size());
+            piece.records.push_back({path.firstSeen, legOf(connection), isRemarkable(path), first});
+        }
+    }
+    facts.points.noteQuestions(nullptr);
+    for (const IpAddress &address : asked)
+        piece.asked.push_back(shortHash(address));
+    std::ranges::sort(piece.asked);
+    return piece;
+}
+
+/// True if what the piece has shown changes what all others were judged by.
+bool PathArchive::learn(Piece &piece, std::vector<std::uint32_t> &newAddresses) {
+    const bool roles = m_facts.roles.learnFrom(piece.facts->roles);
+    const bool services = m_facts.annotator.learnFrom(piece.facts->annotator);
+    for (const IpAddress &address : m_facts.points.learnFrom(piece.facts->points))
+        newAddresses.push_back(shortHash(address));
+    piece.facts.reset();
+    return roles || services;
+}
+
+/// Makes all pieces from `begin` on, again and again until they no longer depend on what they did not know.
+void PathArchive::makePieces(std::vector<Piece> &pieces, std::size_t begin) {
+    std::vector<std::size_t> todo;
+    for (std::size_t i = begin; i < pieces.size(); ++i)
+        todo.push_back(i);
+    for (int round = 0; round < kRounds && !todo.empty(); ++round) {
+        m_parallel(todo.size(),
+                   [&](std::size_t i) { pieces[todo[i]] = work(pieces[todo[i]].from, pieces[todo[i]].to); });
+        bool all = false;
+        std::vector<std::uint32_t> news;
+        for (const std::size_t i : todo)
+            all = learn(pieces[i], news) || all;
+        const HostRoles before = m_facts.roles;
+        Annotator::nameHosts(m_facts.points, m_facts.roles, m_sources.cluster);
+        all = all || !(m_facts.roles == before);
+        todo.clear();
+        const auto askedFor = [](const Piece &piece, std::uint32_t address) {
+            return std::ranges::binary_search(piece.asked, address);
+        };
+        for (std::size_t i = 0; i < pieces.size(); ++i)
+            if (all || std::ranges::any_of(news, [&](std::uint32_t address) { return askedFor(pieces[i], address); }))
+                todo.push_back(i);
+    }
+}
+
+void PathArchive::make(std::uint32_t lastId) {
+    const std::size_t count = m_components.roots().size();
+    std::vector<Piece> pieces;
+    const auto addPiece = [&](std::size_t from, std::size_t to) {
+        Piece &piece = pieces.emplace_back();
+        piece.from = from;
+        piece.to = to;
+    };
+    const std::size_t first = std::min(kFirstPiece, count);
+    addPiece(0, first);
+    makePieces(pieces, 0);
+    for (std::size_t from = first; from < count; from += kPiece)
+        addPiece(from, std::min(from + kPiece, count));
+    makePieces(pieces, 1);
+    collect(pieces, lastId);
+}
+
+void PathArchive::collect(std::vector<Piece> &pieces, std::uint32_t lastId) {
+    std::size_t count = 0;
+    for (const Piece &piece : pieces)
+        count += piece.records.size();
+    m_records.reserve(count);
+    PathGroups groups;
+    for (Piece &piece : pieces) {
+        groups.add(std::move(piece.groups), m_records.size());
+        m_records.insert(m_records.end(), piece.records.begin(), piece.records.end());
+        piece = {};
+    }
+    std::vector<LegIndex> legs; // by place
+    for (const Record &record : m_records)
+        legs.push_back(record.leg);
+    // Ids are given in the order in which connections began to be seen, as PathStore gives them.
+    std::ranges::sort(m_records, {}, &Record::leg);
+    std::unordered_set<std::uint32_t> used;
+    for (const Record &record : m_records) {
+        std::uint32_t &id = m_sources.legs[record.leg].pathId;
+        if (id == 0 || !used.insert(id).second) id = ++lastId;
+    }
+    std::ranges::stable_sort(m_records, {}, &Record::firstSeen);
+    m_summary =
+        groups.finish([&](std::uint64_t place) { return fmt::format("p{}", m_sources.legs[legs[place]].pathId); });
+}
+
+/// Makes the paths of some records and hands them over in the records' order.
+template<class Use>
+void PathArchive::withPaths(std::span<const Record> records, Use &&use) const {
+    Facts facts(m_facts);
+    const PathSources sources{m_sources.legs,         m_sources.flows, facts.points,
+                              m_sources.translations, m_sources.rules, facts.roles};
+    const PathBuilder builder(sources, m_moment);
+    // Sets with several connections are looked at once, and kept until the last of these records has been served.
+    std::unordered_map<LegIndex, std::vector<Connection>> several;
+    for (const Record &record : records) {
+        const LegIndex root = m_components.rootOf(record.leg);
+        auto known = several.find(root);
+        std::vector<Connection> made;
+        if (known == several.end()) {
+            made = m_sources.finder.connect(m_components.legsOf(root));
+            if (made.size() > 1) known = several.emplace(root, std::move(made)).first;
+        }
+        const auto &connections = known == several.end() ? made : known->second;
+        for (const Connection &connection : connections) {
+            if (legOf(connection) != record.leg) continue;
+            Path path = builder.build(connection);
+            path.id = fmt::format("p{}", m_sources.legs[record.leg].pathId);
+            facts.annotator.annotate(path, builder);
+            use(std::move(path));
+        }
+    }
+}
+
+std::vector<std::shared_ptr<const Path>> PathArchive::examples(std::size_t most) const {
+    std::vector<Record> chosen;
+    std::vector<bool> taken(m_records.size());
+    const auto take = [&](std::size_t limit, auto &&wanted) {
+        for (std::size_t i = 0; i < m_records.size() && chosen.size() < limit; ++i) {
+            if (taken[i] || !wanted(m_records[i])) continue;
+            taken[i] = true;
+            chosen.push_back(m_records[i]);
+        }
+    };
+    take(most / 3, [](const Record &r) { return r.exemplary; });
+    take(most - most / 3, [](const Record &r) { return r.remarkable; });
+    take(most, [](const Record &) { return true; });
+    std::ranges::stable_sort(chosen, {}, &Record::firstSeen);
+    std::vector<std::shared_ptr<const Path>> paths;
+    withPaths(chosen, [&](Path path) { paths.push_back(std::make_shared<const Path>(std::move(path))); });
+    return paths;
+}
+
+void PathArchive::forEach(const std::function<std::string(const Path &)> &write,
+                          const std::function<bool(std::string_view)> &out) const {
+    const std::span<const Record> records(m_records);
+    std::vector<std::string> texts(kBlocksTogether);
+    for (std::size_t at = 0; at < records.size(); at += kBlock * kBlocksTogether) {
+        const auto rest = records.subspan(at, std::min(kBlock * kBlocksTogether, records.size() - at));
+        m_parallel((rest.size() + kBlock - 1) / kBlock, [&](std::size_t i) {
+            const auto block = rest.subspan(i * kBlock, std::min(kBlock, rest.size() - i * kBlock));
+            texts[i].clear();
+            withPaths(block, [&](const Path &path) { texts[i] += write(path); });
+        });
+        for (const std::string &text : texts)
+            if (!text.empty() && !out(text)) return;
+        for (std::string &text : texts)
+            text.clear();
+    }
+}
+
+} // namespace natlens::tracer

@@ -1,0 +1,145 @@
+#include "tracer/path_groups.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace natlens::tracer {
+
+namespace {
+
+template<class T>
+void append(std::string &key, const T &value) {
+    key.append(reinterpret_cast<const char *>(&value), sizeof(value));
+}
+
+void append(std::string &key, const std::string &text) {
+    key += text;
+    key += '\0';
+}
+
+void append(std::string &key, const SocketAddress &address) {
+    key.append(reinterpret_cast<const char *>(address.ip.bytes.data()), address.ip.size());
+    append(key, address.port);
+}
+
+/// What all members have in common, and the ends of the first one.
+Path withoutDetails(const Path &path) {
+    Path copy = path;
+    copy.hops.clear();
+    copy.segments.clear();
+    copy.findings.clear();
+    copy.notes.clear();
+    return copy;
+}
+
+void takePlaces(std::vector<std::uint64_t> &places, const std::vector<std::uint64_t> &later, std::uint64_t before,
+                std::size_t most) {
+    for (const std::uint64_t place : later)
+        if (places.size() < most) places.push_back(place + before);
+}
+
+void merge(PathGroup &group, const PathGroup &later) {
+    group.connections += later.connections;
+    group.packets += later.packets;
+    group.lastSeen = std::max(group.lastSeen, later.lastSeen);
+}
+
+} // namespace
+
+const std::string &PathGroups::keyOf(const Path &path, std::string &key) {
+    key.clear();
+    const unsigned preserved = path.sourcePreserved ? 1 + *path.sourcePreserved : 0;
+    append(key,
+           std::array<std::uint8_t, 4>{static_cast<std::uint8_t>(path.kind), static_cast<std::uint8_t>(path.protocol),
+                                       static_cast<std::uint8_t>(path.outcome), static_cast<std::uint8_t>(preserved)});
+    append(key, path.requested);
+    append(key, path.client.node);
+    append(key, path.droppedAt);
+    if (path.endpoint) {
+        append(key, path.endpoint->pod);
+        append(key, path.endpoint->host);
+        append(key, path.endpoint->address.port);
+    }
+    if (path.service) {
+        append(key, path.service->nameSpace);
+        append(key, path.service->name);
+        append(key, path.service->via);
+    }
+    return key;
+}
+
+bool PathGroups::add(const Path &path, std::uint64_t place) {
+    ++m_connections;
+    ++m_outcomes[static_cast<std::size_t>(path.outcome)];
+    thread_local std::string buffer;
+    const std::string &key = keyOf(path, buffer);
+    auto at = m_index.find(key);
+    const bool isNew = at == m_index.end();
+    Group *group = nullptr;
+    if (!isNew) {
+        group = &m_groups[at->second];
+    } else if (m_groups.size() < kMost) {
+        m_index.emplace(key, m_groups.size());
+        group = &m_groups.emplace_back();
+        group->group.example = withoutDetails(path);
+    } else {
+        if (!m_rest) m_rest.emplace().group.example = withoutDetails(path);
+        group = &*m_rest;
+    }
+    ++group->group.connections;
+    group->group.packets += path.packets;
+    group->group.lastSeen = std::max(group->group.lastSeen, path.lastSeen);
+    if (group->places.size() < kExamples) group->places.push_back(place);
+    for (const Finding &finding : path.findings) {
+        auto known =
+            std::ranges::lower_bound(m_findings, finding.code, {}, [](const Found &f) { return f.group.finding.code; });
+        if (known == m_findings.end() || known->group.finding.code != finding.code)
+            known = m_findings.insert(known, Found{{finding, 0, {}}, {}});
+        ++known->group.connections;
+        if (known->places.size() < kExamples) known->places.push_back(place);
+    }
+    return isNew;
+}
+
+void PathGroups::add(PathGroups &&later, std::uint64_t before) {
+    m_connections += later.m_connections;
+    for (std::size_t i = 0; i < m_outcomes.size(); ++i)
+        m_outcomes[i] += later.m_outcomes[i];
+    std::string key;
+    for (Group &from : later.m_groups) {
+        const auto at = m_index.find(keyOf(from.group.example, key));
+        Group *to = nullptr;
+        if (at != m_index.end()) {
+            to = &m_groups[at->second];
+        } else if (m_groups.size() < kMost) {
+            m_index.emplace(key, m_groups.size());
+            to = &m_groups.emplace_back();
+            to->group.example = std::move(from.group.example);
+        } else {
+            if (!m_rest) m_rest.emplace().group.example = std::move(from.group.example);
+            to = &*m_rest;
+        }
+        merge(to->group, from.group);
+        takePlaces(to->places, from.places, before, kExamples);
+    }
+    if (later.m_rest) {
+        if (!m_rest) m_rest.emplace().group.example = std::move(later.m_rest->group.example);
+        merge(m_rest->group, later.m_rest->group);
+        takePlaces(m_rest->places, later.m_rest->places, before, kExamples);
+    }
+    for (Found &from : later.m_findings) {
+        auto known = std::ranges::lower_bound(m_findings, from.group.finding.code, {},
+                                              [](const Found &f) { return f.group.finding.code; });
+        if (known == m_findings.end() || known->group.finding.code != from.group.finding.code)
+            known = m_findings.insert(known, Found{{std::move(from.group.finding), 0, {}}, {}});
+        known->group.connections += from.group.connections;
+        takePlaces(known->places, from.places, before, kExamples);
+    }
+}
+
+void PathGroups::sortGroups() {
+    std::ranges::stable_sort(m_groups, std::ranges::greater{}, [](const Group &g) { return g.group.connections; });
+    m_index.clear();
+}
+
+} // namespace natlens::tracer
