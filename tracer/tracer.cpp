@@ -79,6 +79,7 @@ void Tracer::addPacket(base::CapturePointId point, base::Timestamp time, base::P
     if (impl.first.nanoseconds == 0 || time < impl.first) impl.first = time;
     impl.tick(time);
     if (info.status.evidence) return;
+    if (captured.size() < originalLength) ++info.status.cut;
     const auto packet = packet::decode(info.linkType, captured, originalLength);
     if (packet.issue != packet::DecodeIssue::none && packet.issue != packet::DecodeIssue::unsupported)
         ++impl.undecodable;

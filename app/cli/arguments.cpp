@@ -60,6 +60,14 @@ void addLabOptions(CLI::App &command, LabOptions &options) {
     command.add_option("--seed", options.seed, "seed of the lab's own random choices (default: 0)")->option_text("N");
 }
 
+void addReport(CLI::App &command, SourceOptions &options) {
+    command
+        .add_option("--report", options.report,
+                    "write a report for an issue tracker too: summary, picture, findings, hops, clocks, captures, and "
+                    "commands to look again (Markdown)")
+        ->option_text("FILE.md");
+}
+
 void addClock(CLI::App &command, std::string &clock) {
     command
         .add_option("--clock", clock,
@@ -203,6 +211,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
     CLI::App *runCommand = lab->add_subcommand("run", "build, play the scenario's steps, report, take down");
     addLabOptions(*runCommand, run.lab);
     addSourceOptions(*runCommand, run.source);
+    addReport(*runCommand, run.source);
     runCommand->footer(std::string("Examples:\n"
                                    "  natlens lab run nodeport\n"
                                    "  natlens lab run nodeport-local --diagram document\n"
@@ -237,6 +246,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
     CLI::App *replayCommand = app.add_subcommand("replay", "recorded captures of one or several capture points");
     addFiles(*replayCommand, replay.files);
     addSourceOptions(*replayCommand, replay.source);
+    addReport(*replayCommand, replay.source);
     addClock(*replayCommand, replay.clock);
     addAnonymize(*replayCommand, replay);
     replayCommand->footer(
@@ -244,6 +254,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
                     "Examples:\n"
                     "  natlens replay recording.pcapng\n"
                     "  natlens replay node1-eth0.pcap node2-eth0.pcap --cluster cluster.json\n"
+                    "  natlens replay *.pcap --report report.md\n"
                     "  natlens replay client.pcapng node2.pcapng --record annotated.pcapng     (opens in Wireshark)\n"
                     "  natlens replay capture.pcapng --record public.pcapng --anonymize\n"
                     "  ssh node2 tcpdump -i eth0 -U -w - | natlens replay - --json\n\n") +
@@ -303,6 +314,8 @@ Arguments parseArguments(int argc, const char *const *argv) {
         return Finished{2, name + ": " + oneLine(error.what()) + "; see " + name + " --help"};
     }
     if (*list) return LabList{};
+    run.source.command.assign(argv, argv + argc);
+    replay.source.command.assign(argv, argv + argc);
     if (*runCommand) return run;
     if (*upCommand) return up;
     if (*replayCommand) return replay;

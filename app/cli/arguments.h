@@ -14,6 +14,8 @@ struct SourceOptions {
     std::string diagram; ///< "document", "unicode", "" none asked for
     std::string record, cluster, proxyConfig, filter;
     bool quiet = false;
+    std::string report;               ///< write a Markdown report to this file; "" none
+    std::vector<std::string> command; ///< the words of the command line, for the report
 };
 
 struct LabOptions {

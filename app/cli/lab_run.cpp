@@ -28,7 +28,11 @@ int labRun(const LabRun &arguments) {
     }
     // A lab that never became ready has nothing to show but its problem.
     if (view->problem.empty() || view->traced->packets > 0) printResult(output, *view, arguments.source);
-    return output.finish(conclude(*view, arguments.source, kName));
+    const std::vector<std::string> recorded =
+        arguments.source.record.empty() ? std::vector<std::string>() : std::vector{arguments.source.record};
+    const bool reported = writeReport(*view, arguments.source, recorded, kName);
+    const int status = conclude(*view, arguments.source, kName);
+    return output.finish(reported ? status : 2);
 }
 
 } // namespace natlens::cli

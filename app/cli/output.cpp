@@ -68,6 +68,18 @@ void complain(std::string_view line) {
     std::fwrite(text.data(), 1, text.size(), stderr);
 }
 
+bool writeFile(const std::string &path, std::string_view text, std::string_view command) {
+    std::FILE *file = std::fopen(path.c_str(), "we");
+    bool good = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    int error = errno;
+    if (file && std::fclose(file) != 0 && good) {
+        good = false;
+        error = errno;
+    }
+    if (!good) complain(fmt::format("{}: write {}: {}", command, path, std::strerror(error)));
+    return good;
+}
+
 bool unicodeLocale() {
     for (const char *name : {"LC_ALL", "LC_CTYPE", "LANG"}) { // the order in which locale(7) looks
         const char *value = std::getenv(name);

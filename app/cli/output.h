@@ -31,6 +31,9 @@ private:
 /// One line on standard error.
 void complain(std::string_view line);
 
+/// Writes a whole file. False, having said why on standard error, if that fails.
+[[nodiscard]] bool writeFile(const std::string &path, std::string_view text, std::string_view command);
+
 /// Whether the locale can show box-drawing characters.
 [[nodiscard]] bool unicodeLocale();
 

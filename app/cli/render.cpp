@@ -1,11 +1,9 @@
 #include "app/cli/commands.h"
+#include "app/cli/path_choice.h"
 #include "app/cli/watch.h"
 #include "tracer/diagram/diagram.h"
 #include "tracer/path/path_json.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <fmt/format.h>
 
 namespace natlens::cli {
@@ -15,22 +13,16 @@ constexpr const char *kName = "natlens render";
 
 std::string drawn(const tracer::Snapshot &snapshot, const Render &arguments) {
     if (arguments.format == "document") return diagram::renderDocument(snapshot);
-    if (arguments.format == "unicode") return diagram::renderUnicode(snapshot);
-    if (arguments.format == "svg") return diagram::renderSvg(diagram::layout(snapshot), arguments.theme);
+    if (arguments.format == "unicode" || arguments.format == "svg") {
+        if (const std::string remark = remarkOnChoice(snapshot); !remark.empty()) complain(remark);
+        const tracer::Snapshot chosen = withPaths(snapshot, kDrawnPaths);
+        return arguments.format == "unicode" ? diagram::renderUnicode(chosen)
+                                             : diagram::renderSvg(diagram::layout(chosen), arguments.theme);
+    }
     std::string lines;
     for (const auto &path : snapshot.paths)
         lines += tracer::toJsonLine(*path) + "\n";
     return lines;
-}
-
-int writeFile(const std::string &path, const std::string &text) {
-    std::FILE *file = std::fopen(path.c_str(), "we");
-    bool good = file && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-    const int error = errno;
-    if (file) good = std::fclose(file) == 0 && good;
-    if (good) return 0;
-    complain(fmt::format("{}: write {}: {}", kName, path, std::strerror(error)));
-    return 2;
 }
 
 } // namespace
@@ -62,8 +54,8 @@ int render(const Render &arguments) {
     const std::string text = drawn(*view->traced, arguments);
     if (arguments.output.empty())
         output.write(text);
-    else if (const int written = writeFile(arguments.output, text); written != 0)
-        status = written;
+    else if (!writeFile(arguments.output, text, kName))
+        status = 2;
     return output.finish(status);
 }
 

@@ -29,7 +29,9 @@ int replay(const Replay &arguments) {
     }
     // A file that is no capture at all has nothing to show; one that breaks off is shown as far as it goes.
     if (view->problem.empty() || !view->traced->points.empty()) printResult(output, *view, arguments.source);
-    return output.finish(conclude(*view, arguments.source, kName));
+    const bool reported = writeReport(*view, arguments.source, arguments.files, kName);
+    const int status = conclude(*view, arguments.source, kName);
+    return output.finish(reported ? status : 2);
 }
 
 } // namespace natlens::cli

@@ -1,6 +1,8 @@
 #include "app/cli/watch.h"
 
+#include "app/cli/path_choice.h"
 #include "app/cli/report.h"
+#include "app/cli/report_markdown.h"
 #include "tracer/diagram/diagram.h"
 #include "tracer/path/path_json.h"
 
@@ -103,13 +105,22 @@ void printResult(Output &output, const session::View &view, const SourceOptions 
     } else if (options.diagram == "document") {
         output.write(diagram::renderDocument(*view.traced));
     } else if (options.diagram == "unicode") {
-        output.write(diagram::renderUnicode(*view.traced));
+        output.write(diagram::renderUnicode(withPaths(*view.traced, kDrawnPaths)));
     } else {
         printReport(output, view);
     }
     output.flush();
+    if (const std::string remark = remarkOnChoice(*view.traced);
+        !options.quiet && options.diagram == "unicode" && !remark.empty())
+        complain(remark);
     if (options.quiet || (!options.json && options.diagram.empty())) return; // the report has said it all
     if (const std::string remark = remarkOn500(*view.traced); !remark.empty()) complain(remark);
+}
+
+bool writeReport(const session::View &view, const SourceOptions &options, const std::vector<std::string> &files,
+                 const char *command) {
+    if (options.report.empty()) return true;
+    return writeFile(options.report, markdownReport(view, {files, options.command}), command);
 }
 
 int conclude(const session::View &view, const SourceOptions &options, const char *command) {

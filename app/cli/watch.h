@@ -26,6 +26,10 @@ void catchSignals();
 /// Prints what --json or --diagram asked for, else the report. Remarks go to standard error unless `quiet`.
 void printResult(Output &output, const session::View &view, const SourceOptions &options);
 
+/// Writes what --report asked for. False, having said why, if it cannot be written.
+[[nodiscard]] bool writeReport(const session::View &view, const SourceOptions &options,
+                               const std::vector<std::string> &files, const char *command);
+
 /// Says on standard error what went wrong, if anything did. The exit status: that of the problem; else 1 when an
 /// expectation was not met; else 0.
 [[nodiscard]] int conclude(const session::View &view, const SourceOptions &options, const char *command);

@@ -16,7 +16,7 @@ _natlens() {
         --family) COMPREPLY=($(compgen -W "ipv4 ipv6" -- "$cur")); return ;;
         --clock) COMPREPLY=($(compgen -W "auto none" -- "$cur")); return ;;
         --theme) COMPREPLY=($(compgen -W "light dark high-contrast" -- "$cur")); return ;;
-        --record|--cluster|--proxy-config|--ready-file|--output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --record|--report|--cluster|--proxy-config|--ready-file|--output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --seed|--filter|--anonymize-key|--lab|--node|--node-address|--from|--to|--input-interface) return ;;
     esac
     if ((COMP_CWORD == 1)); then
@@ -30,7 +30,7 @@ _natlens() {
                 return
             fi
             case ${COMP_WORDS[2]} in
-                run) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "$lab" -- "$cur")) ||
+                run) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--report $lab" -- "$cur")) ||
                     COMPREPLY=($(compgen -W "$(natlens lab list 2>/dev/null | cut -d' ' -f1)" -- "$cur")) ;;
                 up) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--ready-file $lab" -- "$cur")) ||
                     COMPREPLY=($(compgen -W "$(natlens lab list 2>/dev/null | cut -d' ' -f1)" -- "$cur")) ;;
@@ -38,7 +38,7 @@ _natlens() {
                 list) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
             esac ;;
         replay) [[ $cur == -* ]] &&
-            COMPREPLY=($(compgen -W "--clock --anonymize --anonymize-key $source" -- "$cur")) ||
+            COMPREPLY=($(compgen -W "--report --clock --anonymize --anonymize-key $source" -- "$cur")) ||
             COMPREPLY=($(compgen -f -- "$cur")) ;;
         render) [[ $cur == -* ]] &&
             COMPREPLY=($(compgen -W "--format --output --theme --cluster --filter --clock --help" -- "$cur")) ||

@@ -45,6 +45,9 @@ for place in 'lab run' 'lab up' replay
     complete -c natlens -n "__natlens_in $place" -l quiet -d 'results and errors only'
 end
 complete -c natlens -n '__natlens_in replay' -F
+for place in 'lab run' replay
+    complete -c natlens -n "__natlens_in $place" -r -F -l report -d 'Markdown for an issue tracker'
+end
 for place in replay render
     complete -c natlens -n "__natlens_in $place" -x -l clock -a 'auto none' -d 'correct clocks that differ'
 end

@@ -50,7 +50,7 @@ struct Host {
     std::vector<IpAddress> addresses;
     std::string podNode; ///< for pods: the node it runs on, "" when unknown
     std::string label;   ///< the name for people; equals `name` unless cluster state knows better
-    std::shared_ptr<const HostClock> clock; ///< null: never compared with others
+    std::shared_ptr<const HostClock> clock = {}; ///< null: never compared with others
 
     bool operator==(const Host &) const = default;
 };
@@ -80,7 +80,7 @@ struct Hop {
     double confidence = 0;              ///< 0..1; 1 only with conntrack
     bool inferred = false;              ///< no capture point saw it; concluded from its neighbours
     std::uint64_t captureDrops = 0;     ///< packets that this host's capture points lost while the path lived
-    std::shared_ptr<const HostClock> clock; ///< how the times of this hop were corrected; null: they are as captured
+    std::shared_ptr<const HostClock> clock = {}; ///< how the times of this hop were corrected; null: they are as captured
 
     bool operator==(const Hop &) const = default;
 };

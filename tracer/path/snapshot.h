@@ -13,6 +13,7 @@ struct CapturePointStatus {
     std::string name, host, interface;
     std::uint64_t packets = 0;
     std::uint64_t dropped = 0; ///< from pcapng Interface Statistics Blocks (isb_ifdrop + isb_osdrop)
+    std::uint64_t cut = 0;     ///< packets that the snap length shortened
     bool evidence = false;     ///< conntrack, nftrace or cluster-state: not packets of its own
 
     bool operator==(const CapturePointStatus &) const = default;

@@ -1,0 +1,140 @@
+#include "app/cli/report_connections.h"
+
+#include "app/cli/markdown.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <map>
+
+namespace natlens::cli {
+namespace {
+
+using tracer::Hop;
+using tracer::HopEnd;
+using tracer::Path;
+using tracer::Snapshot;
+
+constexpr std::size_t kKindsNamed = 30;
+
+std::string pathTitle(const Path &path) {
+    std::string text = path.id + ": ";
+    if (path.kind == tracer::PathKind::healthCheck) text += "health check ";
+    if (!path.client.node.empty()) text += path.client.node + " ";
+    text += fmt::format("{} to {}", path.client.address.toString(), path.requested.toString());
+    text += fmt::format(", {}", tracer::toString(path.outcome));
+    if (!path.droppedAt.empty()) text += " at " + path.droppedAt;
+    return text;
+}
+
+std::string natInWords(const Hop &hop) {
+    std::vector<std::string_view> words;
+    for (const tracer::Nat nat : hop.nat)
+        words.push_back(tracer::toString(nat));
+    return fmt::format("{}", fmt::join(words, ", "));
+}
+
+std::string evidenceInWords(const Hop &hop) {
+    std::vector<std::string_view> words;
+    for (const auto kind : hop.evidence)
+        words.push_back(tracer::toString(kind));
+    return fmt::format("{}{}", fmt::join(words, ", "), hop.inferred ? " (nobody captured there)" : "");
+}
+
+/// One line for each end of a hop: that is where packets were seen.
+std::string hopsTable(const Path &path) {
+    std::string table = tableHead({"hop", "where", "", "from", "to", "TTL", "packet", "time", "after", "translation",
+                                   "rule", "evidence", "confidence"});
+    std::size_t number = 0;
+    base::Timestamp before;
+    for (const Hop &hop : path.hops) {
+        ++number;
+        bool first = true;
+        for (const auto *end : {&hop.in, &hop.out}) {
+            if (!*end) continue;
+            const HopEnd &seen = **end;
+            const bool known = seen.time.nanoseconds != 0;
+            const std::int64_t delay = (seen.time - before).count();
+            const std::string after =
+                !known || before.nanoseconds == 0 ? "" : (delay < 0 ? "-" : "+") + tracer::durationInWords(delay);
+            table += tableRow({first ? fmt::format("{} {}", number, tracer::toString(hop.direction)) : "",
+                               inText(hop.host + (seen.interface.empty() ? "" : "/" + seen.interface)),
+                               end == &hop.in ? "in" : "out", inCode(seen.src.toString()), inCode(seen.dst.toString()),
+                               seen.ttl != 0 ? std::to_string(seen.ttl) : "",
+                               seen.packet.value != 0 ? std::to_string(seen.packet.value) : "",
+                               known ? seen.time.toString() : "", after, first ? natInWords(hop) : "",
+                               first ? inText(hop.rule) : "", first ? inText(evidenceInWords(hop)) : "",
+                               first ? fmt::format("{:.2f}", hop.confidence) : ""});
+            if (known) before = seen.time;
+            first = false;
+        }
+    }
+    return table;
+}
+
+std::string pathSection(const Path &path) {
+    std::string section = fmt::format("\n### {}\n\n", inText(pathTitle(path)));
+    if (path.service && !path.service->name.empty())
+        section += fmt::format("* Service: {}\n", inText(fmt::format("{}/{}, {}", path.service->nameSpace,
+                                                                     path.service->name, path.service->type)));
+    if (path.endpoint) {
+        const auto &end = *path.endpoint;
+        section += fmt::format("* Endpoint: {} {}", inText(!end.pod.empty() ? end.pod : end.host),
+                               inCode(end.address.toString()));
+        if (!end.node.empty()) section += " on " + inText(end.node);
+        if (path.seenByEndpoint) section += ", which sees " + inCode(path.seenByEndpoint->toString());
+        if (path.sourcePreserved)
+            section += *path.sourcePreserved ? " (the client's address)" : " (not the client's address)";
+        section += "\n";
+    }
+    if (path.http) {
+        std::string http = path.http->method.empty() ? "" : path.http->method + " " + path.http->target;
+        if (http.size() > 200) http = http.substr(0, 200) + "...";
+        section += fmt::format("* HTTP: {}{}\n", inCode(http),
+                               path.http->status != 0 ? fmt::format(" answered {}", path.http->status) : "");
+    }
+    if (path.attempts > 1) section += fmt::format("* Attempts: {}\n", path.attempts);
+    for (const std::string &note : path.notes)
+        section += fmt::format("* Note: {}\n", inText(note));
+    section +=
+        fmt::format("* Packets: {}, {} to {}\n", path.packets, path.firstSeen.toString(), path.lastSeen.toString());
+    return section + "\n" + hopsTable(path);
+}
+
+/// The paths that are not shown one by one, by what they have in common.
+std::string restSection(const Snapshot &snapshot, const Snapshot &shown) {
+    std::map<std::string, std::uint64_t> kinds;
+    std::uint64_t rest = 0;
+    for (const auto &path : snapshot.paths) {
+        if (std::ranges::find(shown.paths, path) != shown.paths.end()) continue;
+        ++rest;
+        ++kinds[fmt::format("{} to {}: {}{}",
+                            path->client.node.empty() ? path->client.address.ip.toString() : path->client.node,
+                            path->requested.toString(), tracer::toString(path->outcome),
+                            path->droppedAt.empty() ? "" : " at " + path->droppedAt)];
+    }
+    if (rest == 0) return {};
+    std::vector<std::pair<std::string, std::uint64_t>> order(kinds.begin(), kinds.end());
+    std::ranges::stable_sort(order, std::ranges::greater{}, [](const auto &kind) { return kind.second; });
+    std::string section = fmt::format("\n### {} more\n\n", counted(rest, "connection", "connections")) +
+                          tableHead({"connections", "what"});
+    std::uint64_t left = rest;
+    for (std::size_t i = 0; i < std::min(order.size(), kKindsNamed); ++i) {
+        section += tableRow({std::to_string(order[i].second), inText(order[i].first)});
+        left -= order[i].second;
+    }
+    if (left != 0) section += tableRow({std::to_string(left), "of other kinds"});
+    return section;
+}
+
+} // namespace
+
+std::string connectionsSection(const Snapshot &snapshot, const Snapshot &shown) {
+    if (shown.paths.empty()) return {};
+    std::string section = "\n## Connections\n";
+    for (const auto &path : shown.paths)
+        section += pathSection(*path);
+    return section + restSection(snapshot, shown);
+}
+
+} // namespace natlens::cli
