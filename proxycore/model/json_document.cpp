@@ -3,12 +3,21 @@
 #include "proxycore/model/json_scan.h"
 
 #include <simdjson.h>
+#include <sys/mman.h>
 
 namespace natlens::proxycore::detail {
 
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+/// Of 47 MB of text the index takes 14 MB: as small pages, their faults alone cost a tenth of the time of all reading.
+void preferHugePages(std::uint32_t *index, std::size_t entries) {
+    constexpr std::uintptr_t kHuge = 2U << 20;
+    const auto begin = (reinterpret_cast<std::uintptr_t>(index) + kHuge - 1) & ~(kHuge - 1);
+    const auto end = reinterpret_cast<std::uintptr_t>(index + entries) & ~(kHuge - 1);
+    if (begin < end) ::madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE); // a hint, and may fail
+}
 
 } // namespace
 
@@ -25,8 +34,6 @@ public:
         while (m_in < m_size) {
             roots.push_back(m_out);
             if (!value()) return false;
-            while (!m_open.empty())
-                if (!next()) return false;
         }
         return !roots.empty();
     }
@@ -34,31 +41,36 @@ public:
 private:
     [[nodiscard]] char peek() const { return m_in < m_size ? m_text[m_index[m_in]] : '\0'; }
 
-    void open(std::uint32_t kind) {
-        m_open.push_back(m_out);
-        m_index[m_out++] = kind;
-        ++m_in;
-    }
-
-    void close() {
-        m_index[m_open.back()] |= m_out;
-        m_open.pop_back();
-        ++m_in;
-    }
-
-    /// A scalar, or the beginning of an array or object and its first value.
+    /// One value with everything in it. One loop, not recursion: nesting may be as deep as the text is long.
     bool value() {
+        const auto outermost = m_open.size();
         for (;;) {
             const char first = peek();
-            if (first == '{') {
-                open(kContainer | kObject);
-                if (peek() == '}') return close(), true;
-                if (!key()) return false;
-            } else if (first == '[') {
-                open(kContainer);
-                if (peek() == ']') return close(), true;
-            } else {
-                return scalar(first);
+            const bool object = first == '{';
+            if (object || first == '[') {
+                m_open.push_back(m_out);
+                m_index[m_out++] = object ? kContainer | kObject : kContainer;
+                ++m_in;
+                if (peek() != (object ? '}' : ']')) {
+                    if (object && !key()) return false;
+                    continue;
+                }
+            } else if (!scalar(first)) {
+                return false;
+            }
+            // Behind a value: what it was the last of ends, or the next one follows.
+            for (;;) {
+                if (m_open.size() == outermost) return true;
+                const bool inObject = (m_index[m_open.back()] & kObject) != 0;
+                const char c = peek();
+                ++m_in;
+                if (c == ',') {
+                    if (inObject && !key()) return false;
+                    break;
+                }
+                if (c != (inObject ? '}' : ']')) return false;
+                m_index[m_open.back()] |= m_out;
+                m_open.pop_back();
             }
         }
     }
@@ -75,28 +87,19 @@ private:
     }
 
     bool string(std::uint32_t place) {
-        const auto escapes = scanString(m_text, place);
-        if (escapes == Escapes::wrong) return false;
-        m_index[m_out++] = place | (escapes == Escapes::some ? kEscaped : 0);
-        return true;
+        const auto end = quoteOrBackslash(m_text, place + 1);
+        if (end < m_text.size() && m_text[end] == '"') [[likely]] {
+            m_index[m_out++] = place;
+            return true;
+        }
+        m_index[m_out++] = place | kEscaped;
+        return escapesAreRight(m_text, place);
     }
 
     bool key() {
-        if (peek() != '"') return false;
-        if (!string(m_index[m_in++])) return false;
-        if (peek() != ':') return false;
+        if (peek() != '"' || !string(m_index[m_in++]) || peek() != ':') return false;
         ++m_in;
         return true;
-    }
-
-    /// What may come after a value inside an array or object.
-    bool next() {
-        const bool object = (m_index[m_open.back()] & kObject) != 0;
-        const char c = peek();
-        if (c == (object ? '}' : ']')) return close(), true;
-        if (c != ',') return false;
-        ++m_in;
-        return (!object || key()) && value();
     }
 
     std::string_view m_text;
@@ -127,21 +130,14 @@ base::Result<JsonDocument> JsonDocument::parse(std::string_view text, std::strin
     const auto *simd = static_cast<const simdjson::implementation *>(simdjson::get_active_implementation());
     if (simd->create_dom_parser_implementation(text.size(), 1, indexer) != simdjson::SUCCESS)
         return broken("too large for this machine's memory");
+    // As many entries as there could be; the memory of those that are not needed is never touched.
+    preferHugePages(indexer->structural_indexes.get(), text.size());
     const auto *bytes = reinterpret_cast<const std::uint8_t *>(text.data());
     if (indexer->stage1(bytes, text.size(), simdjson::stage1_mode::regular) != simdjson::SUCCESS) return refused();
     document.m_index = std::move(indexer->structural_indexes);
     Builder builder(text, document.m_index.get(), indexer->n_structural_indexes);
     if (!builder.build(document.m_roots)) return refused();
     return document;
-}
-
-std::string_view JsonValue::text(std::string &scratch) const {
-    const auto entry = m_document->m_index[m_at];
-    const auto place = entry & JsonDocument::kPlace;
-    const auto body = m_document->m_text.substr(place + 1);
-    if ((entry & JsonDocument::kEscaped) == 0) return body.substr(0, body.find('"'));
-    scratch = unescaped(body);
-    return scratch;
 }
 
 std::string JsonValue::text() const {
@@ -152,10 +148,6 @@ std::string JsonValue::text() const {
 std::string_view JsonValue::token() const {
     const auto rest = m_document->m_text.substr(m_document->m_index[m_at] & JsonDocument::kPlace);
     return rest.substr(0, rest.find_first_of(" \t\r\n,]}"));
-}
-
-bool JsonValue::isTrue() const {
-    return kind() == Kind::boolean && token() == "true";
 }
 
 std::string JsonValue::shown() const {

@@ -2,13 +2,11 @@
 #pragma once
 
 #include "capture/base/result.h"
+#include "proxycore/model/json_scan.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,7 +29,7 @@ public:
     [[nodiscard]] Kind kind() const;
     [[nodiscard]] bool isObject() const;
     [[nodiscard]] bool isArray() const;
-    [[nodiscard]] bool isString() const { return kind() == Kind::string; }
+    [[nodiscard]] bool isString() const { return first() == '"'; }
 
     /// Only for strings: with the escapes resolved; `scratch` is used when there are any. Valid UTF-8.
     [[nodiscard]] std::string_view text(std::string &scratch) const;
@@ -39,17 +37,14 @@ public:
     /// Only for strings: the same as `text() == wanted`.
     [[nodiscard]] bool equals(std::string_view wanted) const;
 
-    /// The first letters of a string as a number, for telling keys apart fast.
-    struct KeyHead {
-        std::uint64_t letters;
-        bool certain; ///< false: could be anything
-    };
-    [[nodiscard]] KeyHead keyHead() const;
-    class KeyPattern;
+    /// A small number that keys with the same beginning share; kNoSlot when only equals() can tell.
+    [[nodiscard]] unsigned keySlot() const;
+    static constexpr unsigned kSlots = 64, kNoSlot = kSlots;
 
     /// Scalars that are not strings: as written.
     [[nodiscard]] std::string_view token() const;
-    [[nodiscard]] bool isTrue() const;
+    /// What a scalar begins with; '[' and '{' for arrays and objects.
+    [[nodiscard]] char first() const;
 
     /// Where it stands in the index, in the order of the text; values inside it follow.
     [[nodiscard]] std::uint32_t at() const { return m_at; }
@@ -57,8 +52,10 @@ public:
     [[nodiscard]] std::uint32_t end() const;
     /// Another value of the same document.
     [[nodiscard]] JsonValue atPlace(std::uint32_t at) const { return {*m_document, at}; }
-    /// Brings its text into the cache: what is read of it soon will not be waited for.
-    void prefetch() const;
+    /// Brings its part of the index into the cache, and its text (for which the index must be there): what is read of it
+    /// soon will not be waited for. `until`: where in the index something begins that is not prefetched.
+    void prefetchIndex(std::uint32_t until) const;
+    void prefetchText() const;
     /// A short form for messages: one line, at most 40 characters.
     [[nodiscard]] std::string shown() const;
 
@@ -99,36 +96,36 @@ private:
     std::vector<std::uint32_t> m_roots;
 };
 
-/// What the head of a key that equals `key` looks like.
-class JsonValue::KeyPattern final {
-public:
-    explicit KeyPattern(std::string_view key) {
-        std::array<char, sizeof m_letters> letters{}, mask{};
-        const auto count = std::min(key.size(), letters.size());
-        std::copy_n(key.begin(), count, letters.begin());
-        std::fill_n(mask.begin(), count, '\xff');
-        if (count < letters.size()) {
-            letters[count] = '"';
-            mask[count] = '\xff';
-        }
-        m_letters = std::bit_cast<std::uint64_t>(letters);
-        m_mask = std::bit_cast<std::uint64_t>(mask);
-    }
+/// The slot of a key by its first two letters (the second may be the closing quote).
+constexpr unsigned slotOf(char first, char second) {
+    return (static_cast<unsigned char>(first) * 7U + static_cast<unsigned char>(second) * 13U) % JsonValue::kSlots;
+}
 
-    [[nodiscard]] bool mayBe(const KeyHead &head) const {
-        return ((head.letters ^ m_letters) & m_mask) == 0 || !head.certain;
-    }
+/// The name of a field, with its slot. Made while compiling where it is a literal.
+class FieldKey final {
+public:
+    template<std::size_t Size>
+    consteval FieldKey(const char (&literal)[Size])
+        : FieldKey(std::string_view(literal, Size - 1)) {}
+
+    explicit constexpr FieldKey(std::string_view name)
+        : m_name(name)
+        , m_slot(slotOf(name[0], name.size() > 1 ? name[1] : '"')) {}
+
+    constexpr operator std::string_view() const { return m_name; }
+    [[nodiscard]] constexpr std::string_view name() const { return m_name; }
+    [[nodiscard]] constexpr unsigned slot() const { return m_slot; }
 
 private:
-    std::uint64_t m_letters = 0, m_mask = 0;
+    std::string_view m_name; ///< not empty
+    unsigned m_slot;
 };
 
-inline JsonValue::KeyHead JsonValue::keyHead() const {
+inline unsigned JsonValue::keySlot() const {
     const auto entry = m_document->m_index[m_at];
-    const auto rest = m_document->m_text.substr((entry & JsonDocument::kPlace) + 1);
-    KeyHead head{0, (entry & JsonDocument::kEscaped) == 0 && rest.size() >= sizeof head.letters};
-    if (head.certain) std::memcpy(&head.letters, rest.data(), sizeof head.letters);
-    return head;
+    if ((entry & JsonDocument::kEscaped) != 0) return kNoSlot;
+    const char *letters = m_document->m_text.data() + (entry & JsonDocument::kPlace) + 1;
+    return slotOf(letters[0], letters[1]); // behind a key there is at least its value
 }
 
 /// The reason and the place of what makes `text` not a sequence of JSON values; nothing when it is one.
@@ -149,7 +146,13 @@ inline std::uint32_t JsonValue::end() const {
     return (entry & JsonDocument::kContainer) != 0 ? entry & JsonDocument::kPlace : m_at + 1;
 }
 
-inline void JsonValue::prefetch() const {
+inline void JsonValue::prefetchIndex(std::uint32_t until) const {
+    constexpr std::uint32_t kLine = 16, kMost = 1024; // entries
+    for (auto at = m_at, end = std::min(until, m_at + kMost); at < end; at += kLine)
+        __builtin_prefetch(m_document->m_index.get() + at);
+}
+
+inline void JsonValue::prefetchText() const {
     const auto *index = m_document->m_index.get();
     // Arrays and objects have no place in the text, but what surrounds them has.
     auto first = m_at, last = end() - 1;
@@ -164,16 +167,32 @@ inline void JsonValue::prefetch() const {
         __builtin_prefetch(m_document->m_text.data() + at);
 }
 
+inline char JsonValue::first() const {
+    const auto entry = m_document->m_index[m_at];
+    if ((entry & JsonDocument::kContainer) != 0) return (entry & JsonDocument::kObject) != 0 ? '{' : '[';
+    return m_document->m_text[entry & JsonDocument::kPlace];
+}
+
 inline JsonValue::Kind JsonValue::kind() const {
-    if (isObject()) return Kind::object;
-    if (isArray()) return Kind::array;
-    switch (m_document->m_text[m_document->m_index[m_at] & JsonDocument::kPlace]) {
+    switch (first()) {
+    case '{': return Kind::object;
+    case '[': return Kind::array;
     case '"': return Kind::string;
     case 'n': return Kind::null;
     case 't':
     case 'f': return Kind::boolean;
     default: return Kind::number;
     }
+}
+
+inline std::string_view JsonValue::text(std::string &scratch) const {
+    const auto entry = m_document->m_index[m_at];
+    const auto begin = (entry & JsonDocument::kPlace) + 1;
+    if ((entry & JsonDocument::kEscaped) != 0) {
+        scratch = unescaped(m_document->m_text.substr(begin));
+        return scratch;
+    }
+    return m_document->m_text.substr(begin, quoteOrBackslash(m_document->m_text, begin) - begin);
 }
 
 inline bool JsonValue::equals(std::string_view wanted) const {
@@ -183,8 +202,10 @@ inline bool JsonValue::equals(std::string_view wanted) const {
         return text(scratch) == wanted;
     }
     // An unescaped string ends at the first quote, and there is one: nothing behind it is looked at.
-    const auto rest = m_document->m_text.substr((entry & JsonDocument::kPlace) + 1);
-    return rest.size() > wanted.size() && rest[wanted.size()] == '"' && rest.starts_with(wanted);
+    const auto &whole = m_document->m_text;
+    const std::size_t begin = (entry & JsonDocument::kPlace) + 1, end = begin + wanted.size();
+    return end < whole.size() && whole[end] == '"' &&
+           std::char_traits<char>::compare(whole.data() + begin, wanted.data(), wanted.size()) == 0;
 }
 
 } // namespace natlens::proxycore::detail

@@ -56,7 +56,7 @@ std::optional<IpPrefix> parseSloppyPrefix(std::string_view text) {
 }
 
 std::string Reporter::pointerTo(std::uint32_t place) {
-    std::string pointer = m_pointer;
+    std::string pointer;
     JsonValue value = m_root;
     std::string scratch;
     while (value.at() != place) {
@@ -86,48 +86,62 @@ void Reporter::report(std::uint32_t place, std::string_view suffix, std::string 
         m_problems->push_back(
             {"document", "", "more than " + std::to_string(kMostProblems) + " faults; the rest of them is not listed"});
     if (m_problems->size() > kMostProblems) return;
-    Problem problem{m_object, pointerTo(place).append(suffix), std::move(text)};
+    std::string object(m_kind);
+    if (m_name != nullptr) object += " " + m_name->toString();
+    Problem problem{std::move(object), pointerTo(place).append(suffix), std::move(text)};
     // A field that is asked for twice is complained about once.
     const auto recent = m_problems->size() > 16 ? m_problems->end() - 16 : m_problems->begin();
     if (std::find(recent, m_problems->end(), problem) == m_problems->end()) m_problems->push_back(std::move(problem));
 }
 
 void Fields::listMembers() const {
-    m_memberCount = 0;
+    m_last.fill(kNone);
     auto at = m_value.at() + 1;
-    for (const auto end = m_value.end(); at < end && m_memberCount < kMostListed; ++m_memberCount) {
-        m_keys[m_memberCount] = at;
-        m_heads[m_memberCount] = m_value.atPlace(at).keyHead();
+    const auto end = m_value.end();
+    for (std::uint8_t i = 0; at < end && i < kMostListed; ++i) {
+        const auto slot = m_value.atPlace(at).keySlot();
+        if (slot == JsonValue::kNoSlot) break;
+        m_keys[i] = at;
+        m_before[i] = std::exchange(m_last[slot], i);
         at = m_value.atPlace(at + 1).end();
     }
     m_unlisted = at;
+    m_allListed = at >= end;
 }
 
-std::optional<JsonValue> Fields::find(std::string_view key) const {
-    if (!isObject()) return std::nullopt;
-    if (m_memberCount == kNotListed) listMembers();
-    std::optional<JsonValue> found;
-    const auto consider = [&](std::uint32_t at) {
-        if (!m_value.atPlace(at).equals(key)) return;
-        if (found) report(key, "occurs more than once; the last one is used");
-        found = m_value.atPlace(at + 1);
-    };
-    const JsonValue::KeyPattern pattern(key);
-    for (std::uint32_t i = 0; i < m_memberCount; ++i)
-        if (pattern.mayBe(m_heads[i])) consider(m_keys[i]);
-    for (auto at = m_unlisted, end = m_value.end(); at < end; at = m_value.atPlace(at + 1).end())
-        consider(at);
-    if (found && found->kind() == JsonValue::Kind::null) return std::nullopt;
-    return found;
+/// The place of the last value with this key; 0 when there is none.
+std::uint32_t Fields::lookUp(const FieldKey &key) const {
+    if (m_unlisted == kNotListed) {
+        if (!isObject()) return 0;
+        listMembers();
+    }
+    std::uint32_t found = 0;
+    bool second = false;
+    if (!m_allListed) [[unlikely]]
+        for (auto at = m_unlisted, end = m_value.end(); at < end; at = m_value.atPlace(at + 1).end())
+            if (m_value.atPlace(at).equals(key.name())) {
+                second = found != 0;
+                found = at + 1;
+            }
+    for (auto i = m_last[key.slot()]; i != kNone; i = m_before[i])
+        if (m_value.atPlace(m_keys[i]).equals(key.name())) {
+            second = second || found != 0;
+            if (found == 0) found = m_keys[i] + 1;
+        }
+    if (second) [[unlikely]]
+        report(key, "occurs more than once; the last one is used");
+    return found != 0 && m_value.atPlace(found).first() == 'n' ? 0 : found;
 }
 
 void Fields::report(std::string_view key, std::string text) const {
-    std::string suffix = m_absent;
+    std::string suffix;
+    for (std::size_t i = 0; i < m_absentCount; ++i)
+        suffix += token(m_absent[i]);
     if (!key.empty()) suffix += token(key);
     m_reporter->report(m_value.at(), suffix, std::move(text));
 }
 
-std::string_view Fields::textView(std::string_view key, std::string &scratch, std::string_view fallback) const {
+std::string_view Fields::textView(const FieldKey &key, std::string &scratch, std::string_view fallback) const {
     const auto field = find(key);
     if (!field) return fallback;
     if (field->isString()) return field->text(scratch);
@@ -135,20 +149,20 @@ std::string_view Fields::textView(std::string_view key, std::string &scratch, st
     return fallback;
 }
 
-std::string Fields::text(std::string_view key, std::string_view fallback) const {
+std::string Fields::text(const FieldKey &key, std::string_view fallback) const {
     std::string scratch;
     return std::string(textView(key, scratch, fallback));
 }
 
-bool Fields::flag(std::string_view key, bool fallback) const {
+bool Fields::flag(const FieldKey &key, bool fallback) const {
     const auto field = find(key);
     if (!field) return fallback;
-    if (field->kind() == JsonValue::Kind::boolean) return field->isTrue();
+    if (field->first() == 't' || field->first() == 'f') return field->first() == 't';
     report(key, "expected true or false, found " + field->shown() + "; ignored");
     return fallback;
 }
 
-std::optional<long long> Fields::integer(std::string_view key, long long lowest, long long highest) const {
+std::optional<long long> Fields::integer(const FieldKey &key, long long lowest, long long highest) const {
     const auto field = find(key);
     if (!field) return std::nullopt;
     if (field->kind() == JsonValue::Kind::number) {
@@ -162,13 +176,13 @@ std::optional<long long> Fields::integer(std::string_view key, long long lowest,
     return std::nullopt;
 }
 
-Port Fields::port(std::string_view key) const {
+Port Fields::port(const FieldKey &key) const {
     const auto field = find(key);
     if (!field || (field->kind() == JsonValue::Kind::number && field->token() == "0")) return 0;
     return static_cast<Port>(integer(key, 1, 65535).value_or(0));
 }
 
-std::optional<IpAddress> Fields::address(std::string_view key) const {
+std::optional<IpAddress> Fields::address(const FieldKey &key) const {
     std::string scratch;
     const auto written = textView(key, scratch);
     if (written.empty()) return std::nullopt;
@@ -198,23 +212,25 @@ void Fields::checkLabels() const {
     }
 }
 
-Fields Fields::inner(std::string_view key) const {
+Fields Fields::inner(const FieldKey &key) const {
     const auto field = find(key);
     if (field && field->isObject()) return Fields(*field, *m_reporter);
     if (field) report(key, "expected an object, found " + field->shown() + "; ignored");
-    Fields absent = *this;
-    absent.m_absent += token(key);
+    Fields absent(m_value, *m_reporter);
+    absent.m_absent = m_absent;
+    absent.m_absentCount = m_absentCount;
+    if (absent.m_absentCount < kMostAbsent) absent.m_absent[absent.m_absentCount++] = key.name();
     return absent;
 }
 
-std::optional<JsonValue> Fields::list(std::string_view key) const {
+std::optional<JsonValue> Fields::list(const FieldKey &key) const {
     const auto field = find(key);
     if (!field || field->isArray()) return field;
     report(key, "expected a list, found " + field->shown() + "; ignored");
     return std::nullopt;
 }
 
-std::vector<std::string> Fields::texts(std::string_view key) const {
+std::vector<std::string> Fields::texts(const FieldKey &key) const {
     std::vector<std::string> result;
     eachElement(key, [&](const Fields &entry) {
         if (entry.value().isString())
@@ -225,7 +241,7 @@ std::vector<std::string> Fields::texts(std::string_view key) const {
     return result;
 }
 
-std::vector<IpAddress> Fields::addresses(std::string_view key) const {
+std::vector<IpAddress> Fields::addresses(const FieldKey &key) const {
     std::vector<IpAddress> result;
     std::string scratch;
     eachElement(key, [&](const Fields &entry) {
@@ -238,7 +254,7 @@ std::vector<IpAddress> Fields::addresses(std::string_view key) const {
     return result;
 }
 
-std::vector<IpPrefix> Fields::prefixes(std::string_view key) const {
+std::vector<IpPrefix> Fields::prefixes(const FieldKey &key) const {
     std::vector<IpPrefix> result;
     std::string scratch;
     eachElement(key, [&](const Fields &entry) {

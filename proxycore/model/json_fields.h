@@ -21,14 +21,17 @@ namespace natlens::proxycore::detail {
 /// Where the Problems of one object go. Its name is known only after its metadata has been read.
 class Reporter final {
 public:
-    /// `pointer` leads to `root`, the value in which the object stands.
-    Reporter(JsonValue root, std::string pointer, std::string object, std::vector<Problem> &problems)
+    /// Pointers begin at `root`.
+    Reporter(JsonValue root, std::string_view kind, std::vector<Problem> &problems)
         : m_root(root)
-        , m_pointer(std::move(pointer))
-        , m_object(std::move(object))
+        , m_kind(kind)
         , m_problems(&problems) {}
 
-    void nameObject(std::string object) { m_object = std::move(object); }
+    /// Of the object that is read now, e.g. "Service" and its name; both must live until the next one is named.
+    void nameObject(std::string_view kind, const ObjectName *name = nullptr) {
+        m_kind = kind;
+        m_name = name;
+    }
     /// About the value at `place` inside the root, and below it at `suffix` (a JSON pointer, or empty). A value is
     /// complained about once. Beyond kMostProblems only a number is kept.
     void report(std::uint32_t place, std::string_view suffix, std::string text);
@@ -41,7 +44,8 @@ private:
     [[nodiscard]] std::string pointerTo(std::uint32_t place);
 
     JsonValue m_root;
-    std::string m_pointer, m_object;
+    std::string_view m_kind;
+    const ObjectName *m_name = nullptr;
     std::vector<Problem> *m_problems;
     /// The last element of a long list that was complained about: the next one is looked for from here.
     struct Element {
@@ -58,34 +62,38 @@ public:
 
     /// Meaningless when the object is absent.
     [[nodiscard]] const JsonValue &value() const { return m_value; }
-    [[nodiscard]] bool isObject() const { return m_absent.empty() && m_value.isObject(); }
+    [[nodiscard]] bool isObject() const { return m_absentCount == 0 && m_value.isObject(); }
 
     /// The field, or nothing when it is absent or JSON null. Of fields with the same name the last one counts, and the
     /// others are reported.
-    [[nodiscard]] std::optional<JsonValue> find(std::string_view key) const;
-    [[nodiscard]] bool has(std::string_view key) const { return find(key).has_value(); }
+    [[nodiscard]] std::optional<JsonValue> find(const FieldKey &key) const {
+        const auto at = lookUp(key);
+        return at == 0 ? std::nullopt : std::optional(m_value.atPlace(at));
+    }
+    [[nodiscard]] bool has(const FieldKey &key) const { return lookUp(key) != 0; }
+    /// About a field, or about the object itself.
     void report(std::string_view key, std::string text) const;
 
-    [[nodiscard]] std::string text(std::string_view key, std::string_view fallback = {}) const;
+    [[nodiscard]] std::string text(const FieldKey &key, std::string_view fallback = {}) const;
     /// The same without a copy; `scratch` may be used.
-    [[nodiscard]] std::string_view textView(std::string_view key, std::string &scratch,
+    [[nodiscard]] std::string_view textView(const FieldKey &key, std::string &scratch,
                                             std::string_view fallback = {}) const;
-    [[nodiscard]] bool flag(std::string_view key, bool fallback) const;
+    [[nodiscard]] bool flag(const FieldKey &key, bool fallback) const;
     /// An integer within the limits; nothing when absent or (reported) wrong. Decimal text is not accepted.
-    [[nodiscard]] std::optional<long long> integer(std::string_view key, long long lowest, long long highest) const;
+    [[nodiscard]] std::optional<long long> integer(const FieldKey &key, long long lowest, long long highest) const;
     /// 0 when absent or wrong.
-    [[nodiscard]] Port port(std::string_view key) const;
-    [[nodiscard]] std::optional<IpAddress> address(std::string_view key) const;
+    [[nodiscard]] Port port(const FieldKey &key) const;
+    [[nodiscard]] std::optional<IpAddress> address(const FieldKey &key) const;
     /// This object as a map of texts. Others are left out; checkLabels() reports them.
     [[nodiscard]] Labels labels() const;
     void checkLabels() const;
 
     /// An object field; an empty one when absent or (reported) wrong.
-    [[nodiscard]] Fields inner(std::string_view key) const;
+    [[nodiscard]] Fields inner(const FieldKey &key) const;
 
     /// Calls use(Fields) for each element of an array field, of whatever type; absent or (reported) wrong: none.
     template<class Use>
-    void eachElement(std::string_view key, Use use) const {
+    void eachElement(const FieldKey &key, Use use) const {
         const auto array = list(key);
         if (!array) return;
         for (auto at = array->at() + 1; at < array->end();) {
@@ -96,7 +104,7 @@ public:
     }
     /// The same for arrays of objects: other elements are reported and left out.
     template<class Use>
-    void eachObject(std::string_view key, Use use) const {
+    void eachObject(const FieldKey &key, Use use) const {
         eachElement(key, [&](const Fields &element) {
             if (element.isObject())
                 use(element);
@@ -105,23 +113,29 @@ public:
         });
     }
     /// An array of texts: other elements are reported and left out.
-    [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;
-    [[nodiscard]] std::vector<IpAddress> addresses(std::string_view key) const;
-    [[nodiscard]] std::vector<IpPrefix> prefixes(std::string_view key) const;
+    [[nodiscard]] std::vector<std::string> texts(const FieldKey &key) const;
+    [[nodiscard]] std::vector<IpAddress> addresses(const FieldKey &key) const;
+    [[nodiscard]] std::vector<IpPrefix> prefixes(const FieldKey &key) const;
 
 private:
-    [[nodiscard]] std::optional<JsonValue> list(std::string_view key) const;
+    [[nodiscard]] std::optional<JsonValue> list(const FieldKey &key) const;
     void listMembers() const;
+    [[nodiscard]] std::uint32_t lookUp(const FieldKey &key) const;
 
     JsonValue m_value; ///< of an absent object: the object in which it is missing
     Reporter *m_reporter;
-    std::string m_absent; ///< the JSON pointer of an absent object below m_value
-    /// The members, noted when the first of them is asked for: an object is asked for many more fields than it has, and
-    /// most are told apart by the first letters.
-    static constexpr std::uint32_t kNotListed = 0xff, kMostListed = 20;
-    mutable std::uint32_t m_memberCount = kNotListed; ///< at most kMostListed, the rest is looked for one by one
-    mutable std::uint32_t m_unlisted = 0;             ///< where the rest begins
-    mutable std::array<JsonValue::KeyHead, kMostListed> m_heads;
+    /// The names that lead from m_value to an absent object.
+    static constexpr std::size_t kMostAbsent = 3;
+    std::uint8_t m_absentCount = 0;
+    std::array<std::string_view, kMostAbsent> m_absent;
+    /// The members by slot, noted when the first of them is asked for: an object is asked for many more fields than it
+    /// has. Those of one slot are linked, the last one first. What does not fit is looked for one by one.
+    static constexpr std::uint8_t kNone = 0xff;
+    static constexpr std::uint32_t kMostListed = 24, kNotListed = 0;
+    mutable std::uint32_t m_unlisted = kNotListed; ///< where those begin that do not fit
+    mutable bool m_allListed = false;
+    mutable std::array<std::uint8_t, JsonValue::kSlots> m_last;
+    mutable std::array<std::uint8_t, kMostListed> m_before;
     mutable std::array<std::uint32_t, kMostListed> m_keys;
 };
 

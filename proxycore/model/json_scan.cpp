@@ -1,29 +1,8 @@
 #include "proxycore/model/json_scan.h"
 
-#include <cstring>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 namespace natlens::proxycore::detail {
 
 namespace {
-
-/// The first quote or backslash at or after `at`; there is one.
-std::size_t quoteOrBackslash(std::string_view text, std::size_t at) {
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\');
-    for (; at + 16 <= text.size(); at += 16) {
-        const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i *>(text.data() + at));
-        const auto found = static_cast<unsigned>(
-            _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(here, quote), _mm_cmpeq_epi8(here, backslash))));
-        if (found != 0) return at + static_cast<std::size_t>(__builtin_ctz(found));
-    }
-#endif
-    while (at < text.size() && text[at] != '"' && text[at] != '\\')
-        ++at;
-    return at;
-}
 
 bool isDigit(char c) {
     return c >= '0' && c <= '9';
@@ -93,19 +72,17 @@ bool endsHere(std::string_view text, std::size_t at) {
 
 } // namespace
 
-Escapes scanString(std::string_view text, std::size_t place) {
-    auto result = Escapes::none;
+bool escapesAreRight(std::string_view text, std::size_t place) {
     for (std::size_t at = quoteOrBackslash(text, place + 1);; at = quoteOrBackslash(text, at)) {
-        if (at >= text.size()) return Escapes::wrong;
-        if (text[at] == '"') return result;
-        result = Escapes::some;
-        if (at + 1 >= text.size()) return Escapes::wrong;
+        if (at >= text.size()) return false;
+        if (text[at] == '"') return true;
+        if (at + 1 >= text.size()) return false;
         if (text[at + 1] == 'u') {
             const auto code = codePoint(text.substr(at + 2));
-            if (code.value < 0) return Escapes::wrong;
+            if (code.value < 0) return false;
             at += 2 + code.length;
         } else {
-            if (kEscapeLetters.find(text[at + 1]) == std::string_view::npos) return Escapes::wrong;
+            if (kEscapeLetters.find(text[at + 1]) == std::string_view::npos) return false;
             at += 2;
         }
     }

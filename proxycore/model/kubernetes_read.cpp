@@ -116,13 +116,14 @@ public:
         , m_ends(ends) {}
 
     /// EndpointSlices come last: which of them are wanted depends on the Services.
-    void load(const std::vector<Item> &items) {
-        for (const bool slices : {false, true})
-            for (std::size_t i = 0; i < items.size(); ++i) {
-                if ((items[i].kind == Kind::endpointSlice) != slices) continue;
-                if (i + 1 < items.size()) items[i + 1].value.prefetch();
-                read(items[i]);
-            }
+    void load(std::vector<Item> &items) {
+        std::stable_partition(items.begin(), items.end(),
+                              [](const Item &item) { return item.kind != Kind::endpointSlice; });
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            if (i + 4 < items.size()) items[i + 3].value.prefetchIndex(items[i + 4].value.at());
+            if (i + 1 < items.size()) items[i + 1].value.prefetchText();
+            read(items[i]);
+        }
         if (!m_sourceServices.empty()) readAgain();
     }
 
@@ -133,26 +134,27 @@ public:
 private:
     void read(const Item &item) {
         const auto kind = nameOf(item.kind);
-        item.reporter->nameObject(std::string(kind));
+        item.reporter->nameObject(kind);
         const Fields object(item.value, *item.reporter);
         const auto metadata = object.inner("metadata");
         if (object.has("metadata") && !metadata.isObject()) return; // reported
         const bool hasNamespace = item.kind != Kind::node && item.kind != Kind::serviceCIDR;
-        ObjectName name{hasNamespace ? metadata.text("namespace", "default") : "", metadata.text("name")};
+        const ObjectName name{hasNamespace ? metadata.text("namespace", "default") : "", metadata.text("name")};
         if (name.name.empty()) {
             metadata.report("name", fmt::format("missing; the {} is left out", kind));
             return;
         }
-        item.reporter->nameObject(fmt::format("{} {}", kind, name.toString()));
+        item.reporter->nameObject(kind, &name);
         if (m_ends != nullptr) watchForSecond(item, name);
         switch (item.kind) {
         case Kind::node:
             return store(m_state->nodes, item, name, [&] { return std::optional(readNode(object, name.name)); });
         case Kind::pod:
             return store(m_state->pods, item, name, [&] { return keepIf(m_ends == nullptr, readPod(object, name)); });
-        case Kind::service: return store(m_state->services, item, name, [&] { return service(item, object, name); });
+        case Kind::service:
+            return store(m_state->services, item, name, [&] { return service(item, object, metadata, name); });
         case Kind::endpointSlice:
-            return store(m_state->endpointSlices, item, name, [&] { return slice(item, object, name); });
+            return store(m_state->endpointSlices, item, name, [&] { return slice(item, object, metadata, name); });
         case Kind::serviceCIDR:
             if (item.removing)
                 m_state->serviceCIDRs.erase(name);
@@ -166,19 +168,21 @@ private:
         return wanted ? std::optional(std::move(value)) : std::nullopt;
     }
 
-    std::optional<Service> service(const Item &item, const Fields &object, const ObjectName &name) {
-        auto service = detail::readService(object, name);
+    std::optional<Service> service(const Item &item, const Fields &object, const Fields &metadata,
+                                   const ObjectName &name) {
+        auto service = detail::readService(object, metadata, name);
         if (!service) return std::nullopt;
         if (m_ends != nullptr && !concerns(*service, *m_ends)) {
             m_otherServices.push_back({hashOf(name), item});
             return std::nullopt;
         }
-        detail::readServiceLabels(object, *service);
+        detail::readServiceLabels(object, metadata, *service);
         return service;
     }
 
-    std::optional<EndpointSlice> slice(const Item &item, const Fields &object, const ObjectName &name) {
-        auto slice = detail::readEndpointSlice(object, name);
+    std::optional<EndpointSlice> slice(const Item &item, const Fields &object, const Fields &metadata,
+                                       const ObjectName &name) {
+        auto slice = detail::readEndpointSlice(object, metadata, name);
         if (!slice) return std::nullopt;
         ObjectName owner{name.nameSpace, slice->serviceName};
         if (m_ends != nullptr && !m_state->services.contains(owner)) {
@@ -186,7 +190,7 @@ private:
             if (hasEndpoint(*slice, m_ends->source)) m_sourceServices.insert(std::move(owner));
             return std::nullopt;
         }
-        detail::readSliceLabels(object, *slice);
+        slice->labels = metadata.inner("labels").labels();
         return slice;
     }
 
@@ -216,7 +220,7 @@ private:
         for (const auto *part : {&others, &slices})
             for (const auto &[hash, item] : *part) {
                 if (!wanted.contains(hash)) continue;
-                Reporter mute(item.value, "", "", said);
+                Reporter mute(item.value, "", said);
                 auto again = item;
                 again.reporter = &mute;
                 read(again);
@@ -247,7 +251,7 @@ bool readInto(ClusterState &state, const JsonDocument &document, const FlowEnds 
     std::vector<Item> items;
     Finder finder(items);
     for (std::size_t i = 0; i < document.size(); ++i) {
-        auto &reporter = reporters.emplace_back(document.root(i), "", "document", state.problems);
+        auto &reporter = reporters.emplace_back(document.root(i), "document", state.problems);
         finder.find(document.root(i), reporter);
     }
     Loader loader(state, ends);

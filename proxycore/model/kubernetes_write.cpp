@@ -1,5 +1,5 @@
-#include <nlohmann/json.hpp>
 #include "proxycore/model/kubernetes_json.h"
+#include <nlohmann/json.hpp>
 
 namespace natlens::proxycore {
 

@@ -4,7 +4,7 @@ namespace natlens::proxycore::detail {
 
 namespace {
 
-std::vector<std::string> hintNames(const Fields &hints, std::string_view key) {
+std::vector<std::string> hintNames(const Fields &hints, const FieldKey &key) {
     std::vector<std::string> result;
     hints.eachObject(key, [&](const Fields &entry) {
         if (auto name = entry.text("name"); !name.empty()) result.push_back(std::move(name));
@@ -72,12 +72,12 @@ std::optional<Protocol> readProtocol(const Fields &fields) {
     return std::nullopt;
 }
 
-std::optional<EndpointSlice> readEndpointSlice(const Fields &object, ObjectName name) {
+std::optional<EndpointSlice> readEndpointSlice(const Fields &object, const Fields &metadata, ObjectName name) {
     EndpointSlice slice;
     slice.name = std::move(name);
-    const auto labels = object.inner("metadata").inner("labels");
+    const auto labels = metadata.inner("labels");
     labels.checkLabels();
-    if (const auto service = labels.find(kServiceNameLabel); service && service->isString())
+    if (const auto service = labels.find(FieldKey(kServiceNameLabel)); service && service->isString())
         slice.serviceName = service->text();
     const auto type = addressTypeOf(object);
     if (!type) return std::nullopt;
@@ -94,10 +94,6 @@ std::optional<EndpointSlice> readEndpointSlice(const Fields &object, ObjectName 
     object.eachObject(
         "endpoints", [&](const Fields &fields) { slice.endpoints.push_back(readEndpoint(fields, slice.addressType)); });
     return slice;
-}
-
-void readSliceLabels(const Fields &object, EndpointSlice &slice) {
-    slice.labels = object.inner("metadata").inner("labels").labels();
 }
 
 Node readNode(const Fields &object, std::string name) {

@@ -10,13 +10,13 @@ namespace natlens::proxycore::detail {
 
 /// Everything but the labels, annotations and the selector: those are only checked. Nothing when the Service must be
 /// left out (reported).
-[[nodiscard]] std::optional<Service> readService(const Fields &object, ObjectName name);
+[[nodiscard]] std::optional<Service> readService(const Fields &object, const Fields &metadata, ObjectName name);
 /// The rest of a Service that is kept.
-void readServiceLabels(const Fields &object, Service &service);
+void readServiceLabels(const Fields &object, const Fields &metadata, Service &service);
 
 /// Everything but the labels, which are only checked; `serviceName`, which is one of them, is read.
-[[nodiscard]] std::optional<EndpointSlice> readEndpointSlice(const Fields &object, ObjectName name);
-void readSliceLabels(const Fields &object, EndpointSlice &slice);
+[[nodiscard]] std::optional<EndpointSlice> readEndpointSlice(const Fields &object, const Fields &metadata,
+                                                             ObjectName name);
 
 /// TCP when absent; nothing when (reported) wrong.
 [[nodiscard]] std::optional<Protocol> readProtocol(const Fields &fields);

@@ -76,7 +76,7 @@ base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_vie
         return base::fail(base::ErrorCode::invalidInput, "expected a KubeProxyConfiguration object", "parse",
                           std::string(fileName));
     ProxyConfig config;
-    detail::Reporter reporter(document->root(0), "", "KubeProxyConfiguration", config.problems);
+    detail::Reporter reporter(document->root(0), "KubeProxyConfiguration", config.problems);
     const Fields fields(document->root(0), reporter);
     if (const auto kind = fields.text("kind"); !kind.empty() && kind != "KubeProxyConfiguration")
         return base::fail(base::ErrorCode::invalidInput,

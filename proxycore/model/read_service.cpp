@@ -8,7 +8,7 @@ namespace natlens::proxycore::detail {
 
 namespace {
 
-TrafficPolicy policyOf(const Fields &spec, std::string_view key, std::string_view text) {
+TrafficPolicy policyOf(const Fields &spec, const FieldKey &key, std::string_view text) {
     if (text == "Local") return TrafficPolicy::local;
     if (!text.empty() && text != "Cluster")
         spec.report(key, shownText(text) + " is not Cluster or Local; Cluster is used");
@@ -17,13 +17,13 @@ TrafficPolicy policyOf(const Fields &spec, std::string_view key, std::string_vie
 
 /// The first of the two annotations that is there; "" when none is.
 std::string annotation(const Fields &annotations, std::string_view beta, std::string_view alpha) {
-    for (const auto key : {beta, alpha})
+    for (const FieldKey key : {FieldKey(beta), FieldKey(alpha)})
         if (const auto value = annotations.find(key); value && value->isString()) return value->text();
     return {};
 }
 
 void readExternalPolicy(const Fields &annotations, const Fields &spec, Service &service) {
-    constexpr std::string_view key = "externalTrafficPolicy";
+    constexpr FieldKey key("externalTrafficPolicy");
     if (const auto text = spec.text(key); !text.empty()) {
         service.externalTrafficPolicy = policyOf(spec, key, text);
         service.externalTrafficPolicySource = PolicySource::field;
@@ -155,8 +155,8 @@ std::optional<ServiceType> typeOf(const Fields &spec) {
 
 } // namespace
 
-std::optional<Service> readService(const Fields &object, ObjectName name) {
-    const auto metadata = object.inner("metadata"), spec = object.inner("spec");
+std::optional<Service> readService(const Fields &object, const Fields &metadata, ObjectName name) {
+    const auto spec = object.inner("spec");
     const auto annotations = metadata.inner("annotations");
     Service service;
     service.name = std::move(name);
@@ -181,8 +181,7 @@ std::optional<Service> readService(const Fields &object, ObjectName name) {
     return service;
 }
 
-void readServiceLabels(const Fields &object, Service &service) {
-    const auto metadata = object.inner("metadata");
+void readServiceLabels(const Fields &object, const Fields &metadata, Service &service) {
     service.labels = metadata.inner("labels").labels();
     service.annotations = metadata.inner("annotations").labels();
     service.selector = object.inner("spec").inner("selector").labels();
