@@ -23,12 +23,13 @@ struct Arguments {
     bool list = false, simulated = false;
 };
 
-base::Result<int> descriptor(const char *name, const char *text) {
-    int value = -1;
-    const std::string_view view(text);
-    const auto [end, error] = std::from_chars(view.data(), view.data() + view.size(), value);
-    if (error != std::errc{} || end != view.data() + view.size() || value < 0)
-        return base::fail(ErrorCode::invalidInput, "must be a descriptor number", name, text);
+/// A whole number of 0 or more that fits T.
+template<class T>
+base::Result<T> number(const char *name, const char *wanted, std::string_view text) {
+    T value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value < 0)
+        return base::fail(ErrorCode::invalidInput, fmt::format("must be {}", wanted), name, std::string(text));
     return value;
 }
 
@@ -50,12 +51,17 @@ base::Result<Arguments> parse(int argc, char **argv) {
         case datapath: arguments.datapath = optarg; break;
         case cluster: arguments.cluster = optarg; break;
         case proxyConfig: arguments.proxyConfig = optarg; break;
-        case seed: arguments.seed = std::strtoull(optarg, nullptr, 10); break;
+        case seed: {
+            auto value = number<std::uint64_t>("--seed", "a whole number of 0 or more", optarg);
+            if (!value) return std::unexpected(value.error());
+            arguments.seed = *value;
+            break;
+        }
         case simulated: arguments.simulated = true; break;
         case list: arguments.list = true; break;
         case streamFd:
         case controlFd: {
-            auto fd = descriptor(option == streamFd ? "--stream-fd" : "--control-fd", optarg);
+            auto fd = number<int>(option == streamFd ? "--stream-fd" : "--control-fd", "a descriptor number", optarg);
             if (!fd) return std::unexpected(fd.error());
             (option == streamFd ? arguments.streamFd : arguments.controlFd) = *fd;
             break;

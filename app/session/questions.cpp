@@ -18,6 +18,11 @@ std::unexpected<base::Error> badArgument(std::string_view option, std::string_vi
     return base::fail(ErrorCode::invalidInput, fmt::format("\"{}\" is not {}", given, wanted), {}, std::string(option));
 }
 
+std::optional<Mode> modeOf(std::string_view name) {
+    if (name.empty()) return std::nullopt;
+    return name == "nftables" ? Mode::nftables : Mode::iptables;
+}
+
 struct Inputs {
     proxycore::ClusterState state;
     proxycore::ProxyConfig config;
@@ -47,7 +52,7 @@ base::Result<Inputs> readInputs(const PlanSource &source, const proxycore::FlowE
     if (!source.proxyConfig.empty()) {
         const auto file = InputFile::read(source.proxyConfig);
         if (!file) return std::unexpected(file.error());
-        auto config = proxycore::readProxyConfig(file->text(), source.proxyConfig);
+        auto config = proxycore::readProxyConfig(file->text(), source.proxyConfig, modeOf(source.mode));
         if (!config) return std::unexpected(config.error());
         inputs.config = std::move(*config);
         remark(inputs.remarks, source.proxyConfig, inputs.config.problems);
@@ -57,8 +62,7 @@ base::Result<Inputs> readInputs(const PlanSource &source, const proxycore::FlowE
         if (!ip) return badArgument("--node-address", address, "an IP address");
         inputs.nodeAddresses.push_back(*ip);
     }
-    inputs.mode = inputs.config.mode;
-    if (!source.mode.empty()) inputs.mode = source.mode == "nftables" ? Mode::nftables : Mode::iptables;
+    inputs.mode = modeOf(source.mode).value_or(inputs.config.mode);
     if (auto known = proxycore::requireNode(inputs.state, source.node); !known) {
         known.error().subject += source.node.empty() ? "" : " of " + source.cluster;
         return std::unexpected(known.error());

@@ -23,10 +23,12 @@ struct Choice {
     bool masquerade = false;                                 ///< whichever endpoint is chosen; a hairpin has it besides
 };
 
-/// A pod that reaches itself through a Service: the reply must come back through the node.
-[[nodiscard]] inline bool isHairpin(const Behaviour &behaviour, const PlannedEndpoint &endpoint,
+/// A pod that reaches itself through a Service: the reply must come back through the node. In nftables mode any Service
+/// may have said that the endpoint runs here, not only the one that was asked: kube-proxy keeps one set for all.
+[[nodiscard]] inline bool isHairpin(const FrontEndIndex &index, Protocol protocol, const PlannedEndpoint &endpoint,
                                     const IpAddress &source) {
-    return endpoint.address.ip == source && (endpoint.local || !behaviour.hairpinLocalOnly);
+    return endpoint.address.ip == source &&
+           (!index.plan().behaviour.hairpinLocalOnly || index.runsHere(protocol, endpoint.address));
 }
 
 /// Why the source of a packet to an external address is (not) replaced and where it goes.

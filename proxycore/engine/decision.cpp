@@ -40,10 +40,11 @@ std::string viaWords(Via via) {
 /// Writes down, in words, what the core decides.
 class Words final {
 public:
-    Words(const ProxyPlan &plan, const FirstPacket &packet)
-        : m_plan(plan)
+    Words(const FrontEndIndex &index, const FirstPacket &packet)
+        : m_index(index)
+        , m_plan(index.plan())
         , m_packet(packet)
-        , m_names(plan) {}
+        , m_names(m_plan) {}
 
     std::vector<DecisionStep> steps;
 
@@ -166,7 +167,7 @@ public:
                  "spec.sessionAffinity: ClientIP");
         bool replaced = true;
         for (const auto &endpoint : endpoints) {
-            const bool hairpin = isHairpin(m_plan.behaviour, endpoint, m_packet.source.ip);
+            const bool hairpin = isHairpin(m_index, m_packet.protocol, endpoint, m_packet.source.ip);
             replaced = replaced && hairpin;
             if (hairpin)
                 step(m_names.hairpin(*choice.service, endpoint.address),
@@ -210,6 +211,7 @@ private:
         }
     }
 
+    const FrontEndIndex &m_index;
     const ProxyPlan &m_plan;
     const FirstPacket &m_packet;
     RuleNames m_names;
@@ -228,7 +230,7 @@ Decision decide(const FrontEndIndex &index, const FlowQuery &query) {
     const ProxyPlan &plan = index.plan();
     const FirstPacket packet{query.protocol, query.source, query.destination, query.inputInterface,
                              query.locallyGenerated};
-    Words words(plan, packet);
+    Words words(index, packet);
     const Choice choice = Chooser<Words>(index, packet, words).choose();
 
     Decision decision;
@@ -241,7 +243,7 @@ Decision decide(const FrontEndIndex &index, const FlowQuery &query) {
     if (choice.verdict != Verdict::forwarded) return decision;
     bool allReplaced = true;
     for (const auto &endpoint : *choice.endpoints) {
-        const bool hairpin = isHairpin(plan.behaviour, endpoint, query.source.ip);
+        const bool hairpin = isHairpin(index, query.protocol, endpoint, query.source.ip);
         allReplaced = allReplaced && hairpin;
         decision.endpoints.push_back({endpoint.address, 1.0 / static_cast<double>(choice.endpoints->size()),
                                       choice.masquerade || hairpin, endpoint.local, endpoint.nodeName, endpoint.pod});

@@ -82,6 +82,8 @@ public:
     }
     const ServicePortPlan *prefetchService(Protocol protocol, const packet::SocketAddress &destination) const;
     [[nodiscard]] bool isClusterIp(const IpAddress &address) const;
+    /// Whether some Service says of this endpoint, which may get packets, that it runs on the node.
+    [[nodiscard]] bool runsHere(Protocol protocol, const packet::SocketAddress &endpoint) const;
     [[nodiscard]] const ProxyPlan &plan() const { return m_plan; }
 
 private:
@@ -102,6 +104,7 @@ private:
     ProxyPlan m_plan;
     FlatTable<Key, Hit> m_places;
     FlatTable<Key, std::uint32_t> m_clusterIps; ///< with the number of service ports that use it
+    FlatTable<Key, std::uint32_t> m_runHere;    ///< endpoints on the node, with the number of service ports that say so
 };
 
 /// A pure function. Both modes go through the same code; the plan's data make the difference.

@@ -43,6 +43,8 @@ base::Status requireNode(const ClusterState &state, const std::string &nodeName)
         }
         known += (known.empty() ? "" : ", ") + name.name;
     }
+    for (char &c : known)
+        if (static_cast<unsigned char>(c) < ' ') c = '?'; // whatever the input calls its nodes, this is one line
     return base::fail(base::ErrorCode::notFound,
                       known.empty() ? "the cluster state has no Nodes; add them to the file"
                                     : "no such Node; there are: " + known,

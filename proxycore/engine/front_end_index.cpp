@@ -2,6 +2,21 @@
 
 namespace natlens::proxycore {
 
+namespace {
+
+/// One more user of `key`, and one less.
+template<class Key>
+void addUser(FlatTable<Key, std::uint32_t> &users, const Key &key) {
+    ++*users.insert(key, 0).first;
+}
+
+template<class Key>
+void removeUser(FlatTable<Key, std::uint32_t> &users, const Key &key) {
+    if (auto *count = users.find(key); count != nullptr && --*count == 0) users.erase(key);
+}
+
+} // namespace
+
 FrontEndIndex::Changes FrontEndIndex::update(const ProxyPlan &plan) {
     Changes changes;
     const auto &before = m_plan.services, &after = plan.services;
@@ -31,18 +46,21 @@ FrontEndIndex::Changes FrontEndIndex::update(const ProxyPlan &plan) {
 void FrontEndIndex::add(const ServicePortPlan &service) {
     for (const auto &frontEnd : service.frontEnds) {
         m_places.insert({frontEnd.ip, service.name.protocol, frontEnd.port}, {&service, &frontEnd});
-        if (frontEnd.via == Via::clusterIP) ++*m_clusterIps.insert({.ip = frontEnd.ip}, 0).first;
+        if (frontEnd.via == Via::clusterIP) addUser(m_clusterIps, Key{.ip = frontEnd.ip});
     }
+    for (const auto &endpoint : service.reachable)
+        if (endpoint.local) addUser(m_runHere, Key{endpoint.address.ip, service.name.protocol, endpoint.address.port});
 }
 
 void FrontEndIndex::remove(const ServicePortPlan &service) {
     for (const auto &frontEnd : service.frontEnds) {
         const Key key{frontEnd.ip, service.name.protocol, frontEnd.port};
         if (const Hit *place = m_places.find(key); place != nullptr && place->service == &service) m_places.erase(key);
-        if (frontEnd.via != Via::clusterIP) continue;
-        if (auto *users = m_clusterIps.find({.ip = frontEnd.ip}); users != nullptr && --*users == 0)
-            m_clusterIps.erase({.ip = frontEnd.ip});
+        if (frontEnd.via == Via::clusterIP) removeUser(m_clusterIps, Key{.ip = frontEnd.ip});
     }
+    for (const auto &endpoint : service.reachable)
+        if (endpoint.local)
+            removeUser(m_runHere, Key{endpoint.address.ip, service.name.protocol, endpoint.address.port});
 }
 
 bool FrontEndIndex::acceptsNodePorts(const IpAddress &address) const {
@@ -77,6 +95,10 @@ const ServicePortPlan *FrontEndIndex::prefetchService(Protocol protocol,
 
 bool FrontEndIndex::isClusterIp(const IpAddress &address) const {
     return m_clusterIps.find({.ip = address}) != nullptr;
+}
+
+bool FrontEndIndex::runsHere(Protocol protocol, const packet::SocketAddress &endpoint) const {
+    return m_runHere.find({endpoint.ip, protocol, endpoint.port}) != nullptr;
 }
 
 } // namespace natlens::proxycore

@@ -79,7 +79,7 @@ bool PacketEngine::Impl::arrange(const Incoming &in, const PacketOrigin &origin,
         const PlannedEndpoint &endpoint = pick(*in.side, choice, source);
         storeAddress(endpoint.address.ip, sent.dst);
         sent.dstPort = base::bigToNative(endpoint.address.port);
-        masquerade = choice.masquerade || isHairpin(behaviour, endpoint, source);
+        masquerade = choice.masquerade || isHairpin(in.side->index, in.key.protocol, endpoint, source);
         if (masquerade) {
             const NodeRoute route = m_routing.route(endpoint.address.ip);
             // Masquerade happens where packets leave the node: one from outside to a process on it keeps its source.

@@ -78,7 +78,11 @@ IpAddress Node::primaryAddress(IpFamily family) const {
 std::string Problem::toString() const {
     std::string result = object;
     if (!pointer.empty()) result += (result.empty() ? "" : ": ") + pointer;
-    return result + (result.empty() ? "" : ": ") + text;
+    result += (result.empty() ? "" : ": ") + text;
+    // Names come from the input, and this is one line.
+    for (char &c : result)
+        if (static_cast<unsigned char>(c) < ' ') c = '?';
+    return result;
 }
 
 void ClusterState::put(Node node) {

@@ -1,6 +1,10 @@
 #include "proxycore/model/proxy_config.h"
 
 #include "proxycore/model/json_fields.h"
+#include "proxycore/model/json_scan.h"
+
+#include <algorithm>
+#include <charconv>
 
 namespace natlens::proxycore {
 
@@ -27,12 +31,12 @@ void readClusterCidr(const Fields &fields, ProxyConfig &config) {
     const auto text = fields.text("clusterCIDR");
     for (std::size_t at = 0; at < text.size();) {
         const auto end = std::min(text.find(',', at), text.size());
-        const auto part = text.substr(at, end - at);
+        const auto part = std::string_view(text).substr(at, end - at);
         at = end + 1;
         if (const auto prefix = detail::parseSloppyPrefix(part))
             config.clusterCIDRs.push_back(*prefix);
         else
-            fields.report("clusterCIDR", "\"" + part + "\" is not an address range (CIDR); ignored");
+            fields.report("clusterCIDR", detail::shownText(part) + " is not an address range (CIDR); ignored");
     }
 }
 
@@ -45,55 +49,103 @@ void readDetector(const Fields &fields, ProxyConfig &config) {
     else if (mode == "InterfaceNamePrefix")
         config.detectLocalMode = DetectLocalMode::interfaceNamePrefix;
     else if (!mode.empty() && mode != "ClusterCIDR")
-        fields.report("detectLocalMode", "\"" + mode + "\" is not a detect-local mode; ClusterCIDR is used");
+        fields.report("detectLocalMode", detail::shownText(mode) + " is not a detect-local mode; ClusterCIDR is used");
     const auto detect = fields.inner("detectLocal");
     config.bridgeInterface = detect.text("bridgeInterface");
     config.interfaceNamePrefix = detect.text("interfaceNamePrefix");
+    if (config.detectLocalMode == DetectLocalMode::bridgeInterface && config.bridgeInterface.empty())
+        detect.report("bridgeInterface", "missing, and detectLocalMode asks for it: no packet counts as a local pod's");
+    if (config.detectLocalMode == DetectLocalMode::interfaceNamePrefix && config.interfaceNamePrefix.empty())
+        detect.report("interfaceNamePrefix",
+                      "missing, and detectLocalMode asks for it: no packet counts as a local pod's");
 }
 
-/// masqueradeAll and masqueradeBit stand in the section of the mode.
-void readMasquerade(const Fields &section, ProxyConfig &config) {
+/// A duration as Go writes it: "30s", "1m30s", "1h0m0.5s", "0"; not negative.
+std::optional<std::chrono::milliseconds> parseDuration(std::string_view text) {
+    constexpr struct {
+        std::string_view unit;
+        double milliseconds;
+    } kUnits[] = {{"ns", 1e-6}, {"us", 1e-3}, {"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}};
+    if (text == "0") return std::chrono::milliseconds(0);
+    if (text.empty()) return std::nullopt;
+    double total = 0;
+    while (!text.empty()) {
+        double number = 0;
+        const auto [end, error] =
+            std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+        if (error != std::errc{} || !(number >= 0)) return std::nullopt;
+        text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+        const auto length = std::min(text.find_first_of("0123456789."), text.size());
+        const auto *unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                        [&](const auto &known) { return known.unit == text.substr(0, length); });
+        if (unit == std::end(kUnits)) return std::nullopt;
+        text.remove_prefix(length);
+        total += number * unit->milliseconds;
+    }
+    constexpr double kLongest = 9e15; // Go's own limit is 292 years
+    if (!(total < kLongest)) return std::nullopt;
+    return std::chrono::milliseconds(static_cast<std::int64_t>(total));
+}
+
+void readDuration(const Fields &section, const detail::FieldKey &key, std::chrono::milliseconds &value) {
+    const auto text = section.text(key);
+    if (text.empty()) return;
+    if (const auto duration = parseDuration(text))
+        value = *duration;
+    else
+        section.report(key, detail::shownText(text) + " is not a duration like \"30s\" or \"1m30s\"; ignored");
+}
+
+/// Each mode has a section of its own, and looks at no other.
+void readSection(const Fields &section, ProxyConfig &config) {
     config.masqueradeAll = section.flag("masqueradeAll", config.masqueradeAll);
     if (const auto bit = section.integer("masqueradeBit", 0, 31)) config.masqueradeBit = static_cast<unsigned>(*bit);
+    readDuration(section, "syncPeriod", config.syncPeriod);
+    readDuration(section, "minSyncPeriod", config.minSyncPeriod);
 }
 
 void readNodePortAddresses(const Fields &fields, ProxyConfig &config) {
-    for (auto &entry : fields.texts("nodePortAddresses")) {
-        if (entry == "primary" || detail::parseSloppyPrefix(entry))
-            config.nodePortAddresses.push_back(std::move(entry));
+    fields.eachElement("nodePortAddresses", [&](const Fields &entry) {
+        auto text = entry.value().isString() ? entry.value().text() : std::string();
+        if (text == "primary" || detail::parseSloppyPrefix(text))
+            config.nodePortAddresses.push_back(std::move(text));
         else
-            fields.report("nodePortAddresses",
-                          "\"" + entry + "\" is not an address range (CIDR) or \"primary\"; ignored");
-    }
+            entry.report("", entry.value().shown() + " is not an address range (CIDR) or \"primary\"; ignored");
+    });
 }
 
-} // namespace
-
-base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_view fileName) {
-    const auto document = detail::JsonDocument::parse(text, fileName);
-    if (!document) return std::unexpected(document.error());
-    if (!document->root(0).isObject() || document->size() > 1)
-        return base::fail(base::ErrorCode::invalidInput, "expected a KubeProxyConfiguration object", "parse",
-                          std::string(fileName));
-    ProxyConfig config;
-    detail::Reporter reporter(document->root(0), "KubeProxyConfiguration", config.problems);
-    const Fields fields(document->root(0), reporter);
-    if (const auto kind = fields.text("kind"); !kind.empty() && kind != "KubeProxyConfiguration")
-        return base::fail(base::ErrorCode::invalidInput,
-                          "/kind: expected a KubeProxyConfiguration object, found \"" + kind + "\"", "parse",
-                          std::string(fileName));
+void readMode(const Fields &fields, ProxyConfig &config) {
     const auto mode = fields.text("mode");
     if (mode == "nftables")
         config.mode = Mode::nftables;
     else if (!mode.empty() && mode != "iptables")
-        fields.report("mode", "\"" + mode + "\" is not a mode that natlens knows; iptables is used");
+        fields.report("mode", detail::shownText(mode) + " is not a mode that natlens knows; iptables is used");
+}
+
+} // namespace
+
+base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_view fileName, std::optional<Mode> mode) {
+    const auto refused = [&](std::string reason) {
+        return base::fail(base::ErrorCode::invalidInput, std::move(reason), "parse", std::string(fileName));
+    };
+    const auto document = detail::JsonDocument::parse(text, fileName);
+    if (!document) return std::unexpected(document.error());
+    if (!document->root(0).isObject() || document->size() > 1)
+        return refused("expected one KubeProxyConfiguration object");
+    ProxyConfig config;
+    detail::Reporter reporter(document->root(0), "KubeProxyConfiguration", config.problems);
+    const Fields fields(document->root(0), reporter);
+    if (const auto kind = fields.text("kind"); !kind.empty() && kind != "KubeProxyConfiguration")
+        return refused("/kind: expected a KubeProxyConfiguration object, found " + detail::shownText(kind));
+    readMode(fields, config);
     readClusterCidr(fields, config);
     readDetector(fields, config);
-    const auto iptables = fields.inner("iptables");
-    const bool nftablesSection = fields.has("nftables") && (config.mode == Mode::nftables || !fields.has("iptables"));
-    readMasquerade(nftablesSection ? fields.inner("nftables") : iptables, config);
+    const auto iptables = fields.inner("iptables"), nftables = fields.inner("nftables");
+    readSection(mode.value_or(config.mode) == Mode::nftables ? nftables : iptables, config);
     config.localhostNodePorts = iptables.flag("localhostNodePorts", true);
     readNodePortAddresses(fields, config);
+    config.tcpBeLiberal = fields.inner("conntrack").flag("tcpBeLiberal", false);
+    config.allowExternalIPs = fields.inner("featureGates").flag("AllowServiceExternalIPs", true);
     return config;
 }
 

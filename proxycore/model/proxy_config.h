@@ -4,6 +4,8 @@
 #include "capture/base/result.h"
 #include "proxycore/model/cluster_state.h"
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,12 +35,22 @@ struct ProxyConfig {
     /// The cluster's service ranges. kube-proxy learns them from ServiceCIDR objects; those of the cluster state are
     /// used as well.
     std::vector<IpPrefix> serviceCIDRs;
+    /// How often rules are written: at least every syncPeriod, at most once per minSyncPeriod.
+    std::chrono::milliseconds syncPeriod{30'000}, minSyncPeriod{1'000};
+    /// conntrack.tcpBeLiberal: connection tracking calls no segment invalid for its sequence numbers, so iptables mode
+    /// need not drop any.
+    bool tcpBeLiberal = false;
+    /// The feature gate AllowServiceExternalIPs: off, spec.externalIPs are passed over.
+    bool allowExternalIPs = true;
     std::vector<Problem> problems; ///< of reading
 
     bool operator==(const ProxyConfig &) const = default;
 };
 
-/// Reads a KubeProxyConfiguration object. Unknown fields are ignored; wrong ones are Problems and keep their default.
-[[nodiscard]] base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_view fileName);
+/// Reads a KubeProxyConfiguration object (kubeproxy.config.k8s.io/v1alpha1). Unknown fields are ignored; wrong ones are
+/// Problems and keep their default. masqueradeAll and masqueradeBit stand in a section for each mode: those of `mode`
+/// count, or of the mode that the object says when none is given.
+[[nodiscard]] base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_view fileName,
+                                                        std::optional<Mode> mode = std::nullopt);
 
 } // namespace natlens::proxycore

@@ -152,6 +152,34 @@ private slots:
         QVERIFY(two.endpoints[0].masquerade != two.endpoints[1].masquerade);
     }
 
+    /// nftables mode keeps one set of the endpoints on the node for all Services: what one of them says counts for all.
+    void hairpinOfAnotherService() {
+        const auto asked = service("web", kClusterIp), other = service("other", "10.0.9.9");
+        ProxyConfig config;
+        config.clusterCIDRs = {*IpPrefix::parse("10.180.0.0/16")};
+        auto state = documentNodes();
+        state.put(asked);
+        state.put(slice(asked, {{"10.180.1.136", "node2"}}));
+        const auto alone = ask(state, config, Mode::nftables, "10.180.1.136", kClusterIp, 80);
+        QCOMPARE(summary(alone), "remote, keep");
+        state.put(other);
+        state.put(slice(other, {{"10.180.1.136", "node1"}}));
+        QCOMPARE(summary(ask(state, config, Mode::nftables, "10.180.1.136", kClusterIp, 80)), "remote, masq");
+        QCOMPARE(summary(ask(state, config, Mode::nftables, "10.180.1.7", kClusterIp, 80)), "remote, keep");
+        // The same with an index that is brought up to date, there and back.
+        const PlanTarget target{.nodeName = "node1", .localAddresses = {}, .mode = Mode::nftables};
+        const auto both = makePlan(state, config, target);
+        state.services.erase(other.name);
+        const auto one = makePlan(state, config, target, &both);
+        FrontEndIndex index(both);
+        const FlowQuery query{.source = {ip("10.180.1.136"), 0}, .destination = {ip(kClusterIp), 80}};
+        QVERIFY(decide(index, query).masquerade);
+        index.update(one);
+        QVERIFY(!decide(index, query).masquerade);
+        index.update(both);
+        QVERIFY(decide(index, query).masquerade);
+    }
+
     void sourceRanges() {
         auto one = everyWay();
         one.loadBalancerSourceRanges = {*IpPrefix::parse("104.132.0.0/16")};
