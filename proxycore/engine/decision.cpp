@@ -37,6 +37,8 @@ std::string viaWords(Via via) {
     return "";
 }
 
+constexpr const char *kConditions = "EndpointSlice endpoints[].conditions";
+
 /// Writes down, in words, what the core decides.
 class Words final {
 public:
@@ -80,8 +82,31 @@ public:
     }
 
     void untouched() {
-        step(m_names.none(), fmt::format("no Service has {} {} on this node; the packet is not touched",
-                                         packet::toString(m_packet.protocol), m_packet.destination.toString()));
+        const auto &[ip, port] = m_packet.destination;
+        const auto asked = fmt::format("{} {}", packet::toString(m_packet.protocol), m_packet.destination.toString());
+        if (const auto near = m_index.findAnywhere(m_packet.protocol, m_packet.destination); near.service != nullptr) {
+            const auto name = near.service->name.toString();
+            if (ip.isLoopback() || m_plan.isLocalAddress(ip))
+                return step(m_names.none(),
+                            fmt::format("port {} is the node port of Service {}, but {} is not one of the addresses at "
+                                        "which this node accepts node ports; the packet is not touched",
+                                        port, name, ip.toString()),
+                            ip.isLoopback() && m_plan.mode == Mode::iptables ? "localhostNodePorts, nodePortAddresses"
+                                                                             : "nodePortAddresses");
+            return step(m_names.none(),
+                        fmt::format("port {} is the node port of Service {}, but {} is not known as an address of this "
+                                    "node; the packet is not touched",
+                                    port, name, ip.toString()),
+                        "Node status.addresses");
+        }
+        for (const auto other : {Protocol::tcp, Protocol::udp, Protocol::sctp})
+            if (const auto hit = m_index.find(other, m_packet.destination); hit.service != nullptr)
+                return step(m_names.none(),
+                            fmt::format("no Service has {} on this node, but Service {} has it for {}; the packet is "
+                                        "not touched",
+                                        asked, hit.service->name.toString(), packet::toString(other)),
+                            "spec.ports[].protocol");
+        step(m_names.none(), fmt::format("no Service has {} on this node; the packet is not touched", asked));
     }
 
     void sourceInRange(const Choice &choice, const IpPrefix &range) {
@@ -141,14 +166,18 @@ public:
     }
     void otherwise(const Choice &choice) {
         const auto &frontEnd = *choice.frontEnd;
-        if (choice.verdict == Verdict::rejected)
+        const auto &service = *choice.service;
+        if (choice.verdict == Verdict::rejected) {
             step(m_names.noEndpoints(frontEnd), "the Service has no usable endpoint: rejected (ICMP port unreachable)",
-                 "EndpointSlice endpoints[].conditions");
-        else if (choice.verdict == Verdict::dropped)
-            step(m_names.noEndpoints(frontEnd), "the Service has no endpoint on this node: dropped",
-                 frontEnd.via == Via::clusterIP ? "spec.internalTrafficPolicy: Local" : policyField(*choice.service));
-        else
+                 kConditions);
+            explainExclusions(service);
+        } else if (choice.verdict == Verdict::dropped) {
+            step(m_names.noEndpoints(frontEnd),
+                 "the Service has no endpoint on this node" + whereEndpointsAre(service) + ": dropped",
+                 frontEnd.via == Via::clusterIP ? "spec.internalTrafficPolicy: Local" : policyField(service));
+        } else {
             step(m_names.none(), "no rule takes the packet; it is routed as it is");
+        }
     }
 
     void balanced(const Choice &choice) {
@@ -158,7 +187,10 @@ public:
              endpoints.size() == 1
                  ? "the one endpoint " + endpoints.front().address.toString() + " gets the packet"
                  : fmt::format("one of {} endpoints gets the packet, all equally likely", endpoints.size()),
-             "EndpointSlice endpoints[].conditions");
+             kConditions);
+        if (!endpoints.front().ready)
+            step(m_names.none(), "no endpoint is ready, so those that terminate but still serve are used",
+                 "EndpointSlice endpoints[].conditions.serving, .terminating");
         if (!choice.localEndpoints) explainExclusions(*choice.service);
         if (choice.service->affinity.count() > 0)
             step(rule,
@@ -171,11 +203,14 @@ public:
             replaced = replaced && hairpin;
             if (hairpin)
                 step(m_names.hairpin(*choice.service, endpoint.address),
-                     fmt::format("if {} is chosen the pod reaches itself, and the source is replaced",
-                                 endpoint.address.toString()));
+                     fmt::format("if {} is chosen the pod reaches itself, and the source is replaced, so that the "
+                                 "reply comes back through this node",
+                                 endpoint.address.toString()),
+                     "EndpointSlice endpoints[].addresses");
         }
         if (choice.masquerade || replaced)
-            step(m_names.masquerade(), "the source becomes the address of the interface by which the packet leaves");
+            step(m_names.masquerade(), "the source becomes the address of the interface by which the packet leaves",
+                 choice.masquerade ? "masqueradeBit" : "");
     }
 
 private:
@@ -202,12 +237,25 @@ private:
                    : std::string("spec.externalTrafficPolicy: ") + (service.externalLocal ? "Local" : "Cluster");
     }
 
+    /// " (they are on node2, node3)"; "" when nobody knows.
+    [[nodiscard]] static std::string whereEndpointsAre(const ServicePortPlan &service) {
+        constexpr std::size_t kMost = 5;
+        std::vector<std::string_view> nodes;
+        for (const auto &endpoint : service.cluster)
+            if (!endpoint.nodeName.empty() && std::find(nodes.begin(), nodes.end(), endpoint.nodeName) == nodes.end())
+                nodes.push_back(endpoint.nodeName);
+        if (nodes.empty()) return {};
+        const bool more = nodes.size() > kMost;
+        if (more) nodes.resize(kMost);
+        return fmt::format(" (they are on {}{})", fmt::join(nodes, ", "), more ? ", ..." : "");
+    }
+
     void explainExclusions(const ServicePortPlan &service) {
         for (const auto &excluded : service.excluded) {
             const bool hint = excluded.reason == Exclusion::otherNode || excluded.reason == Exclusion::otherZone;
             step(m_names.none(),
                  fmt::format("endpoint {} is not used: {}", excluded.address.toString(), toString(excluded.reason)),
-                 hint ? "EndpointSlice endpoints[].hints" : "EndpointSlice endpoints[].conditions");
+                 hint ? "EndpointSlice endpoints[].hints" : kConditions);
         }
     }
 

@@ -9,6 +9,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kNamesShown = 10;
+constexpr std::string_view kNoRule = "no rule";
 
 Json serviceJson(const Decision &decision) {
     if (!decision.service) return nullptr;
@@ -21,12 +22,34 @@ Json serviceJson(const Decision &decision) {
             {"protocol", packet::toString(service.name.protocol)}};
 }
 
+/// "the node port", ...
+std::string_view viaWords(Via via) {
+    switch (via) {
+    case Via::none: return "";
+    case Via::clusterIP: return "the cluster IP";
+    case Via::externalIP: return "an external IP";
+    case Via::loadBalancerIP: return "the load balancer IP";
+    case Via::nodePort: return "the node port";
+    }
+    return "";
+}
+
+/// The verdict, and what the client and the endpoint notice of it.
 std::string headline(const Decision &decision) {
     std::string text(toString(decision.verdict));
     if (decision.service)
-        text += fmt::format(": Service {} by its {}", decision.service->name.toString(), toString(decision.via));
-    if (decision.verdict == Verdict::forwarded)
-        text += decision.masquerade ? ", source replaced by the node's" : ", source kept";
+        text += fmt::format(": {} of Service {}", viaWords(decision.via), decision.service->name.toString());
+    const bool some = std::any_of(decision.endpoints.begin(), decision.endpoints.end(),
+                                  [](const DecidedEndpoint &endpoint) { return endpoint.masquerade; });
+    switch (decision.verdict) {
+    case Verdict::forwarded:
+        return text + (decision.masquerade ? "; source replaced: the endpoint sees an address of this node"
+                       : some              ? "; source kept, except where the pod reaches itself"
+                                           : "; source kept: the endpoint sees the client's address");
+    case Verdict::dropped: return text + "; nothing comes back, the client times out";
+    case Verdict::rejected: return text + "; the client is told at once (connection refused)";
+    case Verdict::notAService: return text + ": the rules of Services on this node leave the packet alone";
+    }
     return text;
 }
 
@@ -106,9 +129,9 @@ std::string toExplainText(const Decision &decision) {
     }
     for (std::size_t i = 0; i < decision.steps.size(); ++i) {
         const auto &step = decision.steps[i];
-        text += fmt::format("{}. {}: {}", i + 1, step.rule, step.decided);
-        if (!step.field.empty()) text += " [" + step.field + "]";
-        text += "\n";
+        text += fmt::format("{}. {}\n   ", i + 1, step.decided);
+        if (!step.field.empty()) text += "because of " + step.field + "; ";
+        text += (step.rule == kNoRule ? "" : "rule: ") + step.rule + "\n";
     }
     return text;
 }

@@ -4,7 +4,10 @@
 #include "lab/natlens_run.h"
 
 #include <QTemporaryDir>
+#include <atomic>
 #include <set>
+#include <sys/stat.h>
+#include <thread>
 
 using namespace natlens::test;
 using nlohmann::json;
@@ -55,24 +58,43 @@ private slots:
         }
         QVERIFY(write(at("broken.json"), "{\n  \"kind\": \"List\",\n  \"items\": [,]\n}\n"));
         QVERIFY(write(at("list.yaml"), "kind: List\nitems: []\n"));
+        QVERIFY(write(at("empty.json"), ""));
+        QFile sparse(at("sparse.json"));
+        QVERIFY(sparse.open(QIODevice::WriteOnly) && sparse.resize(qint64{1} << 30));
+        QFile holes(at("holes.json"));
+        QVERIFY(holes.open(QIODevice::WriteOnly) && holes.resize((qint64{1} << 30) - 1));
+        QCOMPARE(::mkfifo(at("fifo").toUtf8().constData(), 0600), 0);
     }
 
-    /// Every decision of kube-proxy's own tests, through the program.
+    /// Every decision of kube-proxy's own tests, through the program; a few at a time, because starting it takes
+    /// longest.
     void decisions() {
-        std::size_t count = 0;
+        std::vector<QStringList> questions;
         for (std::size_t s = 0; s < m_scenarios.size(); ++s) {
             const auto &scenario = m_scenarios[s];
             for (const auto &row : scenario["flows"]) {
-                QStringList words{"explain",        "--json",
-                                  "--cluster",      at(QString("cluster-%1.json").arg(s)),
-                                  "--proxy-config", at(QString("proxy-%1.json").arg(s)),
-                                  "--node",         text(scenario["node"]),
-                                  "--protocol",     text(row[1]).toLower(),
-                                  "--from",         text(row[2]),
-                                  "--to",           text(row[3])};
+                questions.push_back({"explain", "--json", "--cluster", at(QString("cluster-%1.json").arg(s)),
+                                     "--proxy-config", at(QString("proxy-%1.json").arg(s)), "--node",
+                                     text(scenario["node"]), "--protocol", text(row[1]).toLower(), "--from",
+                                     text(row[2]), "--to", text(row[3])});
                 for (const auto &address : scenario["localAddresses"])
-                    words << "--node-address" << text(address);
-                const Run ran = run(words);
+                    questions.back() << "--node-address" << text(address);
+            }
+        }
+        std::vector<Run> answers(questions.size());
+        {
+            std::atomic<std::size_t> next = 0;
+            std::vector<std::jthread> askers;
+            for (int i = 0; i < 4; ++i)
+                askers.emplace_back([&] {
+                    for (std::size_t mine = next++; mine < questions.size(); mine = next++)
+                        answers[mine] = run(questions[mine]);
+                });
+        }
+        std::size_t count = 0;
+        for (const auto &scenario : m_scenarios) {
+            for (const auto &row : scenario["flows"]) {
+                const Run &ran = answers[count];
                 const QByteArray what =
                     QByteArray::fromStdString(scenario["id"].get<std::string>() + ": " + row[0].get<std::string>()) +
                     "\n" + ran.said();
@@ -113,6 +135,19 @@ private slots:
                                      << QStringList{"broken.json", "line 3"};
         QTest::newRow("YAML") << ask(at("list.yaml"), "n", "10.0.0.1", "10.0.0.2:80")
                               << QStringList{"list.yaml", "not JSON"};
+        for (const auto &[file, says] : {std::pair("empty.json", "empty"),
+                                         {"sparse.json", "larger than 1 GiB"},
+                                         {"holes.json", "line 1, column 1"},
+                                         {"fifo", "nobody writes"}})
+            QTest::newRow(file) << ask(at(file), "n", "10.0.0.1", "10.0.0.2:80") << QStringList{file, says};
+        QTest::newRow("device without end")
+            << ask("/dev/zero", "n", "10.0.0.1", "10.0.0.2:80") << QStringList{"/dev/zero", "line 1, column 1"};
+        QTest::newRow("configuration is a FIFO")
+            << ask(good, "test-node", "10.0.0.1", "10.0.0.2:80") + QStringList{"--proxy-config", at("fifo")}
+            << QStringList{"fifo", "nobody writes"};
+        QTest::newRow("configuration of something else")
+            << ask(good, "test-node", "10.0.0.1", "10.0.0.2:80") + QStringList{"--proxy-config", good}
+            << QStringList{"/kind", "KubeProxyConfiguration"};
         QTest::newRow("unknown node") << ask(good, "nobody", "10.0.0.1", "10.0.0.2:80")
                                       << QStringList{"nobody", "test-node"};
         QTest::newRow("no port") << ask(good, "test-node", "10.0.0.1", "10.0.0.2") << QStringList{"--to", "IP:PORT"};
@@ -142,8 +177,8 @@ private slots:
         const Run ran = run({"explain", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"),
                              "--node", "n1", "--from", "203.0.113.7", "--to", "192.168.0.2:30080"});
         QVERIFY2(ran.status == 0, ran.said());
-        for (const char *word :
-             {"forwarded", "t/np-cluster", "50.0 %", "spec.externalTrafficPolicy: Cluster", "1. ", "KUBE-NODEPORTS"})
+        for (const char *word : {"forwarded", "t/np-cluster", "50.0 %", "spec.externalTrafficPolicy: Cluster", "1. ",
+                                 "KUBE-NODEPORTS", "the endpoint sees an address of this node"})
             QVERIFY2(ran.out.contains(word), ran.said());
         const Run plan = run({"rules", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"), "--node",
                               "n1", "--format", "plan"});
