@@ -61,18 +61,18 @@ private slots:
         row("comma at the end", R"({"kind":"List","items":[1,]})", "line 1, column 27");
         row("comma missing", R"({"kind":"List" "items":[]})", "line 1, column 22");
         row("comma missing where nothing is read",
-            listOf(R"({"kind":"Secret","metadata":{"managedFields":[{"a":1 "b":2}]}})"), "line 1, column 122");
+            listOf(R"({"kind":"Secret","metadata":{"managedFields":[{"a":1 "b":2}]}})"), "line 1, column 121");
         row("colon missing", R"({"kind" "List"})", "line 1, column 14");
         row("single quotes", "{'kind':'List'}", "line 1, column 2");
         row("comment", "{\"kind\":\"List\" /* all of them */}", "line 1, column 16");
-        row("number with leading zero", R"({"port":080})", "line 1, column 10");
+        row("number with leading zero", R"({"port":080})", "line 1, column 11");
         row("number with plus", R"({"port":+80})", "line 1, column 9");
         row("NaN", R"({"port":NaN})", "line 1, column 9");
         row("word cut off", R"({"ready":tru})", "line 1, column 13");
-        row("two words", R"({"ready":truetrue})", "line 1, column 14");
+        row("two words", R"({"ready":truetrue})", "line 1, column 17");
         row("wrong bracket", R"({"items":[}])", "line 1, column 11");
         row("too many brackets", R"({"items":[]}])", "line 1, column 13");
-        row("text without an end", R"({"kind":"List)", "line 1, column 14");
+        row("text without an end", "{\"kind\":\"List", "line 1, column 14");
         row("YAML", "kind: List\nitems: []\n", "line 1, column 1");
         row("second document broken", "{\"kind\":\"List\",\"items\":[]}\n\n{\"kind\":]\n", "line 3, column 9");
         row("open brackets without end", std::string(1'000'000, '['), "line 1, column 1000001");
