@@ -9,6 +9,10 @@
 
 namespace natlens::proxycore {
 
+inline constexpr std::int64_t kSecond = 1'000'000'000; ///< in the engine's unit of time
+/// How long conntrack keeps protocols without states of their own.
+inline constexpr std::int64_t kIcmp = 30 * kSecond, kOther = 600 * kSecond;
+
 /// A tuple for hashing and comparing. Addresses as they lie in the packet; ports in network order. ICMP queries: the
 /// identifier stands in srcPort of both directions, type and code in dstPort.
 struct TupleKey {

@@ -9,8 +9,7 @@ namespace natlens::proxycore {
 
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr std::int64_t kIcmp = 30 * kSecond, kOther = 600 * kSecond, kUdpStream = 2 * kSecond;
+constexpr std::int64_t kUdpStream = 2 * kSecond;
 
 FirstPacket firstPacket(const TupleKey &key, const PacketOrigin &origin) {
     FirstPacket packet{key.protocol,

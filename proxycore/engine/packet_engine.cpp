@@ -8,9 +8,6 @@ namespace natlens::proxycore {
 
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr std::int64_t kIcmp = 30 * kSecond, kOther = 600 * kSecond;
-
 std::int64_t nanoseconds(std::chrono::seconds value) {
     return std::chrono::nanoseconds(value).count();
 }

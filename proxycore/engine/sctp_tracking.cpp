@@ -5,7 +5,6 @@ namespace natlens::proxycore {
 namespace {
 
 using enum SctpState;
-constexpr std::int64_t kSecond = 1'000'000'000;
 
 /// RFC 9260 section 3.2.
 enum Chunk : std::uint8_t {

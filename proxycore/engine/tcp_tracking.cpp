@@ -10,7 +10,6 @@ using packet::TcpFlags;
 using enum TcpState;
 namespace Flag = TcpSideFlag;
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kRetransmitted = 300 * kSecond, kUnacknowledged = 300 * kSecond;
 constexpr std::uint8_t kMostRetransmissions = 3;
 constexpr std::uint32_t kSmallestAckWindow = 66'000;

@@ -1,4 +1,5 @@
 // The NAT engine on one core: packets of 100,000 live connections, and new connections, beside 10 to 10,000 Services.
+#include "capture/base/hash.h"
 #include "capture/packet/builder.h"
 #include "proxycore/engine/packet_engine.h"
 
@@ -6,6 +7,7 @@
 
 #include <cstring>
 #include <map>
+#include <unordered_map>
 
 using namespace natlens;
 using namespace natlens::proxycore;
@@ -164,6 +166,47 @@ void established(benchmark::State &state, bool batch) {
     state.SetItemsProcessed(static_cast<std::int64_t>(sent * kBatch));
 }
 
+/// The engine's peer: the same packets put back, and each looked up in the standard library's table, as a program that
+/// does nothing but find the connection of a packet would do it.
+void lookedUp(benchmark::State &state) {
+    const auto services = static_cast<unsigned>(state.range(0));
+    Random random;
+    std::vector<std::vector<std::byte>> wanted;
+    std::unordered_map<std::uint64_t, std::uint32_t> table;
+    // Addresses and ports of an IPv4 packet without options: 12 bytes from the 12th on.
+    const auto keyOf = [](const std::byte *packet) {
+        std::uint64_t addresses = 0;
+        std::uint32_t ports = 0;
+        std::memcpy(&addresses, packet + 12, sizeof addresses);
+        std::memcpy(&ports, packet + 20, sizeof ports);
+        return base::mix(addresses, ports);
+    };
+    for (std::uint32_t n = 0; n < kConnections; ++n) {
+        wanted.push_back(segment(n, services, TcpFlags::ack).seq(1001).ack(5001).buildIp());
+        table[keyOf(wanted.back().data())] = n;
+    }
+    for (std::size_t i = wanted.size() - 1; i > 0; --i)
+        std::swap(wanted[i], wanted[random.below(static_cast<std::uint32_t>(i + 1))]);
+    Ring fresh, ring;
+    fresh.fill(wanted);
+    ring.fill(wanted);
+    std::size_t at = 0, sent = 0;
+    std::uint64_t found = 0;
+    for (auto _ : state) {
+        if (at + kBatch > ring.packets.size()) at = 0;
+        const std::span group(ring.packets.data() + at, kBatch);
+        const auto first = static_cast<std::size_t>(group.front().data() - ring.bytes.data());
+        const auto end = static_cast<std::size_t>(group.back().data() + group.back().size() - ring.bytes.data());
+        std::memcpy(ring.bytes.data() + first, fresh.bytes.data() + first, end - first);
+        for (const auto packet : group)
+            found += table.find(keyOf(packet.data())) != table.end() ? 1 : 0;
+        at += kBatch;
+        ++sent;
+    }
+    if (found != sent * kBatch) state.SkipWithError("not found");
+    state.SetItemsProcessed(static_cast<std::int64_t>(sent * kBatch));
+}
+
 /// SYNs of ever new clients while 100,000 connections live; each is given up after its time, so that as many end.
 void newConnections(benchmark::State &state, bool batch) {
     const auto services = static_cast<unsigned>(state.range(0));
@@ -216,6 +259,7 @@ void changeOfOneEndpoint(benchmark::State &state) {
         fixture.engine.setPlan((turn = !turn) ? other : one);
 }
 
+BENCHMARK(lookedUp)->Arg(10'000);
 BENCHMARK_CAPTURE(established, batches, true)->Arg(10)->Arg(1'000)->Arg(10'000);
 BENCHMARK_CAPTURE(established, single, false)->Arg(10)->Arg(1'000)->Arg(10'000);
 BENCHMARK_CAPTURE(newConnections, batches, true)->Arg(10)->Arg(1'000)->Arg(10'000);
