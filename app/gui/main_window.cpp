@@ -117,6 +117,12 @@ void MainWindow::connectParts() {
     connect(m_notice, &NoticePage::retryWanted, this, [this] {
         if (m_request) open(SourceRequest(*m_request));
     });
+    connect(m_notice, &NoticePage::simulatedWanted, this, [this] {
+        if (!m_request) return;
+        SourceRequest request = *m_request;
+        request.options.simulated = true;
+        open(std::move(request));
+    });
 
     const auto choose = [this](const QString &id) {
         m_chosenByPerson = true;
@@ -225,7 +231,9 @@ void MainWindow::open(SourceRequest request) {
 void MainWindow::applyFailure(const base::Error &error) {
     m_failure = error;
     const QString what = m_source ? m_source->title() : QString();
-    m_notice->showFailure(tr("%1 could not be opened").arg(what), text(error.sentence()));
+    const bool refused = m_source && m_source->isLab() && error.code == base::ErrorCode::notPermitted;
+    m_notice->showFailure(tr("%1 could not be opened").arg(what), text(error.sentence()),
+                          refused && m_request && !m_request->options.simulated);
     m_pages->setCurrentIndex(NoticePageIndex);
     updateActions();
     showStatus();

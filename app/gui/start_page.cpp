@@ -92,6 +92,7 @@ NoticePage::NoticePage(QWidget *parent)
     , m_heading(heading({}, this))
     , m_sentence(new QLabel(this))
     , m_retry(new QPushButton(tr("&Try again"), this))
+    , m_simulated(new QPushButton(tr("Use the &simulated lab"), this))
     , m_back(new QPushButton(tr("&Back to the start page"), this)) {
     QVBoxLayout *layout = middleColumn(this, 720);
     layout->addStretch(1);
@@ -100,12 +101,15 @@ NoticePage::NoticePage(QWidget *parent)
     m_sentence->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     layout->addWidget(m_sentence);
     auto *buttons = new QHBoxLayout;
+    buttons->addWidget(m_simulated);
     buttons->addWidget(m_retry);
     buttons->addWidget(m_back);
     buttons->addStretch(1);
     layout->addLayout(buttons);
     layout->addStretch(2);
+    m_simulated->setToolTip(tr("The same hosts, addresses and packets in virtual time; it needs no privileges"));
     connect(m_retry, &QPushButton::clicked, this, &NoticePage::retryWanted);
+    connect(m_simulated, &QPushButton::clicked, this, &NoticePage::simulatedWanted);
     connect(m_back, &QPushButton::clicked, this, &NoticePage::backWanted);
 }
 
@@ -113,13 +117,15 @@ void NoticePage::showBusy(const QString &words, const QString &sentence) {
     m_heading->setText(words);
     m_sentence->setText(sentence);
     m_retry->hide();
+    m_simulated->hide();
     m_back->setText(tr("&Cancel"));
 }
 
-void NoticePage::showFailure(const QString &words, const QString &sentence) {
+void NoticePage::showFailure(const QString &words, const QString &sentence, bool offerSimulated) {
     m_heading->setText(words);
     m_sentence->setText(sentence);
     m_retry->show();
+    m_simulated->setVisible(offerSimulated);
     m_back->setText(tr("&Back to the start page"));
 }
 

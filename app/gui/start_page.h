@@ -28,22 +28,24 @@ private:
     QListWidget *m_list;
 };
 
-/// A heading, a sentence, and up to two buttons in the middle of the window.
+/// A heading, a sentence, and up to three buttons in the middle of the window.
 class NoticePage final : public QWidget {
     Q_OBJECT
 public:
     explicit NoticePage(QWidget *parent = nullptr);
     void showBusy(const QString &heading, const QString &sentence);
-    void showFailure(const QString &heading, const QString &sentence);
+    /// `offerSimulated`: it was a lab that this machine does not allow; one without its kernel would do.
+    void showFailure(const QString &heading, const QString &sentence, bool offerSimulated);
     [[nodiscard]] QString sentence() const;
 
 signals:
     void retryWanted();
+    void simulatedWanted();
     void backWanted();
 
 private:
     QLabel *m_heading, *m_sentence;
-    QPushButton *m_retry, *m_back;
+    QPushButton *m_retry, *m_simulated, *m_back;
 };
 
 } // namespace natlens::gui

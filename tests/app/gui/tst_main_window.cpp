@@ -219,6 +219,28 @@ private slots:
         QVERIFY(!QImage(file).isNull());
     }
 
+    void aRefusedLabOffersTheSimulatedOne() {
+        Bench bench;
+        const auto offer = [&]() -> QPushButton * {
+            for (QPushButton *button : bench.window.findChildren<QPushButton *>())
+                if (button->text().remove('&') == "Use the simulated lab") return button;
+            return nullptr;
+        };
+        bench.window.show();
+        bench.state->failure = base::Error{base::ErrorCode::invalidInput, "no such scenario", "lab", "x"};
+        bench.window.openScenario("nodeport");
+        bench.window.feed()->poll();
+        QVERIFY(!offer()->isVisible()); // nothing that another lab would mend
+        bench.state->failure = base::Error{base::ErrorCode::notPermitted, "user namespaces are off", "unshare", "lab"};
+        bench.window.openScenario("nodeport");
+        bench.window.feed()->poll();
+        QVERIFY(offer()->isVisible());
+        offer()->click();
+        QVERIFY(bench.asked.options.simulated);
+        bench.window.feed()->poll();
+        QVERIFY(!offer()->isVisible()); // it has been tried
+    }
+
     void screenshotStatus_data() {
         QTest::addColumn<bool>("met");
         QTest::addColumn<int>("problemStatus");
