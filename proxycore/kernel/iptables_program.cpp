@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sched.h>
@@ -69,7 +71,9 @@ public:
     Inside(const Inside &) = delete;
     Inside &operator=(const Inside &) = delete;
     ~Inside() {
-        if (m_entered) (void)::setns(m_before.get(), CLONE_NEWNET);
+        if (!m_entered || ::setns(m_before.get(), CLONE_NEWNET) == 0) return;
+        std::perror("setns back"); // this thread would go on in the wrong place
+        std::abort();
     }
     [[nodiscard]] bool entered() const { return m_entered; }
 
