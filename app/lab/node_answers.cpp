@@ -1,13 +1,18 @@
 #include "app/lab/node_answers.h"
 
 #include "app/lab/sockets.h"
+#include "proxycore/kernel/iptables.h"
 
 #include <algorithm>
 #include <ctime>
 #include <fmt/format.h>
+#include <utility>
 
 namespace natlens::lab {
 namespace {
+
+/// kube-proxy: twice its sync period. A change that waits longer makes the node unhealthy.
+constexpr std::chrono::seconds kHealthTimeout{60};
 
 HttpAnswer toAnswer(proxycore::HttpAnswer answer) {
     return {answer.status, std::move(answer.headers), std::move(answer.body)};
@@ -38,7 +43,11 @@ NodeAnswers::NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile,
 
 void NodeAnswers::queued(const proxycore::ClusterState &state, std::span<const packet::IpFamily> families) {
     const auto at = static_cast<double>(m_clock().nanoseconds) / 1e9;
-    for (const auto family : families) m_metrics.queued(family, at, m_state, state);
+    for (const auto family : families) {
+        m_metrics.queued(family, at, m_state, state);
+        auto &waiting = m_families[family].waiting;
+        if (!waiting) waiting = m_clock();
+    }
     m_state = state;
 }
 
@@ -47,11 +56,36 @@ void NodeAnswers::synced(std::shared_ptr<const proxycore::ProxyPlan> plan,
     using Sync = proxycore::ProxyMetrics::Sync;
     auto &family = m_families[plan->family];
     family.lastSync = m_clock();
+    family.waiting.reset();
     m_metrics.synced(plan->family, family.plan ? Sync::partial : Sync::full, duration,
                      static_cast<double>(family.lastSync.nanoseconds) / 1e9);
     m_metrics.noLocalEndpoints(plan->family, *plan);
-    family.plan = std::move(plan);
+    family.before = std::exchange(family.plan, std::move(plan));
     m_node = std::move(node);
+}
+
+bool NodeAnswers::isHealthy(const Family &family) const {
+    return !family.waiting || m_clock() - *family.waiting < kHealthTimeout;
+}
+
+/// Of the iptables rules: all of the plan, and those of service ports that the last sync changed.
+void NodeAnswers::countRules() {
+    for (const auto &[family, of] : m_families) {
+        if (!of.plan) continue;
+        std::map<std::string, std::pair<std::size_t, std::size_t>> counts; // by table: all, written
+        const bool first = !of.before;
+        for (const auto &chain : proxycore::iptablesChains(*of.plan)) {
+            counts[chain.table].first += chain.rules.size();
+            if (first) counts[chain.table].second += chain.rules.size();
+        }
+        for (const auto &service : of.plan->services) {
+            const auto *old = first ? nullptr : of.before->find(service->name);
+            if (first || (old != nullptr && *old == *service)) continue;
+            for (const auto &chain : proxycore::iptablesChainsOf(*of.plan, *service))
+                counts[chain.table].second += chain.rules.size();
+        }
+        for (const auto &[table, count] : counts) m_metrics.rules(family, table, count.first, count.second);
+    }
 }
 
 proxycore::ProxyHealth NodeAnswers::health() const {
@@ -59,7 +93,7 @@ proxycore::ProxyHealth NodeAnswers::health() const {
     base::Timestamp newest;
     for (const auto &[family, of] : m_families) {
         newest = std::max(newest, of.lastSync);
-        health.families.push_back({family, rfc3339(of.lastSync), true});
+        health.families.push_back({family, rfc3339(of.lastSync), isHealthy(of)});
     }
     health.lastUpdated = rfc3339(newest);
     return health;
@@ -79,15 +113,20 @@ HttpHandler NodeAnswers::healthHandler() {
                     }}});
 }
 
-HttpHandler NodeAnswers::metricsHandler() const {
+HttpHandler NodeAnswers::metricsHandler() {
     return byPath({{"/proxyMode", [mode = m_mode] { return proxycore::proxyModeAnswer(mode); }},
-                   {"/metrics", [this] { return proxycore::metricsAnswer(m_metrics); }},
+                   {"/metrics",
+                    [this] {
+                        if (m_mode == proxycore::Mode::iptables) countRules();
+                        return proxycore::metricsAnswer(m_metrics);
+                    }},
                    {"/healthz", [] { return proxycore::metricsHealthzAnswer(); }}});
 }
 
 std::vector<NodeAnswers::HealthCheckPort> NodeAnswers::healthCheckPorts() const {
     std::vector<HealthCheckPort> ports;
     for (const auto &[family, of] : m_families) {
+        if (!of.plan) continue; // its rules were refused
         auto addresses = proxycore::healthCheckAddresses(*of.plan, m_profile);
         if (addresses.empty()) addresses.push_back(anyAddress(family));
         for (const auto &check : of.plan->healthChecks)
@@ -98,10 +137,10 @@ std::vector<NodeAnswers::HealthCheckPort> NodeAnswers::healthCheckPorts() const 
 
 HttpHandler NodeAnswers::healthCheckHandler(const HealthCheckPort &port) const {
     return [this, service = port.service, family = port.address.ip.family](const HttpRequest &) {
-        if (const auto of = m_families.find(family); of != m_families.end())
+        if (const auto of = m_families.find(family); of != m_families.end() && of->second.plan)
             for (const auto &check : of->second.plan->healthChecks)
                 if (check.service.toString() == service)
-                    return toAnswer(proxycore::healthCheckAnswer(m_profile, check));
+                    return toAnswer(proxycore::healthCheckAnswer(m_profile, check, isHealthy(of->second)));
         return toAnswer(proxycore::notFoundAnswer());
     };
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -32,7 +33,7 @@ public:
     [[nodiscard]] proxycore::ProxyMetrics &metrics() { return m_metrics; }
 
     [[nodiscard]] HttpHandler healthHandler();        ///< :10256
-    [[nodiscard]] HttpHandler metricsHandler() const; ///< 127.0.0.1:10249
+    [[nodiscard]] HttpHandler metricsHandler();       ///< 127.0.0.1:10249
     /// One healthCheckNodePort, answered by the proxy of one family.
     struct HealthCheckPort {
         std::string service; ///< "namespace/name"
@@ -44,15 +45,18 @@ public:
     [[nodiscard]] HttpHandler healthCheckHandler(const HealthCheckPort &port) const;
 
 private:
+    struct Family {
+        std::shared_ptr<const proxycore::ProxyPlan> plan, before; ///< of the last sync and of the one before; null
+        base::Timestamp lastSync;
+        std::optional<base::Timestamp> waiting; ///< since when a change waits for its sync
+    };
     [[nodiscard]] proxycore::ProxyHealth health() const;
+    [[nodiscard]] bool isHealthy(const Family &family) const;
+    void countRules();
 
     proxycore::Mode m_mode;
     proxycore::HealthProfile m_profile;
     std::function<base::Timestamp()> m_clock;
-    struct Family {
-        std::shared_ptr<const proxycore::ProxyPlan> plan;
-        base::Timestamp lastSync;
-    };
     std::map<packet::IpFamily, Family> m_families;
     std::shared_ptr<const proxycore::Node> m_node;
     proxycore::ClusterState m_state; ///< that was synced last

@@ -4,8 +4,18 @@ namespace natlens::proxycore {
 
 namespace {
 
-double bound(std::size_t bucket) {
-    return 0.001 * static_cast<double>(std::uint64_t{1} << bucket);
+std::vector<double> syncBounds() {
+    std::vector<double> bounds;
+    for (unsigned i = 0; i < 15; ++i) bounds.push_back(0.001 * static_cast<double>(1U << i));
+    return bounds;
+}
+
+std::vector<double> programmingBounds() {
+    std::vector<double> bounds{0.25, 0.5};
+    for (int seconds = 1; seconds < 60; seconds += 1) bounds.push_back(seconds);
+    for (int seconds = 60; seconds < 120; seconds += 5) bounds.push_back(seconds);
+    for (int seconds = 120; seconds <= 300; seconds += 30) bounds.push_back(seconds);
+    return bounds;
 }
 
 double seconds(std::chrono::nanoseconds duration) {
@@ -31,9 +41,12 @@ std::string_view label(IpFamily family) {
 
 } // namespace
 
+const std::vector<double> ProxyMetrics::kSyncBounds = syncBounds();
+const std::vector<double> ProxyMetrics::kProgrammingBounds = programmingBounds();
+
 void ProxyMetrics::Histogram::observe(double value) {
     for (std::size_t i = 0; i < buckets.size(); ++i)
-        if (value <= bound(i)) ++buckets[i]; // buckets are cumulative
+        if (value <= (*bounds)[i]) ++buckets[i]; // buckets are cumulative
     ++count;
     sum += value;
 }
@@ -42,7 +55,16 @@ void ProxyMetrics::synced(IpFamily family, Sync kind, std::chrono::nanoseconds d
     auto &of = m_families[family];
     of.all.observe(seconds(duration));
     (kind == Sync::full ? of.full : of.partial).observe(seconds(duration));
+    // kube-proxy measures from the EndpointSlice controller's annotation on; where nobody writes that, from when we
+    // heard.
+    if (of.endpointsWait) of.programming.observe(end - of.lastQueued);
+    of.endpointsWait = false;
+    m_servicesPending = m_endpointsPending = 0;
     of.lastSync = end;
+}
+
+void ProxyMetrics::rules(IpFamily family, const std::string &table, std::size_t total, std::size_t written) {
+    m_families[family].rules[table] = {total, written};
 }
 
 void ProxyMetrics::syncFailed(IpFamily family) {
@@ -50,9 +72,15 @@ void ProxyMetrics::syncFailed(IpFamily family) {
 }
 
 void ProxyMetrics::queued(IpFamily family, double at, const ClusterState &before, const ClusterState &after) {
-    m_families[family].lastQueued = at;
-    m_serviceChanges += changes(before.services, after.services);
-    m_endpointChanges += changes(before.endpointSlices, after.endpointSlices);
+    auto &of = m_families[family];
+    const auto services = changes(before.services, after.services);
+    const auto endpoints = changes(before.endpointSlices, after.endpointSlices);
+    of.lastQueued = at;
+    of.endpointsWait = of.endpointsWait || (endpoints > 0 && of.all.count > 0);
+    m_serviceChanges += services;
+    m_endpointChanges += endpoints;
+    m_servicesPending += services;
+    m_endpointsPending += endpoints;
 }
 
 void ProxyMetrics::noLocalEndpoints(IpFamily family, const ProxyPlan &plan) {
@@ -95,10 +123,19 @@ public:
             const auto &one = of.*which;
             const auto with = fmt::format("ip_family=\"{}\"", label(family));
             for (std::size_t i = 0; i < one.buckets.size(); ++i)
-                m_text += fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", m_name, with, bound(i), one.buckets[i]);
+                m_text += fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", m_name, with, (*one.bounds)[i], one.buckets[i]);
             m_text += fmt::format("{0}_bucket{{{1},le=\"+Inf\"}} {2}\n{0}_sum{{{1}}} {3}\n{0}_count{{{1}}} {2}\n", m_name, with,
                                   one.count, one.sum);
         }
+    }
+    /// One value for each table and family.
+    template<class Get>
+    void perTable(std::string_view name, std::string_view help, Get get) {
+        head(name, "gauge", help);
+        for (const auto &[family, of] : m_families)
+            for (const auto &[table, rules] : of.rules)
+                value(fmt::format("ip_family=\"{}\",table=\"{}\"", label(family), table),
+                      static_cast<double>(get(rules)));
     }
     void codes(std::string_view name, std::string_view help, const std::map<int, std::uint64_t> &counts) {
         head(name, "counter", help);
@@ -120,15 +157,25 @@ std::string ProxyMetrics::text() const {
                   [](const Family &of) { return of.lastSync; });
     out.perFamily("sync_proxy_rules_last_queued_timestamp_seconds", "gauge", "When a sync was asked for last",
                   [](const Family &of) { return of.lastQueued; });
+    out.histogram("network_programming_duration_seconds", "Time from a change of endpoints to the end of its sync",
+                  &Family::programming);
+    out.head("sync_proxy_rules_service_changes_pending", "gauge", "Changes of Services that wait for a sync");
+    out.value({}, static_cast<double>(m_servicesPending));
+    out.head("sync_proxy_rules_endpoint_changes_pending", "gauge", "Changes of endpoints that wait for a sync");
+    out.value({}, static_cast<double>(m_endpointsPending));
     out.head("sync_proxy_rules_service_changes_total", "counter", "Changes of Services seen");
     out.value({}, static_cast<double>(m_serviceChanges));
     out.head("sync_proxy_rules_endpoint_changes_total", "counter", "Changes of endpoints seen");
     out.value({}, static_cast<double>(m_endpointChanges));
     const auto failed = [](const Family &of) { return of.failed; };
-    if (m_mode == Mode::nftables)
+    if (m_mode == Mode::nftables) {
         out.perFamily("sync_proxy_rules_nftables_sync_failures_total", "counter", "Syncs that the kernel refused", failed);
-    else
+    } else {
         out.perFamily("sync_proxy_rules_iptables_restore_failures_total", "counter", "Restores that the kernel refused", failed);
+        out.perTable("sync_proxy_rules_iptables_total", "Rules", [](const Rules &of) { return of.total; });
+        out.perTable("sync_proxy_rules_iptables_last", "Rules that the last sync wrote",
+                     [](const Rules &of) { return of.written; });
+    }
     out.head("sync_proxy_rules_no_local_endpoints_total", "gauge", "Services with policy Local without an endpoint here");
     for (const auto &[family, of] : m_families) {
         out.value(fmt::format("ip_family=\"{}\",traffic_policy=\"external\"", label(family)), static_cast<double>(of.noLocalExternal));

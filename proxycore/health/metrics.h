@@ -22,6 +22,8 @@ public:
     /// One sync of one family's rules that succeeded, ended at `end` (seconds since the epoch).
     void synced(IpFamily family, Sync kind, std::chrono::nanoseconds duration, double end);
     void syncFailed(IpFamily family);
+    /// iptables mode: how many rules a table has after a sync, and how many of them that sync wrote.
+    void rules(IpFamily family, const std::string &table, std::size_t total, std::size_t written);
     /// A sync was asked for: counts the Services and EndpointSlices that differ between the two states.
     void queued(IpFamily family, double at, const ClusterState &before, const ClusterState &after);
     /// Services with policy Local that have no endpoint on this node.
@@ -35,16 +37,24 @@ public:
     [[nodiscard]] std::string text() const;
 
 private:
-    /// 0.001 s doubled fourteen times, as kube-proxy's exponential buckets.
+    /// kube-proxy's two rows of buckets: 0.001 s doubled fourteen times, and up to five minutes for network
+    /// programming.
+    static const std::vector<double> kSyncBounds, kProgrammingBounds;
     struct Histogram {
-        std::vector<std::uint64_t> buckets = std::vector<std::uint64_t>(15);
+        const std::vector<double> *bounds = &kSyncBounds;
+        std::vector<std::uint64_t> buckets = std::vector<std::uint64_t>(bounds->size());
         std::uint64_t count = 0;
         double sum = 0;
         void observe(double seconds);
     };
+    struct Rules {
+        std::size_t total = 0, written = 0;
+    };
     struct Family {
-        Histogram all, full, partial, reconciler;
+        Histogram all, full, partial, reconciler, programming{&kProgrammingBounds};
         double lastSync = 0, lastQueued = 0;
+        bool endpointsWait = false; ///< for a sync; those of the first one are no change
+        std::map<std::string, Rules> rules; ///< by table
         std::uint64_t failed = 0, deleted = 0;
         std::uint64_t noLocalInternal = 0, noLocalExternal = 0;
     };
@@ -53,6 +63,7 @@ private:
     Mode m_mode;
     std::map<IpFamily, Family> m_families;
     std::uint64_t m_serviceChanges = 0, m_endpointChanges = 0;
+    std::uint64_t m_servicesPending = 0, m_endpointsPending = 0; ///< since the last sync
     std::map<int, std::uint64_t> m_healthz, m_livez;
 };
 

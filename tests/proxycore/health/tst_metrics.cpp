@@ -34,7 +34,7 @@ private slots:
              })
             QVERIFY2(text.split('\n').contains(line), qPrintable(QString(line) + " is missing in\n" + text));
         QVERIFY(!text.contains("iptables")); // metrics exist only in the mode they concern
-        QCOMPARE(text.count("_bucket{"), 4 * 16);
+        QCOMPARE(text.count("_bucket{"), 4 * 16 + 81); // and network programming's: 80 bounds and infinity
     }
 
     void noLocalEndpoints() {
@@ -68,6 +68,40 @@ private slots:
         QVERIFY(text.contains("kubeproxy_sync_proxy_rules_service_changes_total 2\n"));
         QVERIFY(text.contains("kubeproxy_sync_proxy_rules_endpoint_changes_total 2\n"));
         QVERIFY(text.contains("last_queued_timestamp_seconds{ip_family=\"IPv4\"} 7\n"));
+    }
+
+    /// From a change of endpoints to the end of its sync; the first sync is no change.
+    void networkProgramming() {
+        auto before = documentNodes();
+        const auto web = service("web", "10.0.0.1");
+        before.put(web);
+        before.put(slice(web, {{"10.180.2.5", "node2"}}));
+        auto after = before;
+        after.put(slice(web, {{"10.180.2.6", "node2"}}));
+        ProxyMetrics metrics(Mode::iptables);
+        const QString name = "kubeproxy_network_programming_duration_seconds";
+        metrics.queued(IpFamily::v4, 5, {}, before);
+        QVERIFY(
+            QString::fromStdString(metrics.text()).contains("kubeproxy_sync_proxy_rules_endpoint_changes_pending 1\n"));
+        metrics.synced(IpFamily::v4, ProxyMetrics::Sync::full, milliseconds(1), 6);
+        QVERIFY(QString::fromStdString(metrics.text()).contains(name + "_count{ip_family=\"IPv4\"} 0\n"));
+        metrics.queued(IpFamily::v4, 10, before, after);
+        metrics.synced(IpFamily::v4, ProxyMetrics::Sync::partial, milliseconds(1), 10.4);
+        const auto text = QString::fromStdString(metrics.text());
+        for (const char *line :
+             {"_bucket{ip_family=\"IPv4\",le=\"0.25\"} 0\n", "_bucket{ip_family=\"IPv4\",le=\"0.5\"} 1\n",
+              "_bucket{ip_family=\"IPv4\",le=\"59\"} 1\n", "_bucket{ip_family=\"IPv4\",le=\"115\"} 1\n",
+              "_bucket{ip_family=\"IPv4\",le=\"300\"} 1\n"})
+            QVERIFY2(text.contains(name + line), line);
+        QVERIFY(text.contains("kubeproxy_sync_proxy_rules_endpoint_changes_pending 0\n"));
+    }
+
+    void rules() {
+        ProxyMetrics metrics(Mode::iptables);
+        metrics.rules(IpFamily::v6, "nat", 40, 3);
+        const auto text = QString::fromStdString(metrics.text());
+        QVERIFY(text.contains("kubeproxy_sync_proxy_rules_iptables_total{ip_family=\"IPv6\",table=\"nat\"} 40\n"));
+        QVERIFY(text.contains("kubeproxy_sync_proxy_rules_iptables_last{ip_family=\"IPv6\",table=\"nat\"} 3\n"));
     }
 
     void answers() {
