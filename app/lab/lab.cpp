@@ -20,6 +20,13 @@ constexpr milliseconds kDrainPatience{1000};
 const live::CaptureOptions kCapture{.snapLength = 2048, .ringBytes = 2U << 20};
 /// Multicast listener reports: every IPv6 interface sends some when it comes up, and means nobody.
 constexpr const char *kNotForPeople = "not dst host ff02::16";
+bool servesSctp(const proxycore::ClusterState &state) {
+    return std::ranges::any_of(state.services, [](const auto &entry) {
+        return std::ranges::any_of(entry.second->ports,
+                                   [](const auto &port) { return port.protocol == packet::Protocol::sctp; });
+    });
+}
+
 /// The longest sleep of the loop; commands and packets wake it at once.
 constexpr milliseconds kIdle{500};
 constexpr milliseconds kBetweenLooks{1000}; // at rules that someone else may have changed, one node at a time
@@ -39,6 +46,8 @@ int Lab::run() {
         return base::exitStatus(status.error());
     }
     announce();
+    if (!m_hasSctp && servesSctp(m_cluster.state()))
+        log("this kernel has no SCTP sockets: rules for SCTP are in place, but no pod answers");
     loop();
     if (auto status = m_capture->stop(); !status) {
         m_control.error(status.error(), false);
@@ -51,6 +60,7 @@ int Lab::run() {
 
 base::Status Lab::build() {
     if (auto status = buildHosts(); !status) return status;
+    if (auto status = makeDatapaths(); !status) return status;
     // Captures before rules and traffic, so that nothing that happens is missed.
     if (auto status = startCaptures(); !status) return status;
     return startWorkloads();
@@ -65,8 +75,21 @@ base::Status Lab::buildHosts() {
     return {};
 }
 
-base::Status Lab::startCaptures() {
+/// Before everything else that opens descriptors: libnftables waits for its socket with select(), which knows none
+/// beyond 1023, and the captures of a hundred nodes take more.
+base::Status Lab::makeDatapaths() {
     m_capture = std::make_unique<probe::CaptureService>(std::move(m_stream));
+    for (auto &host : m_topology->hosts()) {
+        if (host.kind != HostKind::node) continue;
+        InNamespace inside(host.nameSpace); // where the rules will go: a datapath stays where it was made
+        auto datapath = makeDatapath(m_scenario.datapath, {host, *m_capture, m_scenario.seed + m_datapaths.size()});
+        if (!datapath) return std::unexpected(datapath.error());
+        m_datapaths.emplace(host.name, std::move(*datapath));
+    }
+    return {};
+}
+
+base::Status Lab::startCaptures() {
     std::vector<probe::CaptureService::InterfaceRequest> interfaces;
     for (auto &host : m_topology->hosts()) {
         if (host.kind == HostKind::node) {
@@ -105,8 +128,8 @@ base::Status Lab::startWorkloads() {
         if (auto status = startServer(*pod); !status) return status;
     for (auto &host : m_topology->hosts()) {
         if (host.kind != HostKind::node) continue;
-        auto agent = NodeAgent::start({host, *m_capture, m_scenario.seed + m_nodes.size()}, m_scenario.datapath, healthProfile(),
-                                      m_scenario.proxyConfig);
+        auto agent =
+            NodeAgent::start(host, std::move(m_datapaths.at(host.name)), healthProfile(), m_scenario.proxyConfig);
         if (!agent) return std::unexpected(agent.error());
         if (auto status = (*agent)->sync(m_cluster.state()); !status) return status;
         if (auto status = (*agent)->installTrace(); !status) return status;
@@ -136,6 +159,12 @@ base::Status Lab::startServer(const proxycore::Pod &pod) {
             auto server = UdpServer::listen(host->nameSpace, {anyAddress(family), port});
             if (!server) return std::unexpected(server.error());
             m_udpServers.emplace(pod.name.name, std::move(*server));
+        }
+        if (!m_hasSctp) continue;
+        for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::sctp)) {
+            auto server = SctpServer::listen(host->nameSpace, {anyAddress(family), port});
+            if (!server) return std::unexpected(server.error());
+            m_sctpServers.emplace(pod.name.name, std::move(*server));
         }
     }
     return {};
@@ -167,6 +196,7 @@ void Lab::loop() {
         for (const auto *server : servers) watches.push_back({server->fd()});
         const std::size_t firstUdp = watches.size();
         for (const auto &[name, server] : m_udpServers) watches.push_back({server->fd()});
+        for (const auto &[name, server] : m_sctpServers) watches.push_back({server->fd()});
 
         const auto sleep = std::chrono::duration_cast<milliseconds>(wake - now);
         m_client.wait(watches, std::clamp(sleep, milliseconds(0), kIdle));
@@ -178,6 +208,8 @@ void Lab::loop() {
             if (watches[firstServer + i].readable) servers[i]->serve();
         watch = firstUdp;
         for (const auto &[name, server] : m_udpServers)
+            if (watches[watch++].readable) server->serve();
+        for (const auto &[name, server] : m_sctpServers)
             if (watches[watch++].readable) server->serve();
         if (watches[1].readable) {
             std::vector<std::string> names;
@@ -227,6 +259,7 @@ base::Status Lab::apply(const ClusterChange &change) {
         if (host == nullptr) continue;
         m_podServers.erase(pod.name.name);
         m_udpServers.erase(pod.name.name);
+        m_sctpServers.erase(pod.name.name);
         m_client.cancel(host->nameSpace);
         if (auto status = m_capture->removeInterface(host->name, "eth0"); !status) return status;
         auto status = m_capture->removeInterface(host->nodeName, portName(host->addresses));

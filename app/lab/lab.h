@@ -7,6 +7,7 @@
 #include "app/lab/http_server.h"
 #include "app/lab/load_balancer.h"
 #include "app/lab/node_agent.h"
+#include "app/lab/sctp_server.h"
 #include "app/lab/topology.h"
 #include "app/lab/udp_server.h"
 #include "app/probe/capture_service.h"
@@ -32,6 +33,7 @@ private:
     // building, in this order
     [[nodiscard]] base::Status build();
     [[nodiscard]] base::Status buildHosts();
+    [[nodiscard]] base::Status makeDatapaths();
     [[nodiscard]] base::Status startCaptures();
     [[nodiscard]] live::CaptureOptions captureOptions() const;
     [[nodiscard]] base::Status captureEvidence(LabHost &node);
@@ -62,6 +64,9 @@ private:
     std::map<std::string, std::unique_ptr<NodeAgent>> m_nodes;              ///< by node name
     std::multimap<std::string, std::unique_ptr<HttpServer>> m_podServers;   ///< by pod name
     std::multimap<std::string, std::unique_ptr<UdpServer>> m_udpServers;     ///< by pod name
+    std::multimap<std::string, std::unique_ptr<SctpServer>> m_sctpServers;   ///< by pod name
+    std::map<std::string, std::unique_ptr<Datapath>> m_datapaths;            ///< by node name, until its agent takes it
+    const bool m_hasSctp = kernelHasSctp();
     std::unique_ptr<LoadBalancer> m_loadBalancer;
     std::chrono::steady_clock::time_point m_nextLook;
     std::string m_lastLooked; ///< name of the node

@@ -17,13 +17,10 @@ NodeAgent::NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycor
                          [&](auto family) { return node.addresses.has(family); });
 }
 
-base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(const DatapathPlace &place, DatapathKind kind,
+base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(LabHost &node, std::unique_ptr<Datapath> datapath,
                                                           proxycore::HealthProfile profile,
                                                           const proxycore::ProxyConfig &config) {
-    InNamespace inside(place.node.nameSpace); // where the rules will go, too: a datapath stays in the namespace it was made in
-    auto datapath = makeDatapath(kind, place);
-    if (!datapath) return std::unexpected(datapath.error());
-    std::unique_ptr<NodeAgent> agent(new NodeAgent(place.node, std::move(*datapath), profile, config));
+    std::unique_ptr<NodeAgent> agent(new NodeAgent(node, std::move(datapath), profile, config));
     if (auto status = agent->startServers(); !status) return std::unexpected(status.error());
     return agent;
 }

@@ -19,7 +19,8 @@ namespace natlens::lab {
 class NodeAgent final {
 public:
     /// Starts the servers. Rules come with the first sync().
-    [[nodiscard]] static base::Result<std::unique_ptr<NodeAgent>> start(const DatapathPlace &place, DatapathKind datapath,
+    [[nodiscard]] static base::Result<std::unique_ptr<NodeAgent>> start(LabHost &node,
+                                                                        std::unique_ptr<Datapath> datapath,
                                                                         proxycore::HealthProfile profile,
                                                                         const proxycore::ProxyConfig &config);
 

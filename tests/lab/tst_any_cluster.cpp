@@ -12,11 +12,12 @@ namespace {
 /// `natlens lab up` for as long as this lives.
 class RunningLab final {
 public:
-    explicit RunningLab(const QStringList &options) {
+    explicit RunningLab(const QStringList &options, int patienceMs = 20'000) {
         const QString ready = m_folder.filePath("ready");
         m_lab.setProcessChannelMode(QProcess::MergedChannels);
         m_lab.start(program(), QStringList{"lab", "up", "nodeport", "--quiet", "--ready-file", ready} + options);
-        m_ready = QTest::qWaitFor([&] { return QFile::exists(ready) || m_lab.state() == QProcess::NotRunning; }, 20'000) &&
+        m_ready = QTest::qWaitFor([&] { return QFile::exists(ready) || m_lab.state() == QProcess::NotRunning; },
+                                  patienceMs) &&
                   QFile::exists(ready);
     }
     ~RunningLab() {
@@ -109,6 +110,35 @@ private slots:
         QCOMPARE(status("fd00:192::3", 32001), QByteArray("503"));
         QCOMPARE(status("192.168.0.2", 32001), QByteArray("")); // a Service of IPv6 alone has no IPv4 listener
         QCOMPARE(status("fd00:192::3", 10256), QByteArray("200"));
+        // One kube-proxy instance for each family.
+        const QByteArray synced =
+            lab.shell("n1", "exec 3<>/dev/tcp/127.0.0.1/10249 && printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3 && "
+                            "timeout 2 grep -c 'sync_proxy_rules_last_timestamp_seconds{ip_family=' <&3");
+        QCOMPARE(synced.trimmed(), QByteArray("2"));
+    }
+
+    /// More descriptors than select() knows.
+    void hundredNodes() {
+        NATLENS_NEEDS_LAB();
+        if (qEnvironmentVariableIntValue("NATLENS_LONG") != 1) QSKIP("a hundred nodes: set NATLENS_LONG=1");
+        nlohmann::json list{{"apiVersion", "v1"}, {"kind", "List"}, {"items", nlohmann::json::array()}};
+        for (int i = 1; i <= 100; ++i) {
+            const auto number = std::to_string(i);
+            list["items"].push_back(
+                {{"kind", "Node"},
+                 {"metadata", {{"name", "node" + number}}},
+                 {"spec", {{"podCIDRs", {"10.100." + number + ".0/24", "fd00:10:" + number + "::/64"}}}},
+                 {"status", {{"addresses", {{{"type", "InternalIP"}, {"address", "10.240.0." + number}}}}}}});
+        }
+        QTemporaryDir folder;
+        QFile file(folder.filePath("hundred.json"));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write(QByteArray::fromStdString(list.dump()));
+        file.close();
+        RunningLab lab({"--cluster", file.fileName()}, 60'000);
+        QVERIFY2(lab.ready(), lab.said());
+        QCOMPARE(lab.shell("node1", "exec 3<>/dev/tcp/10.240.0.100/10256 && echo reached").trimmed(),
+                 QByteArray("reached"));
     }
 };
 
