@@ -165,11 +165,16 @@ base::Status Links::setUp(const std::string &name) {
     return check(message.send(m_socket), "set link up", name);
 }
 
-base::Status Links::addAddress(const std::string &name, const packet::IpPrefix &address) {
+base::Status Links::addAddress(const std::string &name, const packet::IpPrefix &address, bool preferred) {
     std::unique_ptr<rtnl_addr, Deleter<rtnl_addr, rtnl_addr_put>> request(rtnl_addr_alloc());
     rtnl_addr_set_ifindex(request.get(), index(name));
     rtnl_addr_set_local(request.get(), toNl(address).get());
     if (address.address.isV6()) rtnl_addr_set_flags(request.get(), IFA_F_NODAD);
+    if (address.address.isV6() && !preferred) {
+        constexpr std::uint32_t kForEver = 0xffffffff;
+        rtnl_addr_set_valid_lifetime(request.get(), kForEver);
+        rtnl_addr_set_preferred_lifetime(request.get(), 0);
+    }
     return check(rtnl_addr_add(m_socket, request.get(), 0), "add address", name + " " + address.toString());
 }
 

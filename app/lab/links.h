@@ -35,8 +35,11 @@ public:
     [[nodiscard]] base::Status isolatePort(const std::string &name);
     [[nodiscard]] base::Status deleteLink(const std::string &name);
     [[nodiscard]] base::Status setUp(const std::string &name);
-    /// An IPv6 address can be used at once: nobody is asked whether it is a duplicate.
-    [[nodiscard]] base::Status addAddress(const std::string &name, const packet::IpPrefix &address);
+    /// An IPv6 address can be used at once: nobody is asked whether it is a duplicate. One that is not `preferred` the
+    /// kernel takes as a source only when it is told to (RFC 4862: deprecated); IPv4 has that for every further
+    /// address.
+    [[nodiscard]] base::Status addAddress(const std::string &name, const packet::IpPrefix &address,
+                                          bool preferred = true);
     /// Whose MAC address it is, for good (nobody is asked), and that it is no longer known.
     [[nodiscard]] base::Status addNeighbour(const std::string &name, const packet::IpAddress &address,
                                             const packet::MacAddress &mac);

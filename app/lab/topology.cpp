@@ -77,9 +77,9 @@ base::Status Topology::attachToFabric(LabHost &host) {
         return status;
     for (const auto &address : host.addresses.own) {
         auto own = hostPrefix(address);
-        const bool primary = address == host.addresses.primary(IpFamily::v4);
-        if (primary && host.kind != HostKind::outside) own.length = 24;
-        if (auto status = host.links.addAddress("eth0", own); !status) return status;
+        const bool primary = address == host.addresses.primary(address.family);
+        if (primary && address.isV4() && host.kind != HostKind::outside) own.length = 24;
+        if (auto status = host.links.addAddress("eth0", own, primary); !status) return status;
     }
     if (auto status = host.links.setUp("eth0"); !status) return status;
     host.interfaces.emplace_back("eth0");
