@@ -145,7 +145,6 @@ base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_vie
     config.localhostNodePorts = iptables.flag("localhostNodePorts", true);
     readNodePortAddresses(fields, config);
     config.tcpBeLiberal = fields.inner("conntrack").flag("tcpBeLiberal", false);
-    config.allowExternalIPs = fields.inner("featureGates").flag("AllowServiceExternalIPs", true);
     return config;
 }
 

@@ -40,8 +40,6 @@ struct ProxyConfig {
     /// conntrack.tcpBeLiberal: connection tracking calls no segment invalid for its sequence numbers, so iptables mode
     /// need not drop any.
     bool tcpBeLiberal = false;
-    /// The feature gate AllowServiceExternalIPs: off, spec.externalIPs are passed over.
-    bool allowExternalIPs = true;
     std::vector<Problem> problems; ///< of reading
 
     bool operator==(const ProxyConfig &) const = default;

@@ -93,6 +93,7 @@ void Planner::planNode() {
     std::erase_if(m_plan.serviceCIDRs, [&](const IpPrefix &p) { return p.address.family != m_target.family; });
     sortUnique(m_plan.serviceCIDRs);
     m_plan.behaviour = behaviourOf(m_target.mode, !m_plan.serviceCIDRs.empty());
+    if (m_config.tcpBeLiberal) m_plan.behaviour.dropInvalid = false;
     m_plan.localAddresses = m_target.localAddresses;
     if (node == nullptr) {
         m_plan.problems.push_back({"Node " + m_target.nodeName, "",

@@ -272,6 +272,47 @@ private slots:
         QCOMPARE(config->nodePortAddresses.size(), std::size_t{2});
     }
 
+    /// Each mode has a section of its own and looks at no other; which mode counts can be said from outside.
+    void configurationSections() {
+        const auto read = [](const char *text, std::optional<Mode> mode) {
+            return readProxyConfig(text, "config.json", mode).value();
+        };
+        const char *both =
+            R"({"mode":"iptables","iptables":{"masqueradeAll":true,"masqueradeBit":1,"syncPeriod":"1m30s"},
+            "nftables":{"masqueradeBit":2,"minSyncPeriod":"250ms"},"conntrack":{"tcpBeLiberal":true}})";
+        const auto asWritten = read(both, std::nullopt), nftables = read(both, Mode::nftables);
+        QVERIFY(asWritten.problems.empty() && asWritten.tcpBeLiberal);
+        QVERIFY(asWritten.masqueradeAll && asWritten.masqueradeBit == 1);
+        QVERIFY(asWritten.syncPeriod == std::chrono::seconds(90) && asWritten.minSyncPeriod == std::chrono::seconds(1));
+        QVERIFY(!nftables.masqueradeAll && nftables.masqueradeBit == 2 && nftables.mode == Mode::iptables);
+        QVERIFY(nftables.minSyncPeriod == std::chrono::milliseconds(250));
+        const auto absent =
+            read(R"({"mode":"nftables","iptables":{"masqueradeAll":true,"masqueradeBit":1}})", std::nullopt);
+        QVERIFY(!absent.masqueradeAll && absent.masqueradeBit == 14);
+    }
+
+    void durations_data() {
+        QTest::addColumn<QString>("text");
+        QTest::addColumn<int>("milliseconds"); ///< -1: not a duration
+        const auto row = [](const char *text, int milliseconds) { QTest::newRow(text) << text << milliseconds; };
+        row("0", 0);
+        row("30s", 30'000);
+        row("1h0m0.5s", 3'600'500);
+        row("15m0s", 900'000);
+        row("100us", 0);
+        row("1.5h", 5'400'000);
+        for (const char *wrong : {"30", "s", "-5s", "1d", "1m 30s", "1e3s", "nan s", "99999999999999999999h", "5s!"})
+            row(wrong, -1);
+    }
+    void durations() {
+        QFETCH(QString, text);
+        QFETCH(int, milliseconds);
+        const auto config =
+            readProxyConfig("{\"iptables\":{\"syncPeriod\":\"" + text.toStdString() + "\"}}", "config.json").value();
+        QCOMPARE(config.problems.empty(), milliseconds >= 0);
+        QCOMPARE(config.syncPeriod.count(), std::chrono::milliseconds::rep{milliseconds < 0 ? 30'000 : milliseconds});
+    }
+
     void configurationProblems_data() {
         QTest::addColumn<QString>("text");
         QTest::addColumn<QString>("problem");
@@ -283,6 +324,12 @@ private slots:
                              << "KubeProxyConfiguration: /iptables/masqueradeBit";
         QTest::newRow("addresses") << R"({"nodePortAddresses":["here"]})"
                                    << "KubeProxyConfiguration: /nodePortAddresses";
+        QTest::newRow("bridge") << R"({"detectLocalMode":"BridgeInterface","detectLocal":{}})"
+                                << "KubeProxyConfiguration: /detectLocal/bridgeInterface";
+        QTest::newRow("prefix") << R"({"detectLocalMode":"InterfaceNamePrefix"})"
+                                << "KubeProxyConfiguration: /detectLocal/interfaceNamePrefix";
+        QTest::newRow("duration") << R"({"iptables":{"minSyncPeriod":"soon"}})"
+                                  << "KubeProxyConfiguration: /iptables/minSyncPeriod";
         QTest::newRow("detector") << R"({"detectLocalMode":"Guess"})"
                                   << "KubeProxyConfiguration: /detectLocalMode";
     }
