@@ -19,7 +19,7 @@ auto rank(const tracer::Path &path) {
 } // namespace
 
 std::uint64_t pathCount(const tracer::Snapshot &snapshot) {
-    return snapshot.paths.size();
+    return snapshot.all ? snapshot.all->summary().connections : snapshot.paths.size();
 }
 
 std::string remarkOnChoice(const tracer::Snapshot &snapshot) {

@@ -12,16 +12,25 @@ namespace {
 constexpr const char *kName = "natlens render";
 
 std::string drawn(const tracer::Snapshot &snapshot, const Render &arguments) {
-    if (arguments.format == "document") return diagram::renderDocument(snapshot);
-    if (arguments.format == "unicode" || arguments.format == "svg") {
-        if (const std::string remark = remarkOnChoice(snapshot); !remark.empty()) complain(remark);
-        const tracer::Snapshot chosen = withPaths(snapshot, kDrawnPaths);
-        return arguments.format == "unicode" ? diagram::renderUnicode(chosen)
-                                             : diagram::renderSvg(diagram::layout(chosen), arguments.theme);
-    }
+    if (const std::string remark = remarkOnChoice(snapshot); !remark.empty()) complain(remark);
+    const tracer::Snapshot chosen = withPaths(snapshot, kDrawnPaths);
+    if (arguments.format == "document") return diagram::renderDocument(chosen);
+    if (arguments.format == "unicode") return diagram::renderUnicode(chosen);
+    return diagram::renderSvg(diagram::layout(chosen), arguments.theme);
+}
+
+std::string jsonLines(const tracer::Snapshot &snapshot) {
+    const auto line = [](const tracer::Path &path) { return tracer::toJsonLine(path) + "\n"; };
     std::string lines;
-    for (const auto &path : snapshot.paths)
-        lines += tracer::toJsonLine(*path) + "\n";
+    if (snapshot.all) {
+        snapshot.all->forEach(line, [&](std::string_view some) {
+            lines += some;
+            return !interrupted();
+        });
+    } else {
+        for (const auto &path : snapshot.paths)
+            lines += line(*path);
+    }
     return lines;
 }
 
@@ -51,7 +60,7 @@ int render(const Render &arguments) {
     }
     int status = conclude(*view, options, kName);
     if (!view->problem.empty() && view->traced->points.empty()) return status;
-    const std::string text = drawn(*view->traced, arguments);
+    const std::string text = arguments.format == "json" ? jsonLines(*view->traced) : drawn(*view->traced, arguments);
     if (arguments.output.empty())
         output.write(text);
     else if (!writeFile(arguments.output, text, kName))

@@ -1,11 +1,13 @@
 #include "app/cli/report_connections.h"
 
 #include "app/cli/markdown.h"
+#include "app/cli/path_choice.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <map>
+#include <set>
 
 namespace natlens::cli {
 namespace {
@@ -104,20 +106,34 @@ std::string pathSection(const Path &path) {
 /// The paths that are not shown one by one, by what they have in common.
 std::string restSection(const Snapshot &snapshot, const Snapshot &shown) {
     std::map<std::string, std::uint64_t> kinds;
-    std::uint64_t rest = 0;
-    for (const auto &path : snapshot.paths) {
-        if (std::ranges::find(shown.paths, path) != shown.paths.end()) continue;
-        ++rest;
-        ++kinds[fmt::format("{} to {}: {}{}",
-                            path->client.node.empty() ? path->client.address.ip.toString() : path->client.node,
-                            path->requested.toString(), tracer::toString(path->outcome),
-                            path->droppedAt.empty() ? "" : " at " + path->droppedAt)];
+    const auto count = [&](const Path &path, std::uint64_t connections) {
+        kinds[fmt::format("{} to {}: {}{}",
+                          path.client.node.empty() ? path.client.address.ip.toString() : path.client.node,
+                          path.requested.toString(), tracer::toString(path.outcome),
+                          path.droppedAt.empty() ? "" : " at " + path.droppedAt)] += connections;
+    };
+    std::uint64_t rest = pathCount(snapshot) - shown.paths.size();
+    if (snapshot.all) {
+        rest = pathCount(snapshot); // the groups count all of them
+        const auto &groups = snapshot.all->summary().groups;
+        for (const tracer::PathGroup &group : groups)
+            if (!snapshot.all->summary().hasRest || &group != &groups.back()) count(group.example, group.connections);
+    } else {
+        const std::set<const Path *> told = [&] {
+            std::set<const Path *> set;
+            for (const auto &path : shown.paths)
+                set.insert(path.get());
+            return set;
+        }();
+        for (const auto &path : snapshot.paths)
+            if (!told.contains(path.get())) count(*path, 1);
     }
     if (rest == 0) return {};
     std::vector<std::pair<std::string, std::uint64_t>> order(kinds.begin(), kinds.end());
     std::ranges::stable_sort(order, std::ranges::greater{}, [](const auto &kind) { return kind.second; });
-    std::string section = fmt::format("\n### {} more\n\n", counted(rest, "connection", "connections")) +
-                          tableHead({"connections", "what"});
+    const std::string sum = counted(rest, "connection", "connections");
+    std::string section =
+        fmt::format("\n### {}\n\n", snapshot.all ? "All " + sum : sum + " more") + tableHead({"connections", "what"});
     std::uint64_t left = rest;
     for (std::size_t i = 0; i < std::min(order.size(), kKindsNamed); ++i) {
         section += tableRow({std::to_string(order[i].second), inText(order[i].first)});

@@ -38,18 +38,26 @@ std::string utc(base::Timestamp time) {
 /// The same finding on several paths is one.
 struct FindingGroup {
     const tracer::Finding *finding = nullptr;
-    std::vector<std::string> paths, packets;
+    std::vector<std::string> paths, packets; ///< of very many connections some
+    std::uint64_t connections = 0;
 };
 
 std::vector<FindingGroup> groupFindings(const Snapshot &snapshot) {
     std::vector<FindingGroup> groups;
+    if (snapshot.all)
+        for (const tracer::FindingGroup &found : snapshot.all->summary().findings)
+            groups.push_back({&found.finding, found.examples, {}, found.connections});
     for (const auto &path : snapshot.paths) {
         for (const tracer::Finding &finding : path->findings) {
             auto group = std::ranges::find_if(groups, [&](const FindingGroup &other) {
                 return other.finding->code == finding.code && other.finding->text == finding.text;
             });
+            if (group == groups.end() && snapshot.all) continue; // counted under other words
             if (group == groups.end()) group = groups.insert(groups.end(), {&finding, {}, {}});
-            group->paths.push_back(path->id);
+            if (!snapshot.all) {
+                group->paths.push_back(path->id);
+                ++group->connections;
+            }
             for (const auto number : finding.packets)
                 group->packets.push_back(std::to_string(number.value));
         }
@@ -62,7 +70,10 @@ std::string summary(const session::View &view, const std::vector<FindingGroup> &
     const Snapshot &snapshot = *view.traced;
     std::map<std::string_view, std::uint64_t> outcomes;
     for (const auto &path : snapshot.paths)
-        ++outcomes[tracer::toString(path->outcome)];
+        if (!snapshot.all) ++outcomes[tracer::toString(path->outcome)];
+    for (std::size_t i = 0; snapshot.all && i < snapshot.all->summary().outcomes.size(); ++i)
+        if (const auto count = snapshot.all->summary().outcomes[i]; count != 0)
+            outcomes[tracer::toString(static_cast<tracer::Outcome>(i))] = count;
     std::vector<std::string> ends, grave;
     for (const auto &[outcome, count] : outcomes)
         ends.push_back(fmt::format("{} {}", count, outcome));
@@ -78,7 +89,7 @@ std::string summary(const session::View &view, const std::vector<FindingGroup> &
         const std::string what = fmt::format("{} ({}", group.finding->code, tracer::toString(group.finding->severity));
         auto known = std::ranges::find(codes, what, &std::pair<std::string, std::uint64_t>::first);
         if (known == codes.end()) known = codes.insert(codes.end(), {what, 0});
-        known->second += group.paths.size();
+        known->second += group.connections;
     }
     for (const auto &[what, connections] : codes)
         grave.push_back(fmt::format("{}, {})", what, counted(connections, "connection", "connections")));
@@ -99,7 +110,7 @@ std::string picture(const Snapshot &snapshot) {
     const std::string text = diagram::renderUnicode(drawn);
     if (text.empty()) return {};
     std::string section = "\n## Picture\n\n" + codeBlock(text);
-    if (drawn.paths.size() < snapshot.paths.size())
+    if (drawn.paths.size() < pathCount(snapshot))
         section += fmt::format("\nDrawn: {} of {} connections, those with findings first.\n", drawn.paths.size(),
                                pathCount(snapshot));
     return section;
@@ -114,7 +125,9 @@ std::string findingsSection(const std::vector<FindingGroup> &findings) {
                                inText(finding.text));
         if (!finding.field.empty()) section += fmt::format("* Decided by: {}\n", inCode(finding.field));
         if (!finding.fix.empty()) section += fmt::format("* What helps: {}\n", inText(finding.fix));
-        section += fmt::format("* Connections: {}\n", inText(names(group.paths, kPathsNamed)));
+        const std::string some =
+            group.connections > group.paths.size() ? fmt::format("{}, as ", group.connections) : "";
+        section += fmt::format("* Connections: {}{}\n", some, inText(names(group.paths, kPathsNamed)));
         if (!group.packets.empty())
             section += fmt::format("* Evidence: packets {}\n", names(group.packets, kPacketsNamed));
     }

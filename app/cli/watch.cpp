@@ -97,13 +97,8 @@ void printResult(Output &output, const session::View &view, const SourceOptions 
     } else if (options.json) {
         for (const auto &path : view.traced->paths)
             output.write(tracer::toJsonLine(*path) + "\n");
-    } else if (!options.diagram.empty() && view.traced->all) {
-        complain(fmt::format("The picture shows {} of {} connections.", view.traced->paths.size(),
-                             view.traced->all->summary().connections));
-        output.write(options.diagram == "document" ? diagram::renderDocument(*view.traced)
-                                                   : diagram::renderUnicode(*view.traced));
     } else if (options.diagram == "document") {
-        output.write(diagram::renderDocument(*view.traced));
+        output.write(diagram::renderDocument(withPaths(*view.traced, kDrawnPaths)));
     } else if (options.diagram == "unicode") {
         output.write(diagram::renderUnicode(withPaths(*view.traced, kDrawnPaths)));
     } else {
@@ -111,7 +106,7 @@ void printResult(Output &output, const session::View &view, const SourceOptions 
     }
     output.flush();
     if (const std::string remark = remarkOnChoice(*view.traced);
-        !options.quiet && options.diagram == "unicode" && !remark.empty())
+        !options.quiet && !options.diagram.empty() && !remark.empty())
         complain(remark);
     if (options.quiet || (!options.json && options.diagram.empty())) return; // the report has said it all
     if (const std::string remark = remarkOn500(*view.traced); !remark.empty()) complain(remark);

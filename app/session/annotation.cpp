@@ -4,7 +4,10 @@
 #include "capture/base/hash.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
+#include <mutex>
+#include <tuple>
 
 namespace natlens::session {
 
@@ -56,27 +59,52 @@ std::string hopInWords(const tracer::Path &path, const tracer::Hop &hop) {
     return hop.host + " receives";
 }
 
-Annotations::Annotations(std::shared_ptr<const tracer::Snapshot> snapshot)
-    : m_snapshot(std::move(snapshot)) {
-    for (const auto &path : m_snapshot->paths) {
-        for (const tracer::Hop &hop : path->hops) {
-            if (hop.inferred) continue;
-            std::uint64_t last = 0;
-            for (const auto *end : {&hop.in, &hop.out}) {
-                if (!*end) continue;
-                const std::uint64_t key = keyOf(hop.host, {path->protocol, (*end)->src, (*end)->dst});
-                if (key != last) m_places[key].push_back({path.get(), &hop});
-                last = key;
-            }
-        }
-        for (const tracer::Finding &finding : path->findings)
-            for (const base::PacketNumber number : finding.packets) {
-                std::string &codes = m_findings[number.value];
-                if (codes.find(finding.code) == codes.npos) codes += (codes.empty() ? "" : ", ") + finding.code;
-            }
+Annotations::Annotations(const tracer::Snapshot &snapshot) {
+    if (snapshot.all) {
+        std::mutex mutex; // paths come from several threads
+        snapshot.all->forEach(
+            [&](const tracer::Path &path) {
+                const std::lock_guard lock(mutex);
+                add(path);
+                return std::string();
+            },
+            [](std::string_view) { return true; });
+    } else {
+        for (const auto &path : snapshot.paths)
+            add(*path);
     }
     for (auto &[key, places] : m_places)
-        std::ranges::stable_sort(places, {}, [](const Place &place) { return place.path->firstSeen; });
+        std::ranges::sort(places, [&](const Place &a, const Place &b) {
+            return std::tie(a.first, m_texts[a.text]) < std::tie(b.first, m_texts[b.text]);
+        });
+}
+
+void Annotations::add(const tracer::Path &path) {
+    const auto totalOf = [&](Direction direction) {
+        return std::ranges::count(path.hops, direction, &tracer::Hop::direction);
+    };
+    std::array<std::ptrdiff_t, 2> position{};
+    for (const tracer::Hop &hop : path.hops) {
+        const std::ptrdiff_t number = ++position[hop.direction == Direction::reply ? 1 : 0];
+        if (hop.inferred) continue;
+        const Place place{path.firstSeen, path.lastSeen, static_cast<std::uint32_t>(m_texts.size())};
+        m_texts.push_back(fmt::format("path {}, {}hop {} of {}: {}", numberOf(path),
+                                      hop.direction == Direction::reply ? "reply " : "", number, totalOf(hop.direction),
+                                      hopInWords(path, hop)));
+        std::uint64_t last = 0;
+        for (const auto *end : {&hop.in, &hop.out}) {
+            if (!*end) continue;
+            const std::uint64_t key = keyOf(hop.host, {path.protocol, (*end)->src, (*end)->dst});
+            if (key != last) m_places[key].push_back(place);
+            last = key;
+        }
+    }
+    for (const tracer::Finding &finding : path.findings) {
+        for (const base::PacketNumber number : finding.packets) {
+            std::string &codes = m_findings[number.value];
+            if (codes.find(finding.code) == codes.npos) codes += (codes.empty() ? "" : ", ") + finding.code;
+        }
+    }
 }
 
 void Annotations::addPoint(base::CapturePointId id, const file::CapturePoint &point) {
@@ -94,25 +122,10 @@ const Annotations::Place *Annotations::find(const std::string &host, const Tuple
     if (found == m_places.end()) return nullptr;
     // Of several connections with these addresses, the last that had begun.
     const auto &places = found->second;
-    auto after = std::ranges::upper_bound(places, time + kSlack, {}, [](const Place &p) { return p.path->firstSeen; });
+    auto after = std::ranges::upper_bound(places, time + kSlack, {}, &Place::first);
     if (after == places.begin()) return nullptr;
     const Place &best = *std::prev(after);
-    return time <= best.path->lastSeen + kSlack ? &best : nullptr;
-}
-
-const std::string &Annotations::textFor(const Place &place) {
-    std::string &text = m_texts[place.hop];
-    if (!text.empty()) return text;
-    std::size_t position = 0, total = 0;
-    for (const tracer::Hop &hop : place.path->hops) {
-        if (hop.direction != place.hop->direction) continue;
-        ++total;
-        if (&hop == place.hop) position = total;
-    }
-    text = fmt::format("path {}, {}hop {} of {}: {}", numberOf(*place.path),
-                       place.hop->direction == Direction::reply ? "reply " : "", position, total,
-                       hopInWords(*place.path, *place.hop));
-    return text;
+    return time <= best.last + kSlack ? &best : nullptr;
 }
 
 std::string_view Annotations::of(const file::PacketView &packet) {
@@ -124,11 +137,12 @@ std::string_view Annotations::of(const file::PacketView &packet) {
         const Place *place = find(point.host, decoded.quoted, packet.time);
         if (!place) place = find(point.host, decoded.quoted.reversed(), packet.time);
         if (!place) return {};
-        m_text = fmt::format("path {}: ICMP error about this connection, at {}", numberOf(*place->path), point.host);
+        const std::string_view text = m_texts[place->text];
+        m_text = fmt::format("{}: ICMP error about this connection, at {}", text.substr(0, text.find(',')), point.host);
     } else {
         const Place *place = find(point.host, decoded.tuple, packet.time);
         if (!place) return {};
-        m_text = textFor(*place);
+        m_text = m_texts[place->text];
     }
     if (const auto finding = m_findings.find(packet.number.value); finding != m_findings.end())
         m_text += fmt::format("; finding {}", finding->second);

@@ -13,10 +13,10 @@
 namespace natlens::session {
 
 /// Finds the path, and the hop in it, that a packet belongs to: by host, addresses and time. A function of a finished
-/// snapshot; holds on to it. Lives on one thread.
+/// snapshot, of all paths of its source even where it holds only some. A few hundred bytes a path. Lives on one thread.
 class Annotations final {
 public:
-    explicit Annotations(std::shared_ptr<const tracer::Snapshot> snapshot);
+    explicit Annotations(const tracer::Snapshot &snapshot);
 
     /// Capture points must be told of before their packets.
     void addPoint(base::CapturePointId id, const file::CapturePoint &point);
@@ -30,8 +30,8 @@ public:
 
 private:
     struct Place {
-        const tracer::Path *path = nullptr;
-        const tracer::Hop *hop = nullptr;
+        base::Timestamp first, last; ///< of the path
+        std::uint32_t text = 0;      ///< index
     };
     struct Point {
         std::string host;
@@ -40,11 +40,10 @@ private:
     };
     [[nodiscard]] const Place *find(const std::string &host, const packet::Tuple &tuple, base::Timestamp time) const;
     [[nodiscard]] static std::uint64_t keyOf(std::string_view host, const packet::Tuple &tuple);
-    [[nodiscard]] const std::string &textFor(const Place &place);
+    void add(const tracer::Path &path);
 
-    std::shared_ptr<const tracer::Snapshot> m_snapshot;
     std::unordered_map<std::uint64_t, std::vector<Place>> m_places; ///< by host and tuple; by time of the path
-    std::unordered_map<const tracer::Hop *, std::string> m_texts;
+    std::vector<std::string> m_texts;
     std::unordered_map<std::uint64_t, std::string> m_findings; ///< by packet number
     std::vector<Point> m_points;
     std::string m_text;

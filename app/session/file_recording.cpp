@@ -40,7 +40,7 @@ public:
     AnnotatedRecording(RecordingSink &sink, const FileRecording &what)
         : m_sink(sink)
         , m_clocks(what.clocks)
-        , m_annotations(what.traced) {}
+        , m_annotations(*what.traced) {}
 
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
         m_annotations.addPoint(id, point);

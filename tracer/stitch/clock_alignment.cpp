@@ -34,17 +34,24 @@ struct Edge {
     }
 };
 
-/// The fit with the roles of the clocks exchanged. Samples stay sorted by a clock that goes forward if one of the two
-/// does.
-Edge fitPair(std::uint32_t here, std::uint32_t there, std::vector<ClockSample> samples, std::int64_t resolution) {
-    Edge edge{here, there, fitClocks(samples, resolution)};
+/// From when to when there are packets of either host, in readings of the first one.
+ClockSpan spanOf(const std::vector<ClockSample> &samples, const ClockSpan &here, const ClockSpan &there) {
+    const auto ahead = samples.front().there - samples.front().here;
+    return {std::min(here.from, there.from + -ahead), std::max(here.to, there.to + -ahead)};
+}
+
+/// Samples stay sorted by a clock that goes forward if one of the two does: where the first way finds no single line,
+/// the roles of the clocks are exchanged.
+Edge fitPair(std::uint32_t here, std::uint32_t there, std::vector<ClockSample> samples, std::int64_t resolution,
+             const std::vector<ClockSpan> &spans) {
+    Edge edge{here, there, fitClocks(samples, resolution, spanOf(samples, spans[here], spans[there]))};
     if (edge.fit.pieces.size() == 1) return edge;
     for (ClockSample &sample : samples) {
         std::swap(sample.here, sample.there);
         std::swap(sample.herePlace, sample.therePlace);
         sample.hereFirst = !sample.hereFirst;
     }
-    Edge turned{there, here, fitClocks(samples, resolution)};
+    Edge turned{there, here, fitClocks(samples, resolution, spanOf(samples, spans[there], spans[here]))};
     const auto quality = [](const Edge &e) {
         return std::tuple(!e.fit.pieces.empty(), -static_cast<std::int64_t>(e.fit.outliers),
                           -static_cast<std::int64_t>(e.fit.pieces.size()));
@@ -52,10 +59,10 @@ Edge fitPair(std::uint32_t here, std::uint32_t there, std::vector<ClockSample> s
     return quality(turned) > quality(edge) ? turned : edge;
 }
 
-std::vector<Edge> fitPairs(const ClockPairs &pairs, std::int64_t resolution) {
+std::vector<Edge> fitPairs(const ClockPairs &pairs, std::int64_t resolution, const std::vector<ClockSpan> &spans) {
     std::vector<Edge> edges;
     for (const auto &[hosts, samples] : pairs) {
-        Edge edge = fitPair(hosts.first, hosts.second, samples, resolution);
+        Edge edge = fitPair(hosts.first, hosts.second, samples, resolution, spans);
         if (!edge.fit.pieces.empty()) edges.push_back(std::move(edge));
     }
     return edges;
@@ -187,9 +194,15 @@ std::vector<HostAlignment> alignClocks(const std::vector<std::string> &hosts,
     std::vector<HostAlignment> result(hosts.size());
     if (hosts.size() < 2) return result;
     std::int64_t resolution = 1;
-    for (const ClockEvidence &file : evidence)
+    std::vector<ClockSpan> spans(hosts.size());
+    for (const ClockEvidence &file : evidence) {
         resolution = std::max(resolution, file.sightings->resolution());
-    const auto edges = fitPairs(pairSights(evidence), resolution);
+        const ClockSpan &span = file.sightings->span();
+        for (const std::uint32_t host : file.hostOf)
+            if (host < spans.size())
+                spans[host] = {std::min(spans[host].from, span.from), std::max(spans[host].to, span.to)};
+    }
+    const auto edges = fitPairs(pairSights(evidence), resolution, spans);
     if (edges.empty()) return result;
     const std::uint32_t reference = chooseReference(hosts, edges);
     const auto ways = shortestWays(hosts, edges, reference);

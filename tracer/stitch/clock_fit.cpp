@@ -173,7 +173,7 @@ LineEnds closest(const ClockPolygon &polygon, double share, ClockPiece::Sides si
     });
 }
 
-ClockPiece pieceOf(const Samples &samples, std::int64_t tolerance) {
+ClockPiece pieceOf(const Samples &samples, std::int64_t tolerance, const ClockSpan &span = {}) {
     const Stretch stretch(samples, 0, tolerance);
     ClockPolygon polygon = stretch.everything();
     double share = 0;
@@ -203,14 +203,23 @@ ClockPiece pieceOf(const Samples &samples, std::int64_t tolerance) {
     piece.equal = couldBeEqual(samples, piece.sides, tolerance);
     const auto base = static_cast<double>(stretch.base);
     if (piece.equal) chosen = {-base, -base};
-    double worst = 0;
+    const auto shareOf = [&](Timestamp time) {
+        return static_cast<double>((time - stretch.begin).count()) / stretch.length;
+    };
+    const double from = std::min(0.0, shareOf(std::min(span.from, piece.hereFrom))),
+                 to = std::max(1.0, shareOf(std::max(span.to, piece.hereTo)));
+    double worst = 0, worstWithin = 0;
     for (const LineEnds &corner : corners) {
-        worst = std::max({worst, std::abs(corner.begin - chosen.begin), std::abs(corner.end - chosen.end)});
+        for (const double at : {0.0, 1.0})
+            worstWithin = std::max(worstWithin, std::abs(corner.at(at) - chosen.at(at)));
+        for (const double at : {from, to})
+            worst = std::max(worst, std::abs(corner.at(at) - chosen.at(at)));
         const double skewed = (corner.end - corner.begin) - (chosen.end - chosen.begin);
         piece.skewBound = std::max(piece.skewBound, std::abs(skewed) / stretch.length);
     }
     piece.skewBound = std::min(piece.skewBound, 2 * kMaxSkew);
     piece.bound = static_cast<std::int64_t>(std::ceil(worst)) + tolerance;
+    piece.boundWithin = static_cast<std::int64_t>(std::ceil(worstWithin)) + tolerance;
     piece.line.origin = stretch.begin;
     piece.line.offset = piece.equal ? 0 : stretch.base + std::llround(chosen.begin);
     piece.line.skew = (chosen.end - chosen.begin) / stretch.length;
@@ -257,7 +266,7 @@ Timestamp ClockLine::toHere(Timestamp there) const {
     return {level - std::llround(passed * skew / (1 + skew))};
 }
 
-ClockFit fitClocks(std::span<const ClockSample> samples, std::int64_t resolution) {
+ClockFit fitClocks(std::span<const ClockSample> samples, std::int64_t resolution, const ClockSpan &span) {
     ClockFit best;
     if (samples.empty()) return best;
     Samples ordered;
@@ -275,7 +284,11 @@ ClockFit fitClocks(std::span<const ClockSample> samples, std::int64_t resolution
         std::size_t used = 0;
         for (const Samples &piece : pieces) {
             used += piece.size();
-            fit.pieces.push_back(pieceOf(piece, fit.tolerance));
+            // Before the first and behind the last sample the lines go on; where the clock was set they do not.
+            ClockSpan reach;
+            if (&piece == &pieces.front()) reach.from = span.from;
+            if (&piece == &pieces.back()) reach.to = span.to;
+            fit.pieces.push_back(pieceOf(piece, fit.tolerance, reach));
         }
         fit.outliers = fit.samples - used;
         const bool good = !needsMoreTolerance(fit);
@@ -284,7 +297,7 @@ ClockFit fitClocks(std::span<const ClockSample> samples, std::int64_t resolution
     }
     // Where a third contradicts the rest, or next to everything would do, nothing is known.
     const bool vague = std::ranges::any_of(best.pieces, [](const ClockPiece &piece) {
-        return piece.sides == ClockPiece::Sides::both && piece.bound > kVague;
+        return piece.sides == ClockPiece::Sides::both && piece.boundWithin > kVague;
     });
     if (vague || best.outliers * 3 > best.samples || best.pieces.size() > kMaxPieces) best.pieces.clear();
     return best;

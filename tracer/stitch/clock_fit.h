@@ -44,8 +44,9 @@ struct ClockPiece {
     ClockLine line;
     Sides sides = Sides::both; ///< upper: packets went one way only; the clock there may be further behind, not ahead
     std::int64_t bound = 0;    ///< nanoseconds: the truth is at most this far off; meaningless with one side
-    double skewBound = 0;      ///< the same for the skew; limited by kMaxSkew
-    bool equal = false;        ///< nothing contradicts equal clocks: `line` is the identity
+    std::int64_t boundWithin = 0; ///< the same between the first and the last sample
+    double skewBound = 0;         ///< the same for the skew; limited by kMaxSkew
+    bool equal = false;           ///< nothing contradicts equal clocks: `line` is the identity
     std::size_t samples = 0;
     base::Timestamp hereFrom, hereTo, thereFrom;                           ///< readings at the first and last sample
     std::map<base::CapturePointId, std::uint32_t> hereStarts, thereStarts; ///< first sample of each point
@@ -56,6 +57,11 @@ struct ClockFit {
     std::size_t samples = 0;
     std::size_t outliers = 0;   ///< samples that contradict the rest
     std::int64_t tolerance = 0; ///< nanoseconds by which samples may contradict causality; part of each bound
+};
+
+/// Readings of the clock here between which bounds must hold, also before the first and after the last sample.
+struct ClockSpan {
+    base::Timestamp from{INT64_MAX}, to{INT64_MIN};
 };
 
 /// Quartz clocks are within 100 ppm, and no time daemon slews faster than this (adjtime: 500 ppm).
@@ -70,6 +76,7 @@ inline constexpr double kMaxSkew = 500e-6;
 /// set: a new piece begins. Single contradictions are outliers.
 /// `resolution`: nanoseconds that a reading may be too small by (1000 for microsecond files).
 /// The result depends on the set of samples only, not on their order.
-[[nodiscard]] ClockFit fitClocks(std::span<const ClockSample> samples, std::int64_t resolution);
+[[nodiscard]] ClockFit fitClocks(std::span<const ClockSample> samples, std::int64_t resolution,
+                                 const ClockSpan &span = {});
 
 } // namespace natlens::tracer

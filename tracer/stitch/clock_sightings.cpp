@@ -20,6 +20,7 @@ std::uint8_t rankOf(std::uint64_t hash, bool opening) {
 
 void ClockSightings::add(const SightPlace &place, base::Timestamp time, Facing facing, packet::LinkType linkType,
                          std::uint32_t originalLength, std::span<const std::byte> captured) {
+    if (time.nanoseconds != 0) m_span = {std::min(m_span.from, time), std::max(m_span.to, time)};
     const auto packet = packet::decode(linkType, captured, originalLength);
     if (packet.family == packet::IpFamily::none || packet.transportOffset == 0 || packet.hasQuoted) return;
     const bool tcp = packet.isTcp();

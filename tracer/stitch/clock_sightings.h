@@ -33,6 +33,8 @@ public:
     [[nodiscard]] const std::vector<ClockSight> &sights() const { return m_sights; }
     /// Sights of a lower rank were left out.
     [[nodiscard]] std::uint8_t level() const { return m_level; }
+    /// Of all packets, also of those that are not kept.
+    [[nodiscard]] const ClockSpan &span() const { return m_span; }
     /// Nanoseconds: all readings are multiples of it (1, 1000, 1000000).
     [[nodiscard]] std::int64_t resolution() const { return m_sights.empty() ? 1 : m_resolution; }
 
@@ -42,6 +44,7 @@ private:
     std::size_t m_capacity;
     std::vector<ClockSight> m_sights;
     std::uint8_t m_level = 0;
+    ClockSpan m_span;
     std::int64_t m_resolution = 1'000'000;
 };
 
