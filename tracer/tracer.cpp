@@ -25,6 +25,28 @@ public:
     void tick(base::Timestamp time) {
         if (time > moment.now) moment.now = time;
     }
+    void add(const Arrival &arrival) {
+        auto &info = points.point(arrival.point);
+        if (!info.known)
+            points.add(arrival.point, fmt::format("point{}", arrival.point.value), packet::LinkType::ethernet);
+        ++info.status.packets;
+        ++packets;
+        if (first.nanoseconds == 0 || arrival.time < first) first = arrival.time;
+        tick(arrival.time);
+        if (info.status.evidence) return;
+        if (arrival.isCut) ++info.status.cut;
+        const packet::DecodedPacket &packet = arrival.packet;
+        if (packet.issue != packet::DecodeIssue::none && packet.issue != packet::DecodeIssue::unsupported)
+            ++undecodable;
+        if (arrival.hash == 0) return;
+        flows.add(Observation{.point = arrival.point,
+                              .time = arrival.time,
+                              .number = arrival.number,
+                              .facing = facingOf(arrival.crossing, packet),
+                              .packet = &packet,
+                              .payload = arrival.payload},
+                  arrival.hash);
+    }
     void touch(const packet::Tuple &tuple) {
         for (LegIndex i = legs.newest(tuple); i != kNone; i = legs[i].older)
             legs.touch(i);
@@ -70,25 +92,27 @@ void Tracer::addCapturePoint(base::CapturePointId id, std::string_view name, pac
 
 void Tracer::addPacket(base::CapturePointId point, base::Timestamp time, base::PacketNumber number, Crossing crossing,
                        std::uint32_t originalLength, std::span<const std::byte> captured) {
+    const auto linkType = m_impl->points.point(point).linkType; // Ethernet while nothing is known of it
+    const Arrival arrival({linkType, point, time, number, crossing, originalLength, captured});
+    addPackets({&arrival, 1});
+}
+
+void Tracer::addPackets(std::span<const Arrival> arrivals) {
+    // Look-ups in tables that fit the caches cost less than fetching ahead.
+    constexpr std::uint32_t kManyFlows = 20'000;
+    constexpr std::size_t kSlotAhead = 16, kFlowAhead = 10, kLegAhead = 5;
     auto &impl = *m_impl;
-    auto &info = impl.points.point(point);
-    if (!info.known) impl.points.add(point, fmt::format("point{}", point.value), packet::LinkType::ethernet);
-    ++info.status.packets;
-    ++impl.packets;
-    impl.changed = true;
-    if (impl.first.nanoseconds == 0 || time < impl.first) impl.first = time;
-    impl.tick(time);
-    if (info.status.evidence) return;
-    if (captured.size() < originalLength) ++info.status.cut;
-    const auto packet = packet::decode(info.linkType, captured, originalLength);
-    if (packet.issue != packet::DecodeIssue::none && packet.issue != packet::DecodeIssue::unsupported)
-        ++impl.undecodable;
-    impl.flows.add(Observation{.point = point,
-                               .time = time,
-                               .number = number,
-                               .facing = facingOf(crossing, packet),
-                               .packet = &packet,
-                               .payload = packet::payload(packet, captured)});
+    impl.changed = impl.changed || !arrivals.empty();
+    const FlowTable &flows = impl.flows;
+    const bool ahead = arrivals.size() > kSlotAhead && flows.size() > kManyFlows;
+    for (std::size_t i = 0; i < arrivals.size(); ++i) {
+        if (ahead) {
+            if (i + kSlotAhead < arrivals.size()) flows.prefetch(arrivals[i + kSlotAhead].hash);
+            if (i + kFlowAhead < arrivals.size()) flows.prefetchFlow(arrivals[i + kFlowAhead].hash);
+            if (i + kLegAhead < arrivals.size()) flows.prefetchLeg(arrivals[i + kLegAhead].hash);
+        }
+        impl.add(arrivals[i]);
+    }
 }
 
 void Tracer::addTranslation(const TranslationEvent &event) {

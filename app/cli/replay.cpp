@@ -23,13 +23,14 @@ int replay(const Replay &arguments) {
     Output output;
     Progress progress(!arguments.source.quiet);
     const auto view = watch(**session, output, progress);
-    if (interrupted()) {
-        complain(fmt::format("{}: interrupted", kName));
-        return 130;
-    }
     // A file that is no capture at all has nothing to show; one that breaks off is shown as far as it goes.
     if (view->problem.empty() || !view->traced->points.empty()) printResult(output, *view, arguments.source);
     const bool reported = writeReport(*view, arguments.source, arguments.files, kName);
+    if (interrupted()) {
+        complain(fmt::format("{}: interrupted; what was read until then is shown ({} packets, {:.0f} %)", kName,
+                             view->traced->packets, view->progress * 100));
+        return output.finish(130);
+    }
     const int status = conclude(*view, arguments.source, kName);
     return output.finish(reported ? status : 2);
 }

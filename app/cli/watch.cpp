@@ -7,6 +7,7 @@
 #include "tracer/path/path_json.h"
 
 #include <algorithm>
+#include <cmath>
 #include <csignal>
 #include <fmt/format.h>
 
@@ -22,16 +23,44 @@ void onSignal(int) {
 /// How often signals and progress are looked at while nothing changes.
 constexpr std::chrono::milliseconds kGlance{100};
 
-std::string stage(const session::View &view, bool stopping) {
+/// 1234567 as "1.2 million".
+std::string rounded(double number) {
+    if (number >= 999'500) return fmt::format("{:.1f} million", number / 1e6);
+    if (number >= 1'000) return fmt::format("{:.0f},{:03.0f}", std::floor(number / 1000), std::fmod(number, 1000));
+    return fmt::format("{:.0f}", number);
+}
+
+std::string stage(const session::View &view, bool stopping, std::chrono::milliseconds elapsed) {
+    if (view.finishing)
+        return fmt::format("joining the connections of {} packets", rounded(static_cast<double>(view.traced->packets)));
     if (stopping) return "ending";
-    if (view.progress < 1) return fmt::format("reading: {:.0f} %", view.progress * 100);
-    if (view.lab.scenario.empty())
-        return view.bytes ? fmt::format("reading: {} MiB", view.bytes >> 20) : "building the lab";
+    if (view.progress < 1 || (view.lab.scenario.empty() && view.bytes != 0))
+        return readingStage(view.progress, view.bytes, view.traced->packets, elapsed);
+    if (view.lab.scenario.empty()) return "building the lab";
     return fmt::format("{}: {} packets captured", view.lab.log.empty() ? "playing the scenario" : view.lab.log.back(),
                        view.traced->packets);
 }
 
 } // namespace
+
+std::string readingStage(double progress, std::uint64_t bytes, std::uint64_t packets,
+                         std::chrono::milliseconds elapsed) {
+    constexpr int kWidth = 20;
+    const double seconds = std::max(0.001, static_cast<double>(elapsed.count()) / 1000);
+    std::string text = "reading: ";
+    if (progress < 1) {
+        const int full = static_cast<int>(progress * kWidth);
+        text += fmt::format("[{}{}] {:.0f} %, ", std::string(static_cast<std::size_t>(full), '#'),
+                            std::string(static_cast<std::size_t>(kWidth - full), '.'), std::floor(progress * 100));
+    } else {
+        text += fmt::format("{} MiB, ", bytes >> 20); // nobody knows how much is to come
+    }
+    text += fmt::format("{} packets, {}/s", rounded(static_cast<double>(packets)),
+                        rounded(static_cast<double>(packets) / seconds));
+    if (progress < 1 && progress > 0.01)
+        text += fmt::format(", {:.0f} s left", std::ceil(seconds / progress * (1 - progress)));
+    return text;
+}
 
 void catchSignals() {
     struct sigaction action {};
@@ -51,6 +80,7 @@ bool interrupted() {
 std::shared_ptr<const session::View> watch(session::Session &session, const Output &output, Progress &progress,
                                            const std::function<void(const session::View &)> &onView) {
     bool stopping = false;
+    const auto start = std::chrono::steady_clock::now();
     auto view = session.view();
     if (onView) onView(*view);
     while (!view->ended) {
@@ -61,7 +91,8 @@ std::shared_ptr<const session::View> watch(session::Session &session, const Outp
             stopping = true;
             session.stop();
         }
-        progress.show(stage(*view, stopping));
+        const auto elapsed = std::chrono::steady_clock::now() - start;
+        progress.show(stage(*view, stopping, std::chrono::duration_cast<std::chrono::milliseconds>(elapsed)));
     }
     progress.clear();
     return view;
@@ -73,7 +104,9 @@ session::Options sessionOptions(const SourceOptions &options) {
     result.clusterFile = options.cluster;
     result.proxyConfigFile = options.proxyConfig;
     result.filter = options.filter;
-    result.keepLegs = 500; // what a report shows of more are totals and examples; --json makes paths as it prints them
+    // Of more connections a report shows totals and examples, and --json makes paths as it prints them; but a recording
+    // has every path written beside its packets.
+    if (options.record.empty()) result.keepLegs = 500;
     result.keepStream = false; // nobody can ask for it later: --record says so at the beginning
     return result;
 }
@@ -88,11 +121,12 @@ session::Options sessionOptions(const SourceOptions &options, const LabOptions &
 }
 
 void printResult(Output &output, const session::View &view, const SourceOptions &options) {
+    const bool before = interrupted();
     if (options.json && view.traced->all) {
         const auto line = [](const tracer::Path &path) { return tracer::toJsonLine(path) + "\n"; };
         view.traced->all->forEach(line, [&](std::string_view lines) {
             output.write(lines);
-            return !output.closed() && !interrupted();
+            return !output.closed() && (before || !interrupted());
         });
     } else if (options.json) {
         for (const auto &path : view.traced->paths)

@@ -5,6 +5,7 @@
 #include "app/cli/output.h"
 #include "app/session/session.h"
 
+#include <chrono>
 #include <functional>
 
 namespace natlens::cli {
@@ -18,6 +19,11 @@ void catchSignals();
 [[nodiscard]] std::shared_ptr<const session::View> watch(session::Session &session, const Output &output,
                                                          Progress &progress,
                                                          const std::function<void(const session::View &)> &onView = {});
+
+/// How far a recording has been read, with rate and time left: "reading: [##########..........] 50 %, 2.0 million
+/// packets, 1.0 million/s, 2 s left". `progress` is 0..1; 1 when nobody knows how much there is.
+[[nodiscard]] std::string readingStage(double progress, std::uint64_t bytes, std::uint64_t packets,
+                                       std::chrono::milliseconds elapsed);
 
 /// The session's options for these command line options.
 [[nodiscard]] session::Options sessionOptions(const SourceOptions &options);

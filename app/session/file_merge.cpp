@@ -101,7 +101,8 @@ public:
     [[nodiscard]] bool done() const { return m_done; }
     [[nodiscard]] const base::Status &status() const { return m_status; }
     /// Bytes read, 0 at the end.
-    std::size_t portion(std::vector<std::byte> &buffer, const MergeHooks &hooks) {
+    std::size_t portion(std::vector<std::byte> &own, const MergeHooks &hooks) {
+        std::vector<std::byte> &buffer = hooks.buffer ? hooks.buffer() : own;
         const auto got = readSome(m_input, buffer);
         if (!got || *got == 0) {
             m_done = true;
@@ -149,7 +150,7 @@ base::Result<InputFile> InputFile::open(const std::filesystem::path &path) {
 }
 
 base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, const MergeHooks &hooks) {
-    std::vector<std::byte> buffer(kPortion);
+    std::vector<std::byte> buffer(hooks.buffer ? 0 : kPortion);
     std::uint64_t bytes = 0;
     std::vector<std::unique_ptr<file::StreamSink>> stages;
     const auto staged = [&](std::size_t input, file::StreamSink &next) -> file::StreamSink & {

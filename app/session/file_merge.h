@@ -32,6 +32,8 @@ struct MergeHooks {
     /// The inputs are one file, opened several times, and each stage passes on a part of it: capture points and packets
     /// keep the numbers that they have in the file.
     bool oneFile = false;
+    /// Where the next portion goes; of one plain file most packets that are delivered until goOn() lie in there.
+    std::function<std::vector<std::byte> &()> buffer = {};
 };
 
 /// Reads all inputs to their ends. Capture points continue from file to file. One file is delivered exactly as it is;

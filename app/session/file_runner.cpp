@@ -1,4 +1,5 @@
 // Recordings as a source.
+#include "app/session/batch.h"
 #include "app/session/clock_note.h"
 #include "app/session/clock_plan.h"
 #include "app/session/cluster_file.h"
@@ -49,16 +50,22 @@ private:
         if (clock == m_clocks.clocks().end()) return;
         // What the recording itself says of a correction stays true while nothing is corrected now.
         if (clock->second.changesTimes() || !readClockNote(point.description).clock)
-            m_tracer.setHostClock(clock->first, clock->second);
+            m_ingest->input().call([host = clock->first, what = clock->second](tracer::Tracer &tracer) {
+                tracer.setHostClock(host, what);
+            });
     }
     void onPacket(const file::PacketView &packet) override {
         if (m_options.replayAtCaptureSpeed && !pace(packet.time)) return;
-        m_packets.store(m_packets.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        ++m_read;
         m_ingest->onPacket(packet);
     }
     void onStatistics(const file::PointStatistics &statistics) override { m_ingest->onStatistics(statistics); }
 
     void run(std::stop_token stop);
+    [[nodiscard]] base::Status read(MergeHooks hooks);
+    [[nodiscard]] base::Status readHere();
+    [[nodiscard]] base::Status readBeside();
+    [[nodiscard]] bool show(std::uint64_t bytes, std::uint64_t packets);
     bool pace(base::Timestamp time);
     void publish();
     /// Keeps what comes through a pipe, where it must be read more than once before anything is known of it.
@@ -86,8 +93,12 @@ private:
     std::atomic<std::uint64_t> m_packets = 0; ///< delivered so far
     // The thread's own:
     tracer::Tracer m_tracer;
+    DirectInput m_input{m_tracer};
+    // Of the thread that reads, which is another one in readBeside():
     std::unique_ptr<Ingest> m_ingest;
-    PublishClock m_publishClock;
+    std::uint64_t m_read = 0; ///< packets, evidence included
+    // The thread's own again:
+    PublishClock m_publishClock{std::chrono::milliseconds(100)};
     View m_view;
     std::stop_token m_stop;
     std::optional<base::Timestamp> m_firstTime;
@@ -150,7 +161,7 @@ base::Status FileRunner::start() {
         m_record = std::move(*fd);
     }
     Ingest::Options ingest{m_options.filter, !m_options.clusterFile.empty()};
-    m_ingest = std::make_unique<Ingest>(m_tracer, std::move(ingest));
+    m_ingest = std::make_unique<Ingest>(m_input, std::move(ingest));
     m_thread = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
     return {};
 }
@@ -212,27 +223,75 @@ void FileRunner::writeRecording() {
         fail(written.error());
 }
 
+/// What has been read is in the tracer. False: it is enough.
+bool FileRunner::show(std::uint64_t bytes, std::uint64_t packets) {
+    m_packets.store(packets, std::memory_order_relaxed);
+    m_view.bytes = bytes;
+    if (m_total > 0) m_view.progress = std::min(1.0, static_cast<double>(bytes) / static_cast<double>(m_total));
+    if (m_publishClock.due()) publish();
+    return !m_stop.stop_requested();
+}
+
+base::Status FileRunner::read(MergeHooks hooks) {
+    if (m_inputs.size() == 1 && m_copies.front())
+        hooks.raw = [this](std::span<const std::byte> bytes) {
+            (void)m_copies.front()->append(bytes); // without room for the copy there is nothing to save: said then
+        };
+    const auto again = [this] { return reopen(0); };
+    return m_clocks.read(m_inputs, again, *this, std::move(hooks));
+}
+
+/// Packets at the pace at which they were captured: the pauses belong to the thread that publishes.
+base::Status FileRunner::readHere() {
+    return read({[&](std::uint64_t bytes) { return show(bytes, m_read); }});
+}
+
+/// One thread reads and decodes, this one counts.
+base::Status FileRunner::readBeside() {
+    BatchRing ring;
+    base::Status status;
+    std::jthread reader([&] {
+        std::unique_ptr<Batch> batch = ring.blank();
+        m_ingest->setInput(*batch);
+        const auto passOn = [&](std::uint64_t bytes) {
+            batch->bytesRead = bytes;
+            batch->packetsRead = m_read;
+            ring.put(std::move(batch));
+        };
+        std::uint64_t bytesRead = 0;
+        MergeHooks hooks;
+        hooks.buffer = [&]() -> std::vector<std::byte> & { return batch->portion(); };
+        hooks.goOn = [&](std::uint64_t bytes) {
+            passOn(bytesRead = bytes);
+            batch = ring.blank();
+            if (batch) m_ingest->setInput(*batch);
+            return batch != nullptr;
+        };
+        status = read(std::move(hooks));
+        if (batch) passOn(bytesRead); // what was merged after the last portion
+        ring.finish();
+    });
+    while (auto batch = ring.take()) {
+        batch->deliver(m_tracer);
+        if (!show(batch->bytesRead, batch->packetsRead)) ring.close();
+        ring.recycle(std::move(batch));
+    }
+    reader.join();
+    return status;
+}
+
 void FileRunner::run(std::stop_token stop) {
     m_stop = std::move(stop);
     m_view.progress = m_total == 0 ? 1 : 0;
     if (!m_cluster.empty()) m_tracer.addClusterState({}, m_cluster);
     if (auto spooled = spool(); !spooled) fail(spooled.error());
     compareClocks();
-    MergeHooks hooks;
-    hooks.goOn = [&](std::uint64_t bytes) {
-        m_view.bytes = bytes;
-        if (m_total > 0) m_view.progress = std::min(1.0, static_cast<double>(bytes) / static_cast<double>(m_total));
-        if (m_publishClock.due()) publish();
-        return !m_stop.stop_requested();
-    };
-    if (m_inputs.size() == 1 && m_copies.front())
-        hooks.raw = [this](std::span<const std::byte> bytes) {
-            (void)m_copies.front()->append(bytes); // without room for the copy there is nothing to save: said then
-        };
-    const auto again = [this] { return reopen(0); };
-    if (const base::Status read = m_clocks.read(m_inputs, again, *this, std::move(hooks)); !read) fail(read.error());
+    if (auto done = m_options.replayAtCaptureSpeed ? readHere() : readBeside(); !done) fail(done.error());
     m_tracer.finish();
-    m_view.progress = 1;
+    if (!m_stop.stop_requested()) m_view.progress = 1;
+    m_view.finishing = true;
+    m_publisher.publish(m_view);
+    m_view.finishing = false;
     if (m_record) {
         publish();
         writeRecording();

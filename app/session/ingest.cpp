@@ -9,6 +9,7 @@ namespace natlens::session {
 
 struct Ingest::Point {
     Kind kind = Kind::packets;
+    packet::LinkType linkType = packet::LinkType::ethernet;
     std::string host;
     netlink::InterfaceNames interfaces; ///< for rule traces
     bool filtered = false;
@@ -29,14 +30,15 @@ tracer::Crossing crossing(file::PacketDirection direction) {
 
 } // namespace
 
-Ingest::Ingest(tracer::Tracer &tracer, Options options)
-    : m_tracer(tracer)
+Ingest::Ingest(TracerInput &input, Options options)
+    : m_input(&input)
     , m_options(std::move(options)) {}
 Ingest::~Ingest() = default;
 
 void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) {
     auto added = std::make_unique<Point>();
     const auto slash = point.name.find('/');
+    added->linkType = point.linkType;
     added->host = point.name.substr(0, slash);
     const std::string_view interface =
         slash == std::string::npos ? std::string_view() : std::string_view(point.name).substr(slash + 1);
@@ -52,10 +54,14 @@ void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &p
     }
     if (m_points.size() <= id.value) m_points.resize(id.value + 1);
     m_points[id.value] = std::move(added);
-    m_tracer.addCapturePoint(id, point.name, point.linkType);
+    m_input->call([id, name = point.name, linkType = point.linkType](tracer::Tracer &tracer) {
+        tracer.addCapturePoint(id, name, linkType);
+    });
     // A recording that natlens made of several machines' captures says what it corrected.
     if (auto noted = readClockNote(point.description); noted.clock)
-        m_tracer.setHostClock(hostOfPoint(point.name), std::move(*noted.clock));
+        m_input->call([host = hostOfPoint(point.name), clock = std::move(*noted.clock)](tracer::Tracer &tracer) {
+            tracer.setHostClock(host, clock);
+        });
 }
 
 void Ingest::onPacket(const file::PacketView &packet) {
@@ -64,30 +70,34 @@ void Ingest::onPacket(const file::PacketView &packet) {
     switch (point.kind) {
     case Kind::packets:
         if (point.filtered && (!point.filter || !point.filter->matches(packet.data, packet.originalLength))) return;
-        m_tracer.addPacket(packet.point, packet.time, packet.number, crossing(packet.direction), packet.originalLength,
-                           packet.data);
+        m_input->addPacket({point.linkType, packet.point, packet.time, packet.number, crossing(packet.direction),
+                            packet.originalLength, packet.data});
         break;
     case Kind::conntrack:
         if (const auto event = translationEvent(packet, point.host))
-            m_tracer.addTranslation(*event);
+            m_input->call([event = *event](tracer::Tracer &tracer) { tracer.addTranslation(event); });
         else
             ++m_unreadable;
         break;
     case Kind::ruleTrace:
         if (const auto event = ruleTraceEvent(packet, point.host, point.interfaces))
-            m_tracer.addRuleTrace(*event);
+            m_input->call([event = *event](tracer::Tracer &tracer) { tracer.addRuleTrace(event); });
         else
             ++m_unreadable;
         break;
     case Kind::clusterState:
         if (m_options.ownClusterState) return;
-        m_tracer.addClusterState(packet.time, {reinterpret_cast<const char *>(packet.data.data()), packet.data.size()});
+        m_input->call([time = packet.time,
+                       json = std::string(reinterpret_cast<const char *>(packet.data.data()), packet.data.size())](
+                          tracer::Tracer &tracer) { tracer.addClusterState(time, json); });
         break;
     }
 }
 
 void Ingest::onStatistics(const file::PointStatistics &statistics) {
-    m_tracer.addDrops(statistics.point, statistics.time, statistics.dropped);
+    m_input->call([statistics](tracer::Tracer &tracer) {
+        tracer.addDrops(statistics.point, statistics.time, statistics.dropped);
+    });
 }
 
 base::Status checkFilter(const std::string &expression) {

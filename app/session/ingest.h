@@ -1,9 +1,9 @@
 // From a capture stream to the tracer: packets, evidence, cluster state and drop counters, each to its own entrance.
 #pragma once
 
+#include "app/session/tracer_input.h"
 #include "capture/base/result.h"
 #include "capture/file/capture_stream.h"
-#include "tracer/tracer.h"
 
 #include <memory>
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace natlens::session {
 
-/// Sorts a stream into a tracer. Lives on the reader's thread.
+/// Sorts a stream. Lives on the reader's thread.
 class Ingest final : public file::StreamSink {
 public:
     struct Options {
@@ -20,7 +20,11 @@ public:
     };
 
     /// The filter must be one that checkFilter() accepted.
-    Ingest(tracer::Tracer &tracer, Options options);
+    Ingest(TracerInput &input, Options options);
+
+    /// Where everything goes from now on.
+    void setInput(TracerInput &input) { m_input = &input; }
+    [[nodiscard]] TracerInput &input() { return *m_input; }
     ~Ingest() override;
 
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override;
@@ -33,7 +37,7 @@ public:
 private:
     enum class Kind : std::uint8_t { packets, conntrack, ruleTrace, clusterState };
     struct Point;
-    tracer::Tracer &m_tracer;
+    TracerInput *m_input;
     Options m_options;
     std::vector<std::unique_ptr<Point>> m_points; ///< by id; null where none was announced
     std::uint64_t m_unreadable = 0;

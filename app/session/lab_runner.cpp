@@ -95,6 +95,7 @@ private:
     // The thread's own from here:
     std::optional<LabProcess> m_process;
     tracer::Tracer m_tracer;
+    DirectInput m_input{m_tracer};
     std::optional<Ingest> m_ingest;
     std::optional<file::Reader> m_reader;
     LabConversation m_lab;
@@ -157,7 +158,7 @@ base::Status LabRunner::start(const LabSource &source) {
     auto process = LabProcess::start(program, *words);
     if (!process) return std::unexpected(process.error());
     m_process.emplace(std::move(*process));
-    m_ingest.emplace(m_tracer, Ingest::Options{m_options.filter, false});
+    m_ingest.emplace(m_input, Ingest::Options{m_options.filter, false});
     m_reader.emplace(*m_ingest, file::Reader::Options{});
 
     // Signals are for the program's own threads.

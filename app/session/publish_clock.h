@@ -3,18 +3,26 @@
 
 #include "app/session/runner.h"
 
+#include <algorithm>
+
 namespace natlens::session {
 
-/// At most one view every kPublishInterval, and no more than a tenth of the thread's time spent on making them: with
-/// very many paths the views become rarer instead of the reading slower.
+/// At most one view every kPublishInterval (later, if asked for, more seldom), and no more than a tenth of the thread's
+/// time spent on making them: with very many paths the views become rarer instead of the reading slower.
 class PublishClock final {
 public:
     using Clock = std::chrono::steady_clock;
 
+    /// The longer it goes on the longer the interval becomes, up to `slowest`: a person who has waited for a second
+    /// will not miss a tenth.
+    explicit PublishClock(Clock::duration slowest = kPublishInterval)
+        : m_slowest(slowest) {}
+
     void begin() { m_began = Clock::now(); }
     void end() {
         const auto now = Clock::now();
-        m_next = now + std::max<Clock::duration>(kPublishInterval, 10 * (now - m_began));
+        const auto interval = std::clamp<Clock::duration>((now - m_start) / 10, kPublishInterval, m_slowest);
+        m_next = now + std::max(interval, 10 * (now - m_began));
     }
     [[nodiscard]] bool due() const { return Clock::now() >= m_next; }
     /// Until the next one is due, rounded up; 0 when it is.
@@ -25,7 +33,8 @@ public:
     }
 
 private:
-    Clock::time_point m_began, m_next;
+    Clock::duration m_slowest;
+    Clock::time_point m_start = Clock::now(), m_began, m_next;
 };
 
 } // namespace natlens::session

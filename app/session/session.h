@@ -96,6 +96,7 @@ struct View {
     std::string problem;     ///< one clear line when something went wrong ("recording breaks off at byte ..."), else ""
     int problemStatus = 0;   ///< exit status that goes with `problem` (DESIGN section 5)
     double progress = 1;     ///< files: part read, 0..1
+    bool finishing = false;  ///< files: all is read, and what it comes to is being worked out
     std::uint64_t bytes = 0; ///< read so far
 };
 

@@ -2,6 +2,7 @@
 #include "capture/packet/decode_parts.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace natlens::packet::detail {
 
@@ -14,6 +15,13 @@ constexpr int kMaxExtensions = 16;
 bool failed(DecodedPacket &packet, DecodeIssue issue) {
     packet.issue = issue;
     return false;
+}
+
+/// IpAddress::fromBytes() in place, into an address that is none yet.
+template<IpFamily family>
+void setAddress(IpAddress &address, const std::byte *bytes) {
+    address.family = family;
+    std::memcpy(address.bytes.data(), bytes, family == IpFamily::v4 ? 4 : 16);
 }
 
 /// Limits the cursor to the length the IP header states. A stated length beyond the captured bytes is a cut packet; a
@@ -32,8 +40,8 @@ bool decodeIpv4(DecodedPacket &packet, Cursor &cursor) {
     packet.ipId = cursor.u16(4);
     packet.ttl = cursor.u8(8);
     packet.tuple.protocol = static_cast<Protocol>(cursor.u8(9));
-    packet.tuple.src.ip = IpAddress::fromBytes(IpFamily::v4, cursor.at(12));
-    packet.tuple.dst.ip = IpAddress::fromBytes(IpFamily::v4, cursor.at(16));
+    setAddress<IpFamily::v4>(packet.tuple.src.ip, cursor.at(12));
+    setAddress<IpFamily::v4>(packet.tuple.dst.ip, cursor.at(16));
     const std::uint16_t fragment = cursor.u16(6);
     packet.dontFragment = (fragment & 0x4000) != 0;
     packet.fragmentOffset = static_cast<std::uint16_t>((fragment & 0x1fff) * 8);
@@ -114,8 +122,8 @@ bool decodeIpv6(DecodedPacket &packet, Cursor &cursor) {
     packet.family = IpFamily::v6;
     packet.trafficClass = static_cast<std::uint8_t>(cursor.u16(0) >> 4);
     packet.ttl = cursor.u8(7);
-    packet.tuple.src.ip = IpAddress::fromBytes(IpFamily::v6, cursor.at(8));
-    packet.tuple.dst.ip = IpAddress::fromBytes(IpFamily::v6, cursor.at(24));
+    setAddress<IpFamily::v6>(packet.tuple.src.ip, cursor.at(8));
+    setAddress<IpFamily::v6>(packet.tuple.dst.ip, cursor.at(24));
 
     const std::uint32_t payloadLength = cursor.u16(4);
     const std::uint8_t next = cursor.u8(6);

@@ -1,7 +1,6 @@
 #include "tracer/stitch/way.h"
 
 #include <algorithm>
-#include <map>
 #include <tuple>
 
 namespace natlens::tracer {
@@ -44,6 +43,7 @@ void addPasses(std::vector<Sighting> &found, const Flow &flow, unsigned step, co
 std::vector<Sighting> findSightings(const Connection &connection, Direction direction, const LegTable &legs,
                                     const FlowTable &flows, const CapturePoints &points) {
     std::vector<Sighting> found, errors;
+    found.reserve(16);
     for (unsigned step = 0; step < connection.steps.size(); ++step) {
         const Step &at = connection.steps[step];
         if (at.leg == kNone) continue;
@@ -73,12 +73,18 @@ struct HostSights {
 
 std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction direction) {
     std::ranges::sort(sights, {}, [&](const Sighting &s) { return travelOrder(s, direction); });
-    std::map<HostIndex, HostSights> hosts;
-    for (auto &sight : sights)
-        hosts[sight.host].sights.push_back(std::move(sight));
-    std::vector<HostSights> ordered;
-    for (auto &[index, host] : hosts) {
-        host.host = index;
+    std::vector<HostSights> ordered; // few: found faster by looking than by a map
+    ordered.reserve(8);
+    for (auto &sight : sights) {
+        auto at = std::ranges::find(ordered, sight.host, &HostSights::host);
+        if (at == ordered.end()) {
+            at = ordered.insert(at, HostSights());
+            at->host = sight.host;
+        }
+        at->sights.push_back(std::move(sight));
+    }
+    std::ranges::sort(ordered, {}, &HostSights::host);
+    for (HostSights &host : ordered) {
         const auto [low, high] = std::ranges::minmax(host.sights, {}, &Sighting::ttl);
         host.ttlSum = low.ttl + high.ttl;
         const int steps = static_cast<int>(host.sights.front().step + host.sights.back().step);
@@ -86,7 +92,6 @@ std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction dire
         host.leaves = std::ranges::any_of(host.sights, [](const auto &s) { return s.facing == Facing::out; }) &&
                       std::ranges::none_of(host.sights, [](const auto &s) { return s.facing == Facing::in; });
         host.first = std::ranges::min(host.sights, {}, &Sighting::first).first;
-        ordered.push_back(std::move(host));
     }
     std::ranges::sort(ordered, {},
                       [](const HostSights &h) { return std::tuple(-h.ttlSum, h.stepSum, !h.leaves, h.first, h.host); });
