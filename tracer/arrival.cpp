@@ -13,8 +13,18 @@ Arrival::Arrival(const CapturedPacket &from)
     , time(from.time)
     , number(from.number)
     , packet(packet::decode(from.linkType, from.captured, from.originalLength)) {
+    // A Linux cooked header says which way it went, too: 4 is "sent by us", everything below came in.
+    if (crossing == Crossing::unknown && packet.sllPacketType != 0xff)
+        crossing = packet.sllPacketType == 4 ? Crossing::outbound : Crossing::inbound;
+    auto bytes = from.captured;
+    if (packet::mayCarry(packet)) [[unlikely]] { // what is inside is followed; the header around it is noted
+        const auto inside = packet::unwrap(packet, bytes);
+        packet = inside.packet;
+        bytes = inside.bytes;
+        if (inside.around) outer = std::make_unique<const packet::Encapsulation>(*inside.around);
+    }
     if (!FlowTable::wants(packet)) return;
-    payload = packet::payload(packet, from.captured);
+    payload = packet::payload(packet, bytes);
     hash = FlowTable::hashOf(point, packet) | 1;
 }
 

@@ -3,9 +3,10 @@
 
 #include "capture/base/ids.h"
 #include "capture/base/timestamp.h"
-#include "capture/packet/decode.h"
+#include "capture/packet/tunnel.h"
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 namespace natlens::tracer {
@@ -32,13 +33,15 @@ struct Arrival {
     explicit Arrival(const CapturedPacket &packet);
 
     base::CapturePointId point;
-    Crossing crossing = Crossing::unknown;
+    Crossing crossing = Crossing::unknown; ///< also from a Linux cooked header
     bool isCut = false; ///< not all of it was captured
     base::Timestamp time;
     base::PacketNumber number;
     std::span<const std::byte> payload; ///< the captured part; must live until the packet has been added
     std::uint64_t hash = 0;             ///< of its flow; 0: it has none
-    packet::DecodedPacket packet;
+    /// The tunnel that `packet` was taken out of; null where it was in none, as nearly all are.
+    std::unique_ptr<const packet::Encapsulation> outer;
+    packet::DecodedPacket packet; ///< the one inside all tunnels
 };
 
 /// Of a longer payload no more than this is looked at: so much has to be copied where the packet itself cannot stay.

@@ -6,12 +6,9 @@ namespace natlens::tracer {
 
 namespace {
 
-Facing facingOf(Crossing crossing, const packet::DecodedPacket &packet) {
+Facing facingOf(Crossing crossing) {
     if (crossing == Crossing::inbound) return Facing::in;
-    if (crossing == Crossing::outbound) return Facing::out;
-    // A Linux cooked header says it, too: 4 is "sent by us", everything below came in.
-    if (packet.sllPacketType == 0xff) return Facing::unknown;
-    return packet.sllPacketType == 4 ? Facing::out : Facing::in;
+    return crossing == Crossing::outbound ? Facing::out : Facing::unknown;
 }
 
 } // namespace
@@ -42,9 +39,10 @@ public:
         flows.add(Observation{.point = arrival.point,
                               .time = arrival.time,
                               .number = arrival.number,
-                              .facing = facingOf(arrival.crossing, packet),
+                              .facing = facingOf(arrival.crossing),
                               .packet = &packet,
-                              .payload = arrival.payload},
+                              .payload = arrival.payload,
+                              .outer = arrival.outer.get()},
                   arrival.hash);
     }
     void touch(const packet::Tuple &tuple) {

@@ -74,6 +74,15 @@ std::string evidenceOf(const Hop &hop) {
     return fmt::format(" Evidence: {}; confidence {}.", kinds, percent(hop.confidence));
 }
 
+/// " It came in a VXLAN tunnel (network 42) from A to B. It left in ..."
+std::string tunnels(const Hop &hop) {
+    const auto sentence = [](const char *verb, const std::optional<HopEnd> &end) {
+        return end && end->encapsulation ? fmt::format(" It {} in {}.", verb, describe(*end->encapsulation))
+                                         : std::string();
+    };
+    return sentence("came", hop.in) + sentence("left", hop.out);
+}
+
 std::string drops(const Hop &hop) {
     if (hop.captureDrops == 0) return {};
     return fmt::format(" The captures at {} lost {} {} meanwhile.", hop.host, hop.captureDrops,
@@ -117,6 +126,17 @@ std::string headline(const Path &path) {
 
 } // namespace
 
+std::string describe(const tracer::Encapsulation &tunnel) {
+    std::string id;
+    if (tunnel.id)
+        id = fmt::format(" ({} {})",
+                         tunnel.type == "GRE"      ? "key"
+                         : tunnel.type == "ERSPAN" ? "session"
+                                                   : "network",
+                         *tunnel.id);
+    return fmt::format("a {} tunnel{} from {} to {}", tunnel.type, id, tunnel.src.toString(), tunnel.dst.toString());
+}
+
 std::string describe(const Hop &hop) {
     const auto host = nameOr(hop.host, "An unseen host");
     const auto what = hop.direction == Direction::request ? "the request" : "the reply";
@@ -137,7 +157,7 @@ std::string describe(const Hop &hop) {
     text += '.';
     if (!hop.ruleField.empty()) text += fmt::format(" Decided by {}.", hop.ruleField);
     if (hop.inferred) text += " Concluded from its neighbours; nothing was captured there.";
-    return text + evidenceOf(hop) + drops(hop);
+    return text + tunnels(hop) + evidenceOf(hop) + drops(hop);
 }
 
 std::string describe(const Path &path) {

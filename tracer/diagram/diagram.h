@@ -34,5 +34,7 @@ struct SceneOptions {
 /// The path in words, one sentence a line: for text reports, tooltips and screen readers (they say the same).
 [[nodiscard]] std::string describe(const tracer::Path &path);
 [[nodiscard]] std::string describe(const tracer::Hop &hop);
+/// "a VXLAN tunnel (network 42) from 192.168.0.1 to 192.168.0.2".
+[[nodiscard]] std::string describe(const tracer::Encapsulation &tunnel);
 
 } // namespace natlens::diagram

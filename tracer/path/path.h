@@ -55,6 +55,15 @@ struct Host {
     bool operator==(const Host &) const = default;
 };
 
+/// The tunnel that a packet was in at a capture point: an overlay's, or that of a mirror of packets.
+struct Encapsulation {
+    std::string type;                ///< "VXLAN", "Geneve", "GRE", "ERSPAN", "IPIP", "6in4", "4in6", "6in6"
+    std::optional<std::uint32_t> id; ///< VXLAN and Geneve: the network (VNI); GRE: the key; ERSPAN: the session
+    IpAddress src, dst;              ///< of the outer header
+
+    bool operator==(const Encapsulation &) const = default;
+};
+
 /// One side of a hop: the first packet of the connection's direction as seen at one capture point.
 struct HopEnd {
     std::string interface; ///< "eth0"
@@ -62,6 +71,8 @@ struct HopEnd {
     SocketAddress src, dst;
     std::uint8_t ttl = 0;
     PacketNumber packet; ///< where to find it in the recording
+    /// The tunnel that this packet was in; addresses and TTL above are then those inside.
+    std::optional<Encapsulation> encapsulation = {};
 
     bool operator==(const HopEnd &) const = default;
 };
@@ -81,6 +92,12 @@ struct Hop {
     bool inferred = false;              ///< no capture point saw it; concluded from its neighbours
     std::uint64_t captureDrops = 0;     ///< packets that this host's capture points lost while the path lived
     std::shared_ptr<const HostClock> clock = {}; ///< how the times of this hop were corrected; null: they are as captured
+
+    /// The tunnel it left in, else the one it came in, else null.
+    [[nodiscard]] const Encapsulation *encapsulation() const {
+        if (out && out->encapsulation) return &*out->encapsulation;
+        return in && in->encapsulation ? &*in->encapsulation : nullptr;
+    }
 
     bool operator==(const Hop &) const = default;
 };

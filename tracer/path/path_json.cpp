@@ -56,6 +56,14 @@ Json toJson(const std::optional<HopEnd> &end) {
                 {"packet", end->packet.value == 0 ? Json(nullptr) : Json(end->packet.value)}};
 }
 
+Json toJson(const Encapsulation *tunnel) {
+    if (!tunnel) return nullptr;
+    return Json{{"type", tunnel->type},
+                {"id", tunnel->id ? Json(*tunnel->id) : Json(nullptr)},
+                {"src", addressOrNull(tunnel->src)},
+                {"dst", addressOrNull(tunnel->dst)}};
+}
+
 template<class T>
 Json namesOf(const std::vector<T> &values) {
     Json names = Json::array();
@@ -85,7 +93,8 @@ Json toJson(const Hop &hop) {
                 {"field", textOrNull(hop.ruleField)},
                 {"inferred", hop.inferred},
                 {"captureDrops", hop.captureDrops},
-                {"clock", toJson(hop.clock)}};
+                {"clock", toJson(hop.clock)},
+                {"encapsulation", toJson(hop.encapsulation())}};
 }
 
 Json toJson(const Segment &segment) {

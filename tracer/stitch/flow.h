@@ -4,6 +4,7 @@
 #include "capture/base/ids.h"
 #include "capture/base/timestamp.h"
 #include "capture/packet/decode.h"
+#include "capture/packet/tunnel.h"
 #include "tracer/path/small_vector.h"
 #include "tracer/stitch/pool.h"
 #include "tracer/stitch/stream_samples.h"
@@ -29,6 +30,7 @@ struct Observation {
     Facing facing = Facing::unknown;
     const packet::DecodedPacket *packet = nullptr;
     std::span<const std::byte> payload; ///< captured part
+    const packet::Encapsulation *outer = nullptr; ///< the tunnel that `packet` was taken out of; null: it was in none
 };
 
 /// What tells one packet from all others and survives NAT: kept for the packets that open a connection (SYN, SYN-ACK,
@@ -55,6 +57,7 @@ struct Pass {
     std::uint16_t ipId = 0; ///< of the first packet
     std::uint8_t ttl = 0;
     Facing facing = Facing::unknown;
+    std::uint16_t tunnel = 0; ///< of the first packet, see FlowTable::tunnel
 };
 
 /// What few flows have: resets, and who sent the ICMP error.

@@ -3,6 +3,7 @@
 #include "capture/base/hash.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace natlens::tracer {
 
@@ -84,6 +85,20 @@ FlowIndex FlowTable::find(std::uint32_t &head, const Tuple &tuple, const Observa
     return index;
 }
 
+/// A number for the tunnel; 0 ("in none") for those that are too many. Only the last few are looked through, so that a
+/// mesh of very many nodes may store some twice.
+std::uint16_t FlowTable::remember(const packet::Encapsulation &tunnel) {
+    constexpr std::size_t kLookedThrough = 64;
+    packet::Encapsulation stored = tunnel;
+    stored.tuple.src.port = stored.tuple.dst.port = 0;
+    stored.ttl = 0;
+    for (std::size_t i = m_tunnels.size(); i != 0 && m_tunnels.size() - i < kLookedThrough; --i)
+        if (m_tunnels[i - 1] == stored) return static_cast<std::uint16_t>(i);
+    if (m_tunnels.size() == std::numeric_limits<std::uint16_t>::max()) return 0;
+    m_tunnels.push_back(stored);
+    return static_cast<std::uint16_t>(m_tunnels.size());
+}
+
 Pass &FlowTable::passFor(Flow &flow, const Observation &seen) {
     const std::uint8_t ttl = seen.packet->ttl;
     Pass *pass = &flow.pass;
@@ -116,6 +131,8 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
         pass.first = seen.time;
         pass.number = seen.number;
         pass.ipId = packet.ipId;
+        if (seen.outer) [[unlikely]]
+            pass.tunnel = remember(*seen.outer);
     }
     pass.last = pass.packets == 0 ? seen.time : std::max(pass.last, seen.time);
     ++pass.packets;

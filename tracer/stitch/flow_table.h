@@ -42,6 +42,10 @@ public:
 
     [[nodiscard]] const Flow &operator[](FlowIndex index) const { return m_flows[index]; }
     [[nodiscard]] std::uint32_t size() const { return m_flows.size(); }
+    /// The tunnel with the number that a pass remembers; null for 0. Its ports mean nothing: they differ between flows.
+    [[nodiscard]] const packet::Encapsulation *tunnel(std::uint16_t number) const {
+        return number == 0 ? nullptr : &m_tunnels[number - 1U];
+    }
 
     /// From sender to receiver; of an ICMP error: the quoted tuple, reversed.
     [[nodiscard]] packet::Tuple tuple(const Flow &flow) const {
@@ -72,6 +76,7 @@ private:
                                  Flow::Kind kind);
     void count(Flow &flow, const Observation &seen);
     void addTcp(Flow &flow, Pass &pass, const Observation &seen);
+    [[nodiscard]] std::uint16_t remember(const packet::Encapsulation &tunnel);
     [[nodiscard]] Pass &passFor(Flow &flow, const Observation &seen);
     [[nodiscard]] FlowExtra &extraOf(Flow &flow);
     [[nodiscard]] static Mark firstMark(const Flow &flow);
@@ -83,6 +88,7 @@ private:
     Pool<Pass> m_passes; ///< beyond the first of each flow
     Pool<MoreMark> m_marks;
     Pool<FlowExtra> m_extras;
+    std::vector<packet::Encapsulation> m_tunnels; ///< few: one for each pair of nodes and network
     IndexTable m_index;
     HttpStreams m_http;
     LegTable *m_legs;

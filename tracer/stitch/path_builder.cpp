@@ -10,13 +10,19 @@ using packet::Tuple;
 
 namespace {
 
-HopEnd endOf(const Sighting &sight, const CapturePoints &points) {
+std::optional<Encapsulation> encapsulationOf(const packet::Encapsulation *tunnel) {
+    if (!tunnel) return std::nullopt;
+    return Encapsulation{packet::toString(*tunnel), tunnel->id, tunnel->tuple.src.ip, tunnel->tuple.dst.ip};
+}
+
+HopEnd endOf(const Sighting &sight, const CapturePoints &points, const FlowTable &flows) {
     return HopEnd{.interface = points.interface(sight.point),
                   .time = sight.first,
                   .src = sight.src,
                   .dst = sight.dst,
                   .ttl = sight.ttl,
-                  .packet = sight.number};
+                  .packet = sight.number,
+                  .encapsulation = encapsulationOf(flows.tunnel(sight.tunnel))};
 }
 
 std::vector<Nat> natBetween(const Tuple &before, const Tuple &after) {
@@ -76,8 +82,8 @@ Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction directi
     hop.role = m_sources.roles.of(hop.host);
     hop.direction = direction;
     if (const auto &clock = points.host(visit.host).clock; clock && clock->changesTimes()) hop.clock = clock;
-    if (visit.in) hop.in = endOf(*visit.in, points);
-    if (visit.out) hop.out = endOf(*visit.out, points);
+    if (visit.in) hop.in = endOf(*visit.in, points, m_sources.flows);
+    if (visit.out) hop.out = endOf(*visit.out, points, m_sources.flows);
     hop.captureDrops = points.dropsAt(hop.host, draft.path.firstSeen, draft.path.lastSeen);
     const auto say = [&](EvidenceKind kind) {
         if (std::ranges::find(hop.evidence, kind) == hop.evidence.end()) hop.evidence.push_back(kind);

@@ -36,7 +36,8 @@ void addPasses(std::vector<Sighting> &found, const Flow &flow, unsigned step, co
                                  .syns = pass.syns,
                                  .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
                                  .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
-                                 .icmp = icmp});
+                                 .icmp = icmp,
+                                 .tunnel = pass.tunnel});
     }
 }
 

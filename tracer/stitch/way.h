@@ -22,6 +22,7 @@ struct Sighting {
     std::uint32_t syns = 0;
     SocketAddress src, dst;
     bool icmp = false;
+    std::uint16_t tunnel = 0; ///< it was in, see FlowTable::tunnel
 };
 
 /// What was seen of one direction at one host.
