@@ -34,7 +34,7 @@ struct Arrival {
 
     base::CapturePointId point;
     Crossing crossing = Crossing::unknown; ///< also from a Linux cooked header
-    bool isCut = false; ///< not all of it was captured
+    bool isCut = false;                    ///< not all of it was captured
     base::Timestamp time;
     base::PacketNumber number;
     std::span<const std::byte> payload; ///< the captured part; must live until the packet has been added

@@ -97,6 +97,25 @@ void addFiles(CLI::App &command, std::vector<std::string> &files) {
         ->required();
 }
 
+/// FILE=node/interface. The last "=" counts: file names have them more often than interfaces.
+void addPoints(CLI::App &command, std::vector<PointName> &points) {
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--point",
+            [&points](const std::vector<std::string> &texts) {
+                for (const std::string &text : texts) {
+                    const auto equals = text.rfind('=');
+                    if (equals == text.npos || equals == 0 || equals + 1 == text.size())
+                        throw CLI::ValidationError("--point", text + ": write it as FILE=node/interface");
+                    points.push_back({text.substr(0, equals), text.substr(equals + 1)});
+                }
+            },
+            "what a file shows, if its name does not say so; without /interface only the host's name; may be repeated")
+        ->option_text("FILE=node/interface")
+        ->expected(1)
+        ->take_all();
+}
+
 void addPlanOptions(CLI::App &command, PlanOptions &options) {
     command
         .add_option("--cluster", options.cluster,
@@ -245,15 +264,21 @@ Arguments parseArguments(int argc, const char *const *argv) {
     Replay replay;
     CLI::App *replayCommand = app.add_subcommand("replay", "recorded captures of one or several capture points");
     addFiles(*replayCommand, replay.files);
+    addPoints(*replayCommand, replay.points);
+    replayCommand->add_flag("--follow", replay.follow,
+                            "the files are still being written: wait at their ends for more, until interrupted");
     addSourceOptions(*replayCommand, replay.source);
     addReport(*replayCommand, replay.source);
     addClock(*replayCommand, replay.clock);
     addAnonymize(*replayCommand, replay);
     replayCommand->footer(
-        std::string("A classic pcap file is a capture point named as the file: node2-eth0.pcap is node2/eth0.\n\n"
+        std::string("pcap and pcapng, also compressed with gzip or zstd. A classic pcap file is a capture point\n"
+                    "named as the file: node2-eth0.pcap is node2/eth0.\n\n"
                     "Examples:\n"
                     "  natlens replay recording.pcapng\n"
                     "  natlens replay node1-eth0.pcap node2-eth0.pcap --cluster cluster.json\n"
+                    "  natlens replay monday.pcap.gz --point monday.pcap.gz=node2/eth0\n"
+                    "  natlens replay --follow node1-eth0.pcap\n"
                     "  natlens replay *.pcap --report report.md\n"
                     "  natlens replay client.pcapng node2.pcapng --record annotated.pcapng     (opens in Wireshark)\n"
                     "  natlens replay capture.pcapng --record public.pcapng --anonymize\n"
@@ -263,6 +288,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
     Render render;
     CLI::App *renderCommand = app.add_subcommand("render", "draw recorded captures");
     addFiles(*renderCommand, render.files);
+    addPoints(*renderCommand, render.points);
     renderCommand->add_option("--format", render.format, "what to write; json is one path per line")
         ->option_text("document|unicode|svg|json")
         ->required()

@@ -40,8 +40,13 @@ struct LabExec {
     std::vector<std::string> command;
     int lab = 0;
 };
+struct PointName {
+    std::string file, name; ///< --point FILE=node/interface
+};
 struct Replay {
     std::vector<std::string> files;
+    std::vector<PointName> points;
+    bool follow = false;
     SourceOptions source;
     std::string clock = "auto"; ///< "auto", "none"
     bool anonymize = false;
@@ -49,6 +54,7 @@ struct Replay {
 };
 struct Render {
     std::vector<std::string> files;
+    std::vector<PointName> points;
     std::string clock = "auto";
     std::string format, output, theme = "light", cluster, filter;
 };

@@ -41,6 +41,8 @@ int render(const Render &arguments) {
     session::FileSource source;
     for (const std::string &file : arguments.files)
         source.files.emplace_back(file);
+    for (const PointName &point : arguments.points)
+        source.points.push_back({point.file, point.name});
     SourceOptions options;
     options.cluster = arguments.cluster;
     options.filter = arguments.filter;

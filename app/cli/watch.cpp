@@ -160,6 +160,9 @@ int conclude(const session::View &view, const SourceOptions &options, const char
         if (!options.quiet && (options.json || !options.diagram.empty()))
             complain(fmt::format("{}: expected: {}; observed: {}", command, comparison.expected, comparison.observed));
     }
+    if (!options.quiet)
+        for (const std::string &remark : view.remarks)
+            complain(fmt::format("{}: {}", command, remark));
     if (!view.problem.empty()) {
         complain(fmt::format("{}: {}", command, view.problem));
         status = view.problemStatus;

@@ -88,9 +88,9 @@ Comparison compare(const std::vector<Survey> &surveys) {
     return result;
 }
 
-Comparison compareInOneFile(InputFile input, std::uint64_t limit, const std::function<bool()> &goOn) {
+Comparison compareInOneFile(CaptureInput input, std::uint64_t limit, const std::function<bool()> &goOn) {
     std::vector<Survey> surveys(1);
-    std::vector<InputFile> inputs;
+    std::vector<CaptureInput> inputs;
     inputs.push_back(std::move(input));
     bool partial = false;
     (void)readMerged(inputs, surveys[0], {[&](std::uint64_t bytes) {
@@ -102,12 +102,12 @@ Comparison compareInOneFile(InputFile input, std::uint64_t limit, const std::fun
     return result;
 }
 
-Comparison compareFiles(std::vector<InputFile> inputs, const std::function<bool()> &goOn) {
+Comparison compareFiles(std::vector<CaptureInput> inputs, const std::function<bool()> &goOn) {
     std::vector<Survey> surveys(inputs.size());
     std::atomic<std::size_t> next = 0;
     const auto work = [&] {
         for (std::size_t i = next++; i < inputs.size(); i = next++) {
-            std::vector<InputFile> one;
+            std::vector<CaptureInput> one;
             one.push_back(std::move(inputs[i]));
             (void)readMerged(one, surveys[i], {[&](std::uint64_t) { return goOn(); }});
         }
@@ -211,7 +211,7 @@ std::string hostOfPoint(const std::string &pointName) {
     return pointName.substr(0, pointName.find('/'));
 }
 
-ClockPlan ClockPlan::make(const std::function<std::vector<InputFile>()> &open, const std::function<bool()> &goOn) {
+ClockPlan ClockPlan::make(const std::function<std::vector<CaptureInput>()> &open, const std::function<bool()> &goOn) {
     ClockPlan plan;
     auto inputs = open();
     if (inputs.empty()) return plan;
@@ -238,8 +238,9 @@ bool ClockPlan::corrects() const {
     return !m_corrections.empty();
 }
 
-base::Status ClockPlan::read(std::vector<InputFile> &inputs, const std::function<base::Result<InputFile>()> &again,
-                             file::StreamSink &sink, MergeHooks hooks) const {
+base::Status ClockPlan::read(std::vector<CaptureInput> &inputs,
+                             const std::function<base::Result<CaptureInput>()> &again, file::StreamSink &sink,
+                             MergeHooks hooks) const {
     if (!corrects()) return readMerged(inputs, sink, hooks);
     if (inputs.size() > 1) {
         hooks.stage = [this](std::size_t input, file::StreamSink &next) { return correcting(input, next); };

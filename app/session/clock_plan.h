@@ -19,7 +19,7 @@ public:
     /// takes to see that its hosts agree, since one machine usually wrote it). `goOn` is asked now and then, from
     /// several threads at once: false ends the comparison, and nothing is corrected. Faults in files are ignored here:
     /// whoever reads them in earnest will say so.
-    [[nodiscard]] static ClockPlan make(const std::function<std::vector<InputFile>()> &open,
+    [[nodiscard]] static ClockPlan make(const std::function<std::vector<CaptureInput>()> &open,
                                         const std::function<bool()> &goOn);
 
     /// True if some host's times are changed.
@@ -29,8 +29,8 @@ public:
     /// readMerged() with the times corrected. One file of hosts whose clocks differ is read once for each of them
     /// (`again` opens it anew), because its packets are not in order of corrected time; their numbers stay those of the
     /// file. `hooks.stage` must be empty.
-    [[nodiscard]] base::Status read(std::vector<InputFile> &inputs,
-                                    const std::function<base::Result<InputFile>()> &again, file::StreamSink &sink,
+    [[nodiscard]] base::Status read(std::vector<CaptureInput> &inputs,
+                                    const std::function<base::Result<CaptureInput>()> &again, file::StreamSink &sink,
                                     MergeHooks hooks) const;
 
 private:

@@ -2,10 +2,9 @@
 
 #include "capture/file/reader.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <deque>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace natlens::session {
@@ -13,12 +12,18 @@ namespace {
 
 constexpr std::size_t kPortion = 256u << 10; // fits the second-level cache with room for what is decoded from it
 
+/// How long to wait at the end of a growing file at a time.
+constexpr std::chrono::milliseconds kGlance{50};
+/// A growing file that has shown nothing for so long is not waited for by the others. What it shows later still finds
+/// its place in the tracer, but for the order of its numbers.
+constexpr std::chrono::milliseconds kPatience{500};
+
 base::Error named(base::Error error, const std::string &name) {
     error.subject = error.subject.empty() ? name : name + ", " + error.subject;
     return error;
 }
 
-base::Result<std::size_t> readSome(const InputFile &input, std::span<std::byte> buffer) {
+base::Result<std::size_t> readSome(const CaptureInput &input, std::span<std::byte> buffer) {
     ssize_t got;
     while ((got = ::read(input.fd.get(), buffer.data(), buffer.size())) < 0 && errno == EINTR) {
     }
@@ -94,16 +99,22 @@ private:
 /// Reads one file portion by portion into a sink.
 class Pull final {
 public:
-    Pull(InputFile &input, file::StreamSink &sink)
+    Pull(CaptureInput &input, file::StreamSink &sink)
         : m_input(input)
-        , m_reader(sink, {file::pointNameOf(input.name), 0, 1}) {}
+        , m_reader(sink, {.pointName = input.pointName, .nameSource = input.nameSource}) {}
 
     [[nodiscard]] bool done() const { return m_done; }
     [[nodiscard]] const base::Status &status() const { return m_status; }
-    /// Bytes read, 0 at the end.
+    /// Whether it is worth waiting for what a growing file may have next.
+    [[nodiscard]] bool mayFollowSoon() const {
+        return !m_done && std::chrono::steady_clock::now() - m_lastRead < kPatience;
+    }
+    /// Bytes read; 0 at the end, and (not done yet) where a growing file has no more for now.
     std::size_t portion(std::vector<std::byte> &own, const MergeHooks &hooks) {
         std::vector<std::byte> &buffer = hooks.buffer ? hooks.buffer() : own;
         const auto got = readSome(m_input, buffer);
+        if (got && *got == 0 && hooks.waitForMore && m_input.canGrow) return 0;
+        m_lastRead = std::chrono::steady_clock::now();
         if (!got || *got == 0) {
             m_done = true;
             keep(got ? base::Status{} : base::Status(std::unexpected(got.error())));
@@ -123,33 +134,16 @@ private:
     void keep(base::Status status) {
         if (m_status && !status) m_status = std::unexpected(named(std::move(status).error(), m_input.name));
     }
-    InputFile &m_input;
+    CaptureInput &m_input;
     file::Reader m_reader;
     base::Status m_status;
+    std::chrono::steady_clock::time_point m_lastRead = std::chrono::steady_clock::now();
     bool m_done = false;
 };
 
 } // namespace
 
-base::Result<InputFile> InputFile::open(const std::filesystem::path &path) {
-    InputFile input{path.string(), {}, 0};
-    input.fd.reset(path == "-" ? ::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
-                               : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat status {};
-    if (!input.fd || ::fstat(input.fd.get(), &status) != 0) {
-        auto failure = base::failErrno("read", input.name);
-        failure.error().code = base::ErrorCode::invalidInput; // also without permission: another file may do
-        return failure;
-    }
-    if (S_ISDIR(status.st_mode))
-        return base::fail(base::ErrorCode::invalidInput, "this is a folder; name its capture files", "read",
-                          input.name);
-    if (S_ISREG(status.st_mode)) input.size = static_cast<std::uint64_t>(status.st_size);
-    ::posix_fadvise(input.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
-    return input;
-}
-
-base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, const MergeHooks &hooks) {
+base::Status readMerged(std::vector<CaptureInput> &inputs, file::StreamSink &sink, const MergeHooks &hooks) {
     std::vector<std::byte> buffer(hooks.buffer ? 0 : kPortion);
     std::uint64_t bytes = 0;
     std::vector<std::unique_ptr<file::StreamSink>> stages;
@@ -159,7 +153,9 @@ base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, 
     if (inputs.size() == 1) {
         Pull pull(inputs.front(), staged(0, sink));
         while (!pull.done()) {
-            bytes += pull.portion(buffer, hooks);
+            const std::size_t got = pull.portion(buffer, hooks);
+            bytes += got;
+            if (got == 0 && !pull.done()) hooks.waitForMore(kGlance);
             if (!hooks.goOn(bytes)) return {};
         }
         return pull.status();
@@ -173,15 +169,25 @@ base::Status readMerged(std::vector<InputFile> &inputs, file::StreamSink &sink, 
         pulls.emplace_back(inputs[i], staged(i, queues.emplace_back(sink, nextPoint, hooks.oneFile)));
     for (;;) {
         std::size_t earliest = inputs.size();
+        bool wait = false;
         for (std::size_t i = 0; i < inputs.size(); ++i) {
             while (queues[i].empty() && !pulls[i].done()) {
-                bytes += pulls[i].portion(buffer, hooks);
+                const std::size_t got = pulls[i].portion(buffer, hooks);
+                bytes += got;
                 if (!hooks.goOn(bytes)) return {};
+                if (got == 0) break;
             }
+            wait = wait || (queues[i].empty() && pulls[i].mayFollowSoon());
             if (queues[i].empty()) continue;
             if (earliest == inputs.size() || queues[i].time() < queues[earliest].time()) earliest = i;
         }
-        if (earliest == inputs.size()) break;
+        const bool nothing = earliest == inputs.size();
+        if (nothing && std::ranges::all_of(pulls, &Pull::done)) break;
+        if (wait || nothing) {
+            hooks.waitForMore(kGlance);
+            if (!hooks.goOn(bytes)) return {};
+            continue;
+        }
         queues[earliest].passOn(nextPacket);
     }
     for (const Pull &pull : pulls)

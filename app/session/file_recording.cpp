@@ -75,7 +75,7 @@ std::unique_ptr<file::StreamSink> stageFor(RecordingSink &sink, const FileRecord
 
 } // namespace
 
-base::Status writeFileRecording(std::vector<InputFile> &inputs, base::UniqueFd fd, std::string subject,
+base::Status writeFileRecording(std::vector<CaptureInput> &inputs, base::UniqueFd fd, std::string subject,
                                 const FileRecording &what) {
     RecordingSink sink(std::move(fd), std::move(subject));
     const auto stage = stageFor(sink, what);
@@ -85,7 +85,8 @@ base::Status writeFileRecording(std::vector<InputFile> &inputs, base::UniqueFd f
     return sink.finish();
 }
 
-base::Status copyFiles(std::vector<InputFile> &inputs, base::UniqueFd fd, std::string subject, std::uint64_t packets) {
+base::Status copyFiles(std::vector<CaptureInput> &inputs, base::UniqueFd fd, std::string subject,
+                       std::uint64_t packets) {
     RecordingSink sink(std::move(fd), std::move(subject));
     Limit limit(sink, packets);
     (void)readMerged(inputs, limit, {[&](std::uint64_t) { return !limit.done(); }});

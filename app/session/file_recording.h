@@ -13,7 +13,7 @@ struct FileRecording {
     const Options &options;
     const ClockPlan &clocks;
     std::shared_ptr<const tracer::Snapshot> traced;
-    std::function<base::Result<InputFile>()> again; ///< opens the only input once more
+    std::function<base::Result<CaptureInput>()> again; ///< opens the only input once more
     std::uint64_t packets = 0;                      ///< so many were traced; the replay may have been stopped
 };
 
@@ -21,11 +21,11 @@ struct FileRecording {
 /// of corrected time with a comment about their path behind their own, drop counters; or, with Options::anonymize, the
 /// same without addresses and comments. Where a time was corrected, if_description says by how much. Faults of the
 /// inputs are not repeated here. `subject` names the file in errors. On the caller's thread.
-[[nodiscard]] base::Status writeFileRecording(std::vector<InputFile> &inputs, base::UniqueFd fd, std::string subject,
+[[nodiscard]] base::Status writeFileRecording(std::vector<CaptureInput> &inputs, base::UniqueFd fd, std::string subject,
                                               const FileRecording &what);
 
 /// Copies so many packets of the inputs as they are.
-[[nodiscard]] base::Status copyFiles(std::vector<InputFile> &inputs, base::UniqueFd fd, std::string subject,
+[[nodiscard]] base::Status copyFiles(std::vector<CaptureInput> &inputs, base::UniqueFd fd, std::string subject,
                                      std::uint64_t packets);
 
 } // namespace natlens::session

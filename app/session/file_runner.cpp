@@ -24,7 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Can be opened again and read from its beginning. Standard input, even from a file, cannot: it may be half read.
-bool isRepeatable(const InputFile &input) {
+bool isRepeatable(const CaptureInput &input) {
     struct stat status {};
     return input.name != "-" && ::fstat(input.fd.get(), &status) == 0 && S_ISREG(status.st_mode);
 }
@@ -67,11 +67,12 @@ private:
     [[nodiscard]] base::Status readBeside();
     [[nodiscard]] bool show(std::uint64_t bytes, std::uint64_t packets);
     bool pace(base::Timestamp time);
+    void sleepUntil(Clock::time_point due);
     void publish();
     /// Keeps what comes through a pipe, where it must be read more than once before anything is known of it.
     [[nodiscard]] base::Status spool();
-    [[nodiscard]] base::Result<InputFile> reopen(std::size_t input) const;
-    [[nodiscard]] base::Result<std::vector<InputFile>> reopenAll() const;
+    [[nodiscard]] base::Result<CaptureInput> reopen(std::size_t input) const;
+    [[nodiscard]] base::Result<std::vector<CaptureInput>> reopenAll() const;
     void compareClocks();
     void writeRecording();
     [[nodiscard]] std::uint64_t delivered() const { return m_packets.load(std::memory_order_relaxed); }
@@ -84,7 +85,7 @@ private:
     const Options m_options;
     Publisher &m_publisher;
     std::string m_cluster;
-    std::vector<InputFile> m_inputs;
+    std::vector<CaptureInput> m_inputs;
     std::vector<std::unique_ptr<StreamStore>>
         m_copies; ///< by input: what came through a pipe; null: a file, or not kept
     ClockPlan m_clocks;
@@ -113,6 +114,14 @@ void FileRunner::publish() {
     m_publishClock.end();
 }
 
+/// Unless stopped meanwhile.
+void FileRunner::sleepUntil(Clock::time_point due) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    std::condition_variable_any wake;
+    wake.wait_until(lock, m_stop, due, [] { return false; });
+}
+
 /// Sleeps until the packet is due; false when stopped meanwhile.
 bool FileRunner::pace(base::Timestamp time) {
     if (m_stop.stop_requested()) return false;
@@ -123,10 +132,7 @@ bool FileRunner::pace(base::Timestamp time) {
     const auto due = m_paceStart + std::chrono::duration_cast<Clock::duration>(time - *m_firstTime);
     if (due > Clock::now()) {
         publish(); // what came before the pause belongs on the screen during it
-        std::mutex mutex;
-        std::unique_lock lock(mutex);
-        std::condition_variable_any wake;
-        wake.wait_until(lock, m_stop, due, [] { return false; });
+        sleepUntil(due);
     }
     return !m_stop.stop_requested();
 }
@@ -140,12 +146,14 @@ base::Status FileRunner::start() {
         if (!cluster) return std::unexpected(cluster.error());
         m_cluster = std::move(*cluster);
     }
+    if (auto named = checkPointNames(m_source.points, m_source.files); !named) return named;
     if (std::ranges::count(m_source.files, "-") > 1)
         return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
     const bool readAgain = m_options.keepStream || !m_options.record.empty() || m_source.files.size() > 1;
     for (const auto &path : m_source.files) {
-        auto input = InputFile::open(path);
+        auto input = CaptureInput::open(path);
         if (!input) return std::unexpected(input.error());
+        input->nameBy(m_source.points);
         m_total += input->size;
         auto &copy = m_copies.emplace_back();
         if (readAgain && !isRepeatable(*input)) {
@@ -187,15 +195,18 @@ base::Status FileRunner::spool() {
     return {};
 }
 
-base::Result<InputFile> FileRunner::reopen(std::size_t input) const {
+base::Result<CaptureInput> FileRunner::reopen(std::size_t input) const {
     const auto &path = m_source.files[input];
-    auto again = InputFile::open(m_copies[input] ? m_copies[input]->path() : path);
-    if (again) again->name = path.string();
+    auto again = CaptureInput::open(m_copies[input] ? m_copies[input]->path() : path);
+    if (!again) return again;
+    again->name = path.string(); // not that of the copy
+    again->pointName = file::pointNameOf(path);
+    again->nameBy(m_source.points);
     return again;
 }
 
-base::Result<std::vector<InputFile>> FileRunner::reopenAll() const {
-    std::vector<InputFile> inputs;
+base::Result<std::vector<CaptureInput>> FileRunner::reopenAll() const {
+    std::vector<CaptureInput> inputs;
     for (std::size_t i = 0; i < m_source.files.size(); ++i) {
         auto input = reopen(i);
         if (!input) return std::unexpected(input.error());
@@ -207,10 +218,11 @@ base::Result<std::vector<InputFile>> FileRunner::reopenAll() const {
 void FileRunner::compareClocks() {
     // A pipe of which nothing is kept, or not yet, cannot be looked at before it is read.
     const bool repeatable = m_inputs.size() > 1 || isRepeatable(m_inputs.front());
-    if (!m_options.alignClocks || !repeatable) return;
+    // Nor can files that have only begun.
+    if (!m_options.alignClocks || !repeatable || m_source.follow) return;
     const auto open = [this] {
         auto inputs = reopenAll();
-        return inputs ? std::move(*inputs) : std::vector<InputFile>();
+        return inputs ? std::move(*inputs) : std::vector<CaptureInput>();
     };
     m_clocks = ClockPlan::make(open, [this] { return !m_stop.stop_requested(); });
 }
@@ -227,7 +239,10 @@ void FileRunner::writeRecording() {
 bool FileRunner::show(std::uint64_t bytes, std::uint64_t packets) {
     m_packets.store(packets, std::memory_order_relaxed);
     m_view.bytes = bytes;
-    if (m_total > 0) m_view.progress = std::min(1.0, static_cast<double>(bytes) / static_cast<double>(m_total));
+    if (m_source.follow)
+        m_view.progress = 1; // there is no end to measure it by
+    else if (m_total > 0)
+        m_view.progress = std::min(1.0, static_cast<double>(bytes) / static_cast<double>(m_total));
     if (m_publishClock.due()) publish();
     return !m_stop.stop_requested();
 }
@@ -237,6 +252,8 @@ base::Status FileRunner::read(MergeHooks hooks) {
         hooks.raw = [this](std::span<const std::byte> bytes) {
             (void)m_copies.front()->append(bytes); // without room for the copy there is nothing to save: said then
         };
+    if (m_source.follow)
+        hooks.waitForMore = [this](std::chrono::milliseconds atMost) { sleepUntil(Clock::now() + atMost); };
     const auto again = [this] { return reopen(0); };
     return m_clocks.read(m_inputs, again, *this, std::move(hooks));
 }
@@ -287,6 +304,7 @@ void FileRunner::run(std::stop_token stop) {
     if (auto spooled = spool(); !spooled) fail(spooled.error());
     compareClocks();
     if (auto done = m_options.replayAtCaptureSpeed ? readHere() : readBeside(); !done) fail(done.error());
+    m_view.remarks = m_ingest->remarks();
     m_tracer.finish();
     if (!m_stop.stop_requested()) m_view.progress = 1;
     m_view.finishing = true;

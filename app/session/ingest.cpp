@@ -5,6 +5,8 @@
 #include "app/session/evidence.h"
 #include "capture/live/filter.h"
 
+#include <fmt/format.h>
+
 namespace natlens::session {
 
 struct Ingest::Point {
@@ -12,6 +14,8 @@ struct Ingest::Point {
     packet::LinkType linkType = packet::LinkType::ethernet;
     std::string host;
     netlink::InterfaceNames interfaces; ///< for rule traces
+    std::string name;                   ///< of the capture point
+    std::uint64_t passedOver = 0;       ///< packets of a link type that is not decoded
     bool filtered = false;
     /// Of a filtered point; nothing where the expression cannot apply to the link type: then no packet matches it.
     std::optional<live::OfflineFilter> filter;
@@ -38,6 +42,7 @@ Ingest::~Ingest() = default;
 void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) {
     auto added = std::make_unique<Point>();
     const auto slash = point.name.find('/');
+    added->name = point.name;
     added->linkType = point.linkType;
     added->host = point.name.substr(0, slash);
     const std::string_view interface =
@@ -47,6 +52,8 @@ void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &p
         added->interfaces = netlink::parseInterfaceNames(point.description);
     } else if (point.linkType == packet::LinkType::user0) {
         added->kind = Kind::clusterState;
+    } else if (!packet::isDecoded(point.linkType)) {
+        added->kind = Kind::foreign;
     } else if (!m_options.filter.empty()) {
         added->filtered = true;
         if (auto filter = live::compileFilter(m_options.filter, point.linkType))
@@ -66,10 +73,15 @@ void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &p
 
 void Ingest::onPacket(const file::PacketView &packet) {
     if (packet.point.value >= m_points.size() || !m_points[packet.point.value]) return;
-    const Point &point = *m_points[packet.point.value];
+    Point &point = *m_points[packet.point.value];
     switch (point.kind) {
     case Kind::packets:
         if (point.filtered && (!point.filter || !point.filter->matches(packet.data, packet.originalLength))) return;
+        m_input->addPacket({point.linkType, packet.point, packet.time, packet.number, crossing(packet.direction),
+                            packet.originalLength, packet.data});
+        break;
+    case Kind::foreign:
+        ++point.passedOver;
         m_input->addPacket({point.linkType, packet.point, packet.time, packet.number, crossing(packet.direction),
                             packet.originalLength, packet.data});
         break;
@@ -98,6 +110,16 @@ void Ingest::onStatistics(const file::PointStatistics &statistics) {
     m_input->call([statistics](tracer::Tracer &tracer) {
         tracer.addDrops(statistics.point, statistics.time, statistics.dropped);
     });
+}
+
+std::vector<std::string> Ingest::remarks() const {
+    std::vector<std::string> remarks;
+    for (const auto &point : m_points)
+        if (point && point->passedOver != 0)
+            remarks.push_back(fmt::format("{}: {} {} counted but not looked into: {} (LINKTYPE {})", point->name,
+                                          point->passedOver, point->passedOver == 1 ? "packet is" : "packets are",
+                                          packet::toString(point->linkType), static_cast<unsigned>(point->linkType)));
+    return remarks;
 }
 
 base::Status checkFilter(const std::string &expression) {

@@ -33,9 +33,11 @@ public:
 
     /// Evidence messages that could not be read since the beginning.
     [[nodiscard]] std::uint64_t unreadableEvidence() const { return m_unreadable; }
+    /// What was passed over so far: packets of link types that nobody here decodes, by capture point.
+    [[nodiscard]] std::vector<std::string> remarks() const;
 
 private:
-    enum class Kind : std::uint8_t { packets, conntrack, ruleTrace, clusterState };
+    enum class Kind : std::uint8_t { packets, foreign, conntrack, ruleTrace, clusterState };
     struct Point;
     TracerInput *m_input;
     Options m_options;

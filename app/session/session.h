@@ -1,6 +1,7 @@
 // One source in (lab, files, live), immutable snapshots out: the only thing a front end talks to.
 #pragma once
 
+#include "app/session/capture_input.h"
 #include "capture/base/result.h"
 #include "tracer/path/snapshot.h"
 
@@ -17,8 +18,10 @@ struct LabSource {
     std::string scenario;
 }; ///< a name from `natlens lab list`, or a scenario file
 struct FileSource {
-    std::vector<std::filesystem::path> files;
-}; ///< recordings; "-" is standard input
+    std::vector<std::filesystem::path> files; ///< recordings; "-" is standard input
+    std::vector<PointName> points = {};       ///< what people call what some of the files show
+    bool follow = false; ///< files are being written: wait at their ends for more until stopped
+};
 
 struct Options {
     std::string record;       ///< write the stream to this pcapng file too; "" no. Files: with a comment on each packet
@@ -95,6 +98,7 @@ struct View {
     bool ended = false;      ///< the source has ended
     std::string problem;     ///< one clear line when something went wrong ("recording breaks off at byte ..."), else ""
     int problemStatus = 0;   ///< exit status that goes with `problem` (DESIGN section 5)
+    std::vector<std::string> remarks; ///< at the end: what was passed over, one line each
     double progress = 1;     ///< files: part read, 0..1
     bool finishing = false;  ///< files: all is read, and what it comes to is being worked out
     std::uint64_t bytes = 0; ///< read so far

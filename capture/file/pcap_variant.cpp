@@ -48,12 +48,12 @@ int linuxOddities(const Record &record) {
     return int{record.u32(16) > 10'000} + int{!known} + int{record.u8(22) > 4};
 }
 
-/// The only values ever seen in Nokia's extra field.
+/// The only values ever seen in Nokia's extra field, and zero, which editcap writes there.
 int nokiaOddities(const Record &record) {
     const std::uint32_t value = record.u32(16);
     const std::uint32_t a = value >> 28, b = value >> 12 & 0xf, c = value >> 8 & 0xf, d = value & 0xf;
-    const bool good = (value & 0x0fff00f0) == 0x0fbf0000 && (a == 0x9 || a == 0xb) && (b == 0xb || b == 0xd) &&
-                      (c == 0x6 || c == 0x9) && (d == 1 || d == 2);
+    const bool good = value == 0 || ((value & 0x0fff00f0) == 0x0fbf0000 && (a == 0x9 || a == 0xb) &&
+                                     (b == 0xb || b == 0xd) && (c == 0x6 || c == 0x9) && (d == 1 || d == 2));
     return int{!good};
 }
 

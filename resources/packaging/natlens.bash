@@ -17,7 +17,7 @@ _natlens() {
         --clock) COMPREPLY=($(compgen -W "auto none" -- "$cur")); return ;;
         --theme) COMPREPLY=($(compgen -W "light dark high-contrast" -- "$cur")); return ;;
         --record|--report|--cluster|--proxy-config|--ready-file|--output|-o) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --seed|--filter|--anonymize-key|--lab|--node|--node-address|--from|--to|--input-interface) return ;;
+        --seed|--filter|--point|--anonymize-key|--lab|--node|--node-address|--from|--to|--input-interface) return ;;
     esac
     if ((COMP_CWORD == 1)); then
         COMPREPLY=($(compgen -W "lab replay render explain rules doctor --help --version" -- "$cur"))
@@ -38,10 +38,10 @@ _natlens() {
                 list) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
             esac ;;
         replay) [[ $cur == -* ]] &&
-            COMPREPLY=($(compgen -W "--report --clock --anonymize --anonymize-key $source" -- "$cur")) ||
+            COMPREPLY=($(compgen -W "--report --point --follow --clock --anonymize --anonymize-key $source" -- "$cur")) ||
             COMPREPLY=($(compgen -f -- "$cur")) ;;
         render) [[ $cur == -* ]] &&
-            COMPREPLY=($(compgen -W "--format --output --theme --cluster --filter --clock --help" -- "$cur")) ||
+            COMPREPLY=($(compgen -W "--format --output --theme --cluster --filter --clock --point --help" -- "$cur")) ||
             COMPREPLY=($(compgen -f -- "$cur")) ;;
         explain) COMPREPLY=($(compgen -W "--from --to --protocol --mode --input-interface --json $plan" -- "$cur")) ;;
         rules) COMPREPLY=($(compgen -W "--format --family $plan" -- "$cur")) ;;

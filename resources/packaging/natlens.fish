@@ -49,8 +49,10 @@ for place in 'lab run' replay
     complete -c natlens -n "__natlens_in $place" -r -F -l report -d 'Markdown for an issue tracker'
 end
 for place in replay render
+    complete -c natlens -n "__natlens_in $place" -x -l point -d 'what a file shows: FILE=node/interface'
     complete -c natlens -n "__natlens_in $place" -x -l clock -a 'auto none' -d 'correct clocks that differ'
 end
+complete -c natlens -n '__natlens_in replay' -l follow -d 'wait for more at the ends of the files'
 complete -c natlens -n '__natlens_in replay' -l anonymize -d 'record without addresses and payload'
 complete -c natlens -n '__natlens_in replay' -x -l anonymize-key -d 'same text, same addresses'
 complete -c natlens -n '__natlens_in render' -F

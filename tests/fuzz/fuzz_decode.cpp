@@ -1,6 +1,7 @@
-// Any bytes as a packet of any link type (chosen by the first byte): decoding, payload, fingerprint and rewriting keep
-// the promises of their headers.
+// Any bytes as a packet of any link type (chosen by the first byte): decoding, payload, tunnels, fingerprint and
+// rewriting keep the promises of their headers.
 #include "capture/packet/rewrite.h"
+#include "capture/packet/tunnel.h"
 #include "require.h"
 
 #include <vector>
@@ -8,8 +9,15 @@
 using namespace natlens::packet;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    constexpr LinkType kLinks[] = {LinkType::ethernet, LinkType::linuxSll, LinkType::linuxSll2, LinkType::rawIp,
-                                   LinkType::null,     LinkType::loop,     LinkType::netlink,   LinkType::ipv6};
+    constexpr LinkType kLinks[] = {LinkType::ethernet,  LinkType::linuxSll,    LinkType::linuxSll2,
+                                   LinkType::rawIp,     LinkType::null,        LinkType::loop,
+                                   LinkType::netlink,   LinkType::ipv6,        LinkType::ppp,
+                                   LinkType::pppHdlc,   LinkType::pppEthernet, LinkType::atmRfc1483,
+                                   LinkType::ciscoHdlc, LinkType::ieee80211,   LinkType::ieee80211Radiotap,
+                                   LinkType::tokenRing, LinkType::fddi,        LinkType::nflog,
+                                   LinkType::pflog,     LinkType::ppi,         LinkType::mpls,
+                                   LinkType::enc,       LinkType::ipnet,       LinkType::ethernet,
+                                   LinkType::ethernet};
     if (size == 0) return 0;
     const LinkType link = kLinks[data[0] % std::size(kLinks)];
     const auto bytes = std::as_bytes(std::span(data + 1, size - 1));
@@ -20,6 +28,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     REQUIRE(packet.networkOffset <= bytes.size());
     REQUIRE(packet.transportOffset <= bytes.size());
     REQUIRE(payload(packet, bytes).size() <= packet.payloadLength);
+    const Unwrapped inside = unwrap(packet, bytes);
+    REQUIRE(inside.depth <= 4 && (inside.depth != 0) == inside.around.has_value());
+    REQUIRE(inside.depth == 0 || mayCarry(packet));
+    REQUIRE(inside.bytes.size() <= bytes.size());
+    REQUIRE(payload(inside.packet, inside.bytes).size() <= inside.packet.payloadLength);
+    (void)natInvariantFingerprint(inside.packet, inside.bytes);
     const std::uint64_t fingerprint = natInvariantFingerprint(packet, bytes);
 
     std::vector<std::byte> changed(bytes.begin(), bytes.end());

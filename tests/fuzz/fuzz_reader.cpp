@@ -1,5 +1,5 @@
-// Any bytes as a capture file: whole and in portions (their size chosen by the first byte) give the same stream and the
-// same outcome, and what is delivered keeps the promises of capture_stream.h.
+// Any bytes as a capture file, compressed or not: whole and in portions (their size chosen by the first byte) give the
+// same stream and the same outcome, and what is delivered keeps the promises of capture_stream.h.
 #include "capture/base/hash.h"
 #include "capture/file/reader.h"
 #include "require.h"
@@ -54,6 +54,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
     REQUIRE(whole.digest == portions.digest);
     REQUIRE(whole.packets == portions.packets);
     REQUIRE(first.has_value() == second.has_value());
-    if (!first) REQUIRE(first.error().sentence() == second.error().sentence());
+    // Where compressed data is damaged is where its library noticed, which depends on how much it was given.
+    const bool compressed = bytes.size() >= 2 && (bytes[0] == std::byte{0x1f} || bytes[0] == std::byte{0x28} ||
+                                                  (std::to_integer<unsigned>(bytes[0]) & 0xf0U) == 0x50);
+    if (!first && !compressed) REQUIRE(first.error().sentence() == second.error().sentence());
     return 0;
 }

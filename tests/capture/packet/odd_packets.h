@@ -67,7 +67,7 @@ inline QList<OddPacket> oddPackets() {
         {"PPPoE, IPv6", ether, ethernet("8864 1100 0001 003e 0057", six), in6},
         {"MPLS", ether, ethernet("8847 00010040 00011140", four), in4},
         {"MPLS, IPv6", ether, ethernet("8847 00011140", six), in6},
-        {"MPLS, Ethernet", ether, ethernet("8847 00011140 00000000", frame), in4},
+        {"MPLS, Ethernet", ether, ethernet("8847 00011140 00000000", frame), in4, false}, // guesses only if told to
         {"802.3 with SNAP", ether, ethernet("0030", llc + four), in4},
         {"backbone bridge", ether, ethernet("88e7 00000001", frame), in4},
         {"VN-tag", ether, ethernet("8926 00000000 0800", four), in4},
@@ -89,10 +89,10 @@ inline QList<OddPacket> oddPackets() {
         {"PPP in HDLC", LinkType::pppHdlc, hex("ff03 0057") + six, in6},
         {"Cisco in PPP in HDLC", LinkType::pppHdlc, hex("0f00 0800") + four, in4},
         {"PPP over Ethernet", LinkType::pppEthernet, hex("1100 0001 002a 0021") + four, in4},
-        {"PPP with direction", LinkType::pppWithDirection, hex("01 ff03 0021") + four, in4},
+        {"PPP with direction", LinkType::pppWithDirection, hex("01 ff03 0021") + four, in4, false}, // a byte shorter
         {"Cisco HDLC", LinkType::ciscoHdlc, hex("0f00 0800") + four, in4},
         {"ATM", LinkType::atmRfc1483, llc + four, in4},
-        {"MPLS alone", LinkType::mpls, hex("00011140") + four, in4},
+        {"MPLS alone", LinkType::mpls, hex("00011140") + four, in4, false}, // 4.0 does not look into it
         {"Token Ring", LinkType::tokenRing, hex("1040 020000000002 020000000001") + llc + four, in4},
         {"Token Ring, routed", LinkType::tokenRing, hex("1040 020000000002 820000000001 0440 1234") + llc + four, in4},
         {"FDDI", LinkType::fddi, hex("50 020000000002 020000000001") + llc + four, in4},
