@@ -3,8 +3,11 @@
 #include "app/cli/watch.h"
 #include "tracer/path/path_json.h"
 
+#include <algorithm>
+#include <chrono>
 #include <fmt/format.h>
 #include <set>
+#include <unistd.h>
 
 namespace natlens::cli {
 namespace {
@@ -36,6 +39,35 @@ private:
     std::set<std::string> m_printed;
 };
 
+/// Somebody who waits for a large recording at a terminal sees the first paths of it meanwhile.
+class FirstPaths final {
+public:
+    FirstPaths(Output &output, Progress &progress, const SourceOptions &options)
+        : m_output(output)
+        , m_progress(progress)
+        , m_wanted(::isatty(STDOUT_FILENO) == 1 && !options.quiet && !options.json && options.diagram.empty()) {}
+
+    void show(const session::View &view) {
+        constexpr std::chrono::milliseconds kPatience{700}; // what takes no longer is shown whole
+        constexpr std::size_t kPaths = 10;
+        const auto &paths = view.traced->paths;
+        if (!m_wanted || view.ended || paths.empty() || std::chrono::steady_clock::now() - m_start < kPatience) return;
+        m_wanted = false;
+        m_progress.clear();
+        m_output.write(m_output.styled(Style::bold, "The first paths, while the rest is read") + "\n");
+        for (std::size_t i = 0; i < std::min(kPaths, paths.size()); ++i)
+            m_output.write(pathLine(m_output, *paths[i]) + "\n");
+        m_output.write("\n");
+        m_output.flush();
+    }
+
+private:
+    Output &m_output;
+    Progress &m_progress;
+    bool m_wanted;
+    std::chrono::steady_clock::time_point m_start = std::chrono::steady_clock::now();
+};
+
 } // namespace
 
 int replay(const Replay &arguments) {
@@ -60,9 +92,10 @@ int replay(const Replay &arguments) {
     Output output;
     Progress progress(!arguments.source.quiet && !arguments.follow);
     Follower follower(output, arguments);
+    FirstPaths first(output, progress, arguments.source);
     const auto view = arguments.follow
                           ? watch(**session, output, progress, [&](const session::View &now) { follower(now); })
-                          : watch(**session, output, progress);
+                          : watch(**session, output, progress, [&](const session::View &now) { first.show(now); });
     if (arguments.follow && arguments.source.json) { // one line a path, also of those that the end caught unsettled
         follower.rest(*view);
         return output.finish(conclude(*view, arguments.source, kName));
