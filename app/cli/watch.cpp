@@ -92,7 +92,8 @@ std::shared_ptr<const session::View> watch(session::Session &session, const Outp
             session.stop();
         }
         const auto elapsed = std::chrono::steady_clock::now() - start;
-        progress.show(stage(*view, stopping, std::chrono::duration_cast<std::chrono::milliseconds>(elapsed)));
+        if (!view->ended)
+            progress.show(stage(*view, stopping, std::chrono::duration_cast<std::chrono::milliseconds>(elapsed)));
     }
     progress.clear();
     return view;
