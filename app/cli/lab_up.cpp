@@ -56,6 +56,8 @@ public:
                     complain(fmt::format("{}: {}", kName, written.error().sentence()));
             }
         }
+        for (const auto &line : view.lab.log)
+            if (line.starts_with("warning: ") && m_warned.insert(line).second) complain(fmt::format("{}: {}", kName, line));
         if (!m_arguments.source.diagram.empty()) return; // a picture is of the whole
         for (const auto &path : view.traced->paths) {
             if (!path->settled || m_printed.contains(path->id)) continue;
@@ -70,7 +72,7 @@ private:
     Output &m_output;
     const LabUp &m_arguments;
     bool m_welcomed = false;
-    std::set<std::string> m_printed;
+    std::set<std::string> m_printed, m_warned;
 };
 
 } // namespace

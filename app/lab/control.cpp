@@ -29,6 +29,7 @@ Command parseCommand(std::string_view line) {
     const auto name = textOf(object, "command");
     if (name == "play") return PlayCommand{};
     if (name == "stop") return StopCommand{};
+    if (name == "resync") return ResyncCommand{};
     if (name == "request") return RequestCommand{textOf(object, "from"), textOf(object, "url")};
     if (name == "set-policy") return SetPolicyCommand{textOf(object, "service"), textOf(object, "policy")};
     if (name == "move-pod") return MovePodCommand{textOf(object, "pod"), textOf(object, "node")};

@@ -16,10 +16,11 @@ struct StopCommand {};
 struct RequestCommand { std::string from, url; };
 struct SetPolicyCommand { std::string service, policy; };
 struct MovePodCommand { std::string pod, node; };
+struct ResyncCommand {};
 struct ScaleCommand { unsigned replicas = 1; };
 struct UnknownCommand { std::string reason; };
 using Command = std::variant<PlayCommand, StopCommand, RequestCommand, SetPolicyCommand, MovePodCommand, ScaleCommand,
-                             UnknownCommand>;
+                             UnknownCommand, ResyncCommand>;
 
 /// One line into a command; anything that is not one becomes UnknownCommand with a reason.
 [[nodiscard]] Command parseCommand(std::string_view line);

@@ -13,6 +13,12 @@ using proxycore::IptablesBackend;
 class NftablesDatapath final : public Datapath {
 public:
     base::Status apply(const proxycore::ProxyPlan &plan) override { return m_applier.apply(plan); }
+    base::Result<std::vector<proxycore::Drift>> drift(const proxycore::ProxyPlan &plan) override {
+        return m_applier.drift(plan);
+    }
+    base::Result<std::vector<proxycore::Drift>> mend(const proxycore::ProxyPlan &plan) override {
+        return m_applier.mend(plan);
+    }
     base::Status installTrace() override { return m_applier.installTrace(); }
 
 private:
@@ -31,6 +37,12 @@ public:
             m_localnetRouted = true;
         }
         return m_applier.apply(plan);
+    }
+    base::Result<std::vector<proxycore::Drift>> drift(const proxycore::ProxyPlan &plan) override {
+        return m_applier.drift(plan);
+    }
+    base::Result<std::vector<proxycore::Drift>> mend(const proxycore::ProxyPlan &plan) override {
+        return m_applier.mend(plan);
     }
     /// The mark that makes the kernel tell is set by a table of our own; the rules told are those of iptables-nft. The
     /// legacy rules live outside nf_tables and tell nothing.

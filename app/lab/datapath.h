@@ -5,6 +5,7 @@
 #include "app/lab/topology.h"
 #include "app/probe/capture_service.h"
 #include "capture/base/result.h"
+#include "proxycore/kernel/drift.h"
 #include "proxycore/plan/proxy_plan.h"
 
 #include <memory>
@@ -26,6 +27,14 @@ public:
     [[nodiscard]] virtual base::Status apply(const proxycore::ProxyPlan &plan) = 0;
     /// Lets the kernel tell which rules the first packets of connections meet.
     [[nodiscard]] virtual base::Status installTrace() = 0;
+    /// What the kernel has that the plan has not, and the other way round, because someone else changed it. Only looks.
+    [[nodiscard]] virtual base::Result<std::vector<proxycore::Drift>> drift(const proxycore::ProxyPlan &) {
+        return std::vector<proxycore::Drift>{};
+    }
+    /// The same, and puts it right.
+    [[nodiscard]] virtual base::Result<std::vector<proxycore::Drift>> mend(const proxycore::ProxyPlan &) {
+        return std::vector<proxycore::Drift>{};
+    }
     /// The kernel tracks the node's connections, so stale ones must be deleted there after a sync.
     [[nodiscard]] virtual bool kernelTracks() const { return true; }
     /// Where packets wait for serve(); -1 when the kernel does it all.

@@ -112,6 +112,7 @@ void Director::handle(const Command &command) {
         void operator()(const ScaleCommand &c) const {
             lab.report(lab.m_cluster.scale(c.replicas), fmt::format("scaled to {}", c.replicas));
         }
+        void operator()(const ResyncCommand &) const { lab.resync(); }
         void operator()(const UnknownCommand &c) const {
             lab.m_control.error({base::ErrorCode::invalidInput, c.reason, "lab command"}, false);
         }

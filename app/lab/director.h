@@ -28,6 +28,8 @@ protected:
 
     /// Carries a change of the cluster out: told to the recording first, then done.
     [[nodiscard]] virtual base::Status apply(const ClusterChange &change) = 0;
+    /// Puts right what someone else changed in the nodes' rules; where there are none, there is nothing to do.
+    virtual void resync() {}
     /// The load balancer's rotation; null when the scenario has none.
     [[nodiscard]] virtual const Rotation *rotation() const = 0;
     /// Where `natlens lab exec` leads; "" when there is nothing to enter.

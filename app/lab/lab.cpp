@@ -29,6 +29,7 @@ bool servesSctp(const proxycore::ClusterState &state) {
 
 /// The longest sleep of the loop; commands and packets wake it at once.
 constexpr milliseconds kIdle{500};
+constexpr milliseconds kBetweenLooks{1000}; // at rules that someone else may have changed, one node at a time
 
 } // namespace
 
@@ -183,6 +184,7 @@ void Lab::loop() {
         auto wake = now + (m_player.playing() ? milliseconds(20) : kIdle);
         if (m_loadBalancer) wake = std::min(wake, m_loadBalancer->tick(now));
         m_player.advance(now);
+        lookForDrift(now);
 
         servers.clear();
         for (const auto &[name, server] : m_podServers) servers.push_back(server.get());
@@ -224,6 +226,27 @@ void Lab::loop() {
             for (const auto &command : m_control.receive(closed)) handle(command);
             if (closed) m_stop = true;
         }
+    }
+}
+
+void Lab::lookForDrift(std::chrono::steady_clock::time_point now) {
+    if (m_player.playing() || now < m_nextLook || m_nodes.empty()) return;
+    m_nextLook = now + kBetweenLooks;
+    auto node = m_nodes.upper_bound(m_lastLooked);
+    if (node == m_nodes.end()) node = m_nodes.begin();
+    m_lastLooked = node->first;
+    for (const auto &sentence : node->second->newDrift())
+        log(fmt::format("warning: someone else changed the rules of {}: {}", node->first, sentence));
+}
+
+void Lab::resync() {
+    for (const auto &[name, agent] : m_nodes) {
+        const auto mended = agent->resync();
+        if (!mended) {
+            m_control.error(mended.error(), false);
+            continue;
+        }
+        for (const auto &sentence : *mended) log(fmt::format("{}: put right: {}", name, sentence));
     }
 }
 

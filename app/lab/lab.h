@@ -43,6 +43,9 @@ private:
     // living
     void loop();
     [[nodiscard]] base::Status apply(const ClusterChange &change) override;
+    void resync() override;
+    /// Looks at one node's rules now and then, between steps; what someone else changed is logged.
+    void lookForDrift(std::chrono::steady_clock::time_point now);
     [[nodiscard]] const Rotation *rotation() const override {
         return m_loadBalancer ? &m_loadBalancer->rotation() : nullptr;
     }
@@ -65,6 +68,8 @@ private:
     std::map<std::string, std::unique_ptr<Datapath>> m_datapaths;            ///< by node name, until its agent takes it
     const bool m_hasSctp = kernelHasSctp();
     std::unique_ptr<LoadBalancer> m_loadBalancer;
+    std::chrono::steady_clock::time_point m_nextLook;
+    std::string m_lastLooked; ///< name of the node
 };
 
 } // namespace natlens::lab

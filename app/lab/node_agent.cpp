@@ -81,6 +81,33 @@ base::Status NodeAgent::deleteStaleConnections(const proxycore::ProxyPlan &plan)
     return {};
 }
 
+std::vector<std::string> NodeAgent::newDrift() {
+    std::vector<std::string> news;
+    std::set<std::string> present;
+    for (const auto &[family, plan] : m_plans) {
+        const auto found = m_datapath->drift(*plan);
+        if (!found) continue; // looked for again soon
+        for (const auto &drift : *found) {
+            auto sentence = drift.sentence();
+            if (!m_toldDrift.contains(sentence)) news.push_back(sentence);
+            present.insert(std::move(sentence));
+        }
+    }
+    m_toldDrift = std::move(present);
+    return news;
+}
+
+base::Result<std::vector<std::string>> NodeAgent::resync() {
+    std::vector<std::string> mended;
+    for (const auto &[family, plan] : m_plans) {
+        const auto found = m_datapath->mend(*plan);
+        if (!found) return std::unexpected(found.error());
+        for (const auto &drift : *found) mended.push_back(drift.sentence());
+    }
+    m_toldDrift.clear();
+    return mended;
+}
+
 base::Status NodeAgent::installTrace() { return m_datapath->installTrace(); }
 
 // As kube-proxy: listeners follow a successful sync of the rules.

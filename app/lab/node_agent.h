@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ public:
 
     /// Has the datapath carry out what changed, then opens and closes health check ports.
     [[nodiscard]] base::Status sync(const proxycore::ClusterState &state);
+    /// What someone else has changed in the kernel's rules and was not told yet, in words; nothing is put right.
+    [[nodiscard]] std::vector<std::string> newDrift();
+    /// Puts it right; in words what it was.
+    [[nodiscard]] base::Result<std::vector<std::string>> resync();
     /// Lets the kernel tell which rules the first packets of connections meet (a small table of its own, "natlens").
     [[nodiscard]] base::Status installTrace();
 
@@ -45,6 +50,7 @@ private:
     std::unique_ptr<Datapath> m_datapath;
     std::vector<packet::IpFamily> m_families;
     std::map<packet::IpFamily, std::shared_ptr<const proxycore::ProxyPlan>> m_plans;
+    std::set<std::string> m_toldDrift;
     NodeAnswers m_answers;
     std::vector<std::unique_ptr<HttpServer>> m_servers;
     std::map<NodeAnswers::HealthCheckPort, std::unique_ptr<HttpServer>> m_healthChecks;

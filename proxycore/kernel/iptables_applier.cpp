@@ -1,5 +1,7 @@
 #include "proxycore/kernel/iptables_applier.h"
 
+#include "proxycore/kernel/iptables_listing.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -11,36 +13,6 @@ namespace {
 using packet::IpFamily;
 
 constexpr std::string_view kTables[] = {"mangle", "filter", "nat"};
-
-/// One table as iptables-save lists it: chains by name with their rules ("-A CHAIN " taken off).
-using Listing = std::map<std::string, std::vector<std::string>>;
-
-Listing parseListing(std::string_view text) {
-    Listing listing;
-    for (std::size_t at = 0; at < text.size();) {
-        const auto end = std::min(text.find('\n', at), text.size());
-        const auto line = text.substr(at, end - at);
-        at = end + 1;
-        if (line.starts_with(':')) {
-            listing[std::string(line.substr(1, line.find(' ') - 1))];
-        } else if (line.starts_with("-A ")) {
-            const auto nameEnd = line.find(' ', 3);
-            auto &rules = listing[std::string(line.substr(3, nameEnd - 3))];
-            if (nameEnd != line.npos) rules.emplace_back(line.substr(nameEnd + 1));
-        }
-    }
-    return listing;
-}
-
-bool isOurs(const std::string &chain) {
-    return chain.starts_with("KUBE-");
-}
-
-bool isBuiltInName(const std::string &chain) {
-    for (const std::string_view name : {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"})
-        if (chain == name) return true;
-    return false;
-}
 
 /// A rule of a built-in chain that leads to a chain of ours.
 bool leadsToOurs(const std::string &rule) {
@@ -234,7 +206,7 @@ base::Status IptablesApplier::applyFull(const ProxyPlan &plan) {
     for (const auto table : kTables) {
         const auto listed = m_program.save(plan.family, table);
         if (!listed) return std::unexpected(listed.error());
-        const auto present = parseListing(*listed);
+        const auto present = parseIptablesListing(*listed);
         IptablesRestore restore;
         std::set<std::string> wanted;
         for (const auto &chain : chains) {
@@ -259,7 +231,7 @@ base::Status IptablesApplier::applyFull(const ProxyPlan &plan) {
         }
         // An empty table may as well be replaced, which iptables-nft does many times faster than it adds to one.
         const bool untouched = std::all_of(present.begin(), present.end(), [](const auto &chain) {
-            return !isOurs(chain.first) && chain.second.empty() && isBuiltInName(chain.first);
+            return !isKubernetesChain(chain.first) && chain.second.empty() && isBuiltInChain(chain.first);
         });
         const auto how = untouched ? IptablesProgram::Tables::empty : IptablesProgram::Tables::keep;
         if (auto status = send(plan.family, restore, how); !status) return status;
@@ -269,6 +241,46 @@ base::Status IptablesApplier::applyFull(const ProxyPlan &plan) {
     return {};
 }
 
+base::Result<std::vector<Drift>> IptablesApplier::drift(const ProxyPlan &plan) {
+    return compare(plan, nullptr);
+}
+
+base::Result<std::vector<Drift>> IptablesApplier::mend(const ProxyPlan &plan) {
+    IptablesRestore restore;
+    auto drift = compare(plan, &restore);
+    if (!drift || drift->empty()) return drift;
+    auto status = send(plan.family, restore);
+    // Someone may have changed more meanwhile.
+    if (!status) status = applyFull(plan);
+    if (!status) return std::unexpected(status.error());
+    applied(plan.family) = std::make_unique<const ProxyPlan>(plan);
+    return drift;
+}
+
+base::Result<std::vector<Drift>> IptablesApplier::compare(const ProxyPlan &plan, IptablesRestore *mending) {
+    const auto chains = iptablesChains(plan);
+    std::vector<Drift> all;
+    for (const auto table : kTables) {
+        const auto listed = m_program.save(plan.family, table);
+        if (!listed) return std::unexpected(listed.error());
+        auto found = compareIptables(chains, table, parseIptablesListing(*listed));
+        std::move(found.drift.begin(), found.drift.end(), std::back_inserter(all));
+        if (mending == nullptr) continue;
+        const std::string name(table);
+        for (const auto &chain : found.rewrite)
+            mending->replace(chain);
+        for (const auto &[chain, rule] : found.remove)
+            mending->deleteRule(name, chain, rule);
+        for (const auto &[chain, rule] : found.insert)
+            mending->insertFirst(name, chain, rule);
+        for (const auto &chain : found.foreignChains) {
+            mending->replace({name, chain, {}});
+            mending->remove(name, chain);
+        }
+    }
+    return all;
+}
+
 base::Status IptablesApplier::removeAll() {
     for (const auto family : {IpFamily::v4, IpFamily::v6}) {
         applied(family).reset();
@@ -276,8 +288,8 @@ base::Status IptablesApplier::removeAll() {
             const auto listed = m_program.save(family, table);
             if (!listed) return std::unexpected(listed.error());
             IptablesRestore restore;
-            for (const auto &[name, rules] : parseListing(*listed)) {
-                if (isOurs(name)) {
+            for (const auto &[name, rules] : parseIptablesListing(*listed)) {
+                if (isKubernetesChain(name)) {
                     restore.replace({std::string(table), name, {}});
                     restore.remove(std::string(table), name);
                     continue;

@@ -1,6 +1,7 @@
 // Keeps a kernel's iptables rules in step with plans, through iptables-restore as kube-proxy does.
 #pragma once
 
+#include "proxycore/kernel/drift.h"
 #include "proxycore/kernel/iptables.h"
 #include "proxycore/kernel/iptables_program.h"
 
@@ -50,6 +51,12 @@ public:
     /// iptables-nft cannot send more than some hundred rules at once: more go in several parts.
     [[nodiscard]] base::Status apply(const ProxyPlan &plan);
 
+    /// What in the kernel is not as the plan says, in words; nothing is changed. The order of rules counts only where
+    /// it has a meaning.
+    [[nodiscard]] base::Result<std::vector<Drift>> drift(const ProxyPlan &plan);
+    /// The same, and puts it right: only what differs is written. After it the plan is the one applied last.
+    [[nodiscard]] base::Result<std::vector<Drift>> mend(const ProxyPlan &plan);
+
     /// Removes every chain of ours and the jumps to them.
     [[nodiscard]] base::Status removeAll();
 
@@ -63,6 +70,7 @@ private:
     explicit IptablesApplier(IptablesProgram program)
         : m_program(std::move(program)) {}
     [[nodiscard]] base::Status applyFull(const ProxyPlan &plan);
+    [[nodiscard]] base::Result<std::vector<Drift>> compare(const ProxyPlan &plan, IptablesRestore *mending);
     [[nodiscard]] base::Status send(packet::IpFamily family, const IptablesRestore &restore,
                                     IptablesProgram::Tables tables = IptablesProgram::Tables::keep);
     std::unique_ptr<const ProxyPlan> &applied(packet::IpFamily family) {

@@ -166,4 +166,16 @@ std::string Batch::about(std::size_t number) const {
     return text;
 }
 
+void Batch::visit(int highest, const std::function<void(int, nlattr *const *)> &take) const {
+    std::vector<nlattr *> attributes(static_cast<std::size_t>(highest) + 1);
+    for (const auto at : m_starts) {
+        const auto header = headerAt(m_buffer, at);
+        constexpr std::size_t kHeaders = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(nfgenmsg));
+        auto *first = reinterpret_cast<nlattr *>(const_cast<std::byte *>(m_buffer.data()) + at + kHeaders);
+        const auto length = static_cast<int>(header.nlmsg_len - kHeaders);
+        require(nla_parse(attributes.data(), highest, first, length, nullptr) >= 0);
+        take(header.nlmsg_type & 0xff, attributes.data());
+    }
+}
+
 } // namespace natlens::proxycore::nft

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -44,6 +45,8 @@ public:
 
     /// Closes the batch and gives what to send. `sequence` is that of the first message; the n-th has sequence + n.
     [[nodiscard]] std::span<std::byte> finish(std::uint32_t sequence);
+    /// Each message so far: its type and its attributes by number up to `highest`, null where absent.
+    void visit(int highest, const std::function<void(int type, nlattr *const *attributes)> &take) const;
     /// What the message with that number was about ("rule in chain services"); for error messages.
     [[nodiscard]] std::string about(std::size_t number) const;
 

@@ -1,12 +1,15 @@
 #include "proxycore/kernel/nftables.h"
 
 #include "proxycore/kernel/nft_changes.h"
+#include "proxycore/kernel/nft_compare.h"
 #include "proxycore/kernel/nft_encode.h"
 #include "proxycore/kernel/nft_socket.h"
 
 #include <nftables/libnftables.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <sstream>
 
 namespace natlens::proxycore {
 
@@ -28,6 +31,7 @@ struct FamilyState {
     nft::References references;
     std::vector<std::string> staleChains, staleSets; ///< deletions that a later transaction must do
     std::uint32_t anonymous = 0;                     ///< number of the next anonymous set
+    nft::VerifiedSets verified;
 };
 
 } // namespace
@@ -92,6 +96,11 @@ public:
             state.applied = plan;
             return {};
         }
+        if (m_encoding == Encoding::netlink && adopt(changes, state)) {
+            ++m_statistics.full;
+            state.applied = plan;
+            return {};
+        }
         if (auto status = commit(changes, state.anonymous); !status) return status;
         ++m_statistics.full;
         state.applied = plan;
@@ -119,6 +128,84 @@ public:
             (void)m_socket->transact(batch);
         }
         return built;
+    }
+
+    /// Mends a table that is there already, of which nothing is known.
+    bool adopt(const nft::Changes &wanted, FamilyState &state) {
+        auto found = compare(wanted, state);
+        return found && mend(*found, state).has_value();
+    }
+
+    base::Result<nft::Comparison> compare(const nft::Changes &wanted, FamilyState &state) {
+        if (!m_socket) return std::unexpected(m_socket.error());
+        const auto wants = [&](const nft::Table &of, const nft::TableSet &set) {
+            return !state.verified.contains(of, set);
+        };
+        auto table = nft::readTable(*m_socket, wanted.family, wants);
+        if (!table) return std::unexpected(table.error());
+        // What waits for its deletion is no drift.
+        for (const auto &name : state.staleChains)
+            if (const auto at = table->chains.find(name); at != table->chains.end() && at->second.rules.empty())
+                table->chains.erase(at);
+        for (const auto &name : state.staleSets)
+            table->sets.erase(name);
+        auto result = nft::compare(wanted, *table, state.verified);
+        state.verified = std::move(result.verified);
+        state.anonymous = std::max(state.anonymous, nft::nextAnonymous(*table));
+        return result;
+    }
+
+    base::Status mend(const nft::Comparison &found, FamilyState &state) {
+        if (found.mending.empty() && found.mending.staleSets.empty()) return {};
+        if (auto status = commit(found.mending, state.anonymous); !status) return status;
+        remember(found.mending, state);
+        cleanUp(found.mending.family, state);
+        return {};
+    }
+
+    base::Result<std::vector<Drift>> drift(const ProxyPlan &plan, bool mending) {
+        auto &state = m_states[plan.family];
+        nft::References references;
+        const auto wanted = nft::fullChanges(plan, references);
+        auto found = compare(wanted, state);
+        if (!found) return std::unexpected(found.error());
+        nameRules(*found);
+        if (!mending || found->drift.empty()) return std::move(found->drift);
+        if (!mend(*found, state)) {
+            state = {};
+            if (auto status = apply(plan); !status) return std::unexpected(status.error());
+        }
+        state.applied = plan;
+        state.references = std::move(references);
+        return std::move(found->drift);
+    }
+
+    /// Rules of others are put into words by nft.
+    void nameRules(nft::Comparison &found) {
+        constexpr std::size_t kMostChains = 50;
+        std::map<std::string, std::map<std::uint64_t, std::string>> chains;
+        for (const auto &rule : found.unnamed) {
+            if (!chains.contains(rule.chain) && chains.size() == kMostChains) continue;
+            if (!chains.contains(rule.chain)) chains[rule.chain] = rulesByHandle(found.mending.family, rule.chain);
+            const auto &words = chains[rule.chain][rule.handle];
+            auto &text = found.drift[rule.drift].text;
+            if (!words.empty()) text = text.empty() ? words : words + ", " + text;
+        }
+    }
+
+    std::map<std::uint64_t, std::string> rulesByHandle(IpFamily family, const std::string &chain) {
+        std::map<std::uint64_t, std::string> rules;
+        const auto command = fmt::format("list chain {} {} {}", nft::familyName(family), nft::kTable, chain);
+        if (!run(command, "list chain", NFT_CTX_OUTPUT_HANDLE)) return rules;
+        std::istringstream lines(nft_ctx_get_output_buffer(m_context.get()));
+        constexpr std::string_view kMark = " # handle ";
+        for (std::string line; std::getline(lines, line);) {
+            const auto at = line.rfind(kMark);
+            const auto first = line.find_first_not_of('\t');
+            if (at == std::string::npos || first == std::string::npos || at < first) continue;
+            rules[std::strtoull(line.c_str() + at + kMark.size(), nullptr, 10)] = line.substr(first, at - first);
+        }
+        return rules;
     }
 
     base::Status commit(const nft::Changes &changes, std::uint32_t &anonymous) {
@@ -207,6 +294,14 @@ NftablesApplier &NftablesApplier::operator=(NftablesApplier &&) noexcept = defau
 
 base::Status NftablesApplier::apply(const ProxyPlan &plan) {
     return m_impl->apply(plan);
+}
+
+base::Result<std::vector<Drift>> NftablesApplier::drift(const ProxyPlan &plan) {
+    return m_impl->drift(plan, false);
+}
+
+base::Result<std::vector<Drift>> NftablesApplier::mend(const ProxyPlan &plan) {
+    return m_impl->drift(plan, true);
 }
 
 base::Status NftablesApplier::installTrace() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "capture/base/result.h"
+#include "proxycore/kernel/drift.h"
 #include "proxycore/plan/proxy_plan.h"
 
 #include <cstdint>
@@ -33,11 +34,19 @@ public:
     NftablesApplier(NftablesApplier &&) noexcept;
     NftablesApplier &operator=(NftablesApplier &&) noexcept;
 
-    /// The first plan of a family replaces the table; later ones change only what differs from the plan before, in one
+    /// The first plan of a family makes the table; one that is there already (of another run, or kube-proxy's own) is
+    /// mended, and replaced when that fails. Later plans change only what differs from the plan before, in one
     /// atomic transaction. When that fails (someone else changed the table) the table is replaced. On failure the
     /// kernel's rules are as they were, and the next apply() is full. One exception: without privileges in the initial
     /// user namespace a change of more than twice net.core.wmem_max is sent in several transactions.
     [[nodiscard]] base::Status apply(const ProxyPlan &plan);
+
+    /// What in the kernel is not as the plan says, in words; nothing is changed. Sets that rules fill are not looked
+    /// into. Other programs may change the table while it is read.
+    [[nodiscard]] base::Result<std::vector<Drift>> drift(const ProxyPlan &plan);
+    /// The same, and puts it right in one transaction: only what differs is written. After it the plan is the one
+    /// applied last.
+    [[nodiscard]] base::Result<std::vector<Drift>> mend(const ProxyPlan &plan);
 
     /// A table `natlens` (inet) that marks the first packet of every connection for tracing (meta nftrace), at
     /// priority -190: right after connection tracking, before every rule of kube-proxy.

@@ -27,6 +27,7 @@ private slots:
         QTest::newRow("policy") << json("{'command':'set-policy','service':'a/b','policy':'Local'}") << 3;
         QTest::newRow("move") << json("{'command':'move-pod','pod':'p','node':'n'}") << 4;
         QTest::newRow("scale") << json("{'command':'scale','replicas':3}") << 5;
+        QTest::newRow("resync") << json("{'command':'resync'}") << 7;
         QTest::newRow("scale negative") << json("{'command':'scale','replicas':-3}") << 6;
         QTest::newRow("scale huge") << json("{'command':'scale','replicas':18446744073709551615}") << 6;
         QTest::newRow("unknown") << json("{'command':'explode'}") << 6;

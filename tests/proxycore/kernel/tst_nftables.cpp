@@ -132,7 +132,9 @@ private slots:
                 plan = std::move(next);
                 if (round % 10 != 0) continue;
                 const auto after = kernelText(kept, "ip kube-proxy");
+                // A kept table would only be mended.
                 fresh = NftablesApplier();
+                if (auto text = failure(fresh.removeAll()); !text.empty()) return text;
                 if (auto text = failure(fresh.apply(plan)); !text.empty()) return text;
                 const auto expected = kernelText(fresh, "ip kube-proxy");
                 if (after != expected) return "round " + std::to_string(round) + "\n" + after + "=====\n" + expected;
