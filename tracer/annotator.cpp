@@ -35,6 +35,20 @@ bool decided(const Path &path, const Hop &hop) {
                                                    (path.outcome == Outcome::rejected && hop.in && !hop.out));
 }
 
+/// Rules of tables that are neither kube-proxy's nor the lab's own.
+std::vector<std::string> otherRules(const RuleTrace &trace) {
+    std::vector<std::string> rules;
+    for (const RuleTraceEvent &step : trace.steps) {
+        if (step.table.empty() || step.table == "kube-proxy" || step.table == "natlens" ||
+            step.chain.starts_with("KUBE-"))
+            continue;
+        if (step.kind != RuleTraceEvent::Kind::rule) continue;
+        std::string rule = step.table + " " + step.chain;
+        if (std::ranges::find(rules, rule) == rules.end()) rules.push_back(std::move(rule));
+    }
+    return rules;
+}
+
 /// The words for a decision that only cluster state explains.
 RuleDecision predict(const FrontEndMatch &match, const Hop &hop, const Path &path) {
     RuleDecision decision;
@@ -168,7 +182,8 @@ void Annotator::nameRules(Path &path, const PathBuilder &builder, FindingInput &
             input.traced[hop.host] = RuleFacts{.external = decision.external,
                                                .localOnly = decision.localOnly,
                                                .dropped = decision.dropped,
-                                               .rejected = decision.rejected};
+                                               .rejected = decision.rejected,
+                                               .otherRules = otherRules(*trace)};
             if (decision.service && !input.service) {
                 if (!path.service) path.service.emplace();
                 path.service->nameSpace = decision.service->nameSpace;
@@ -198,9 +213,9 @@ bool Annotator::learnFrom(const Annotator &other) {
     return known() != before;
 }
 
-void Annotator::annotate(Path &path, const PathBuilder &builder) {
+FindingInput Annotator::annotate(Path &path, const PathBuilder &builder, const ConnectionEvidence &evidence) {
     const ClusterView *cluster = m_cluster->at(path.firstSeen);
-    FindingInput input{.path = path, .cluster = cluster};
+    FindingInput input{.path = path, .cluster = cluster, .history = m_cluster, .evidence = &evidence, .facts = m_facts};
     if (cluster) input.service = cluster->service(path.protocol, path.requested);
     nameEnds(path, cluster);
     classify(path, cluster, input.service);
@@ -218,6 +233,7 @@ void Annotator::annotate(Path &path, const PathBuilder &builder) {
                 if (hop.host == path.droppedAt && hop.direction == Direction::request)
                     segment.confidence = hop.confidence;
     path.findings = findAll(input);
+    return input;
 }
 
 } // namespace natlens::tracer

@@ -14,14 +14,16 @@ namespace natlens::tracer {
 /// there are some, and what other connections have shown otherwise.
 class Annotator final {
 public:
-    Annotator(const CapturePoints &points, const ClusterContext &cluster)
+    Annotator(const CapturePoints &points, const ClusterContext &cluster, const FactsLog &facts)
         : m_points(&points)
-        , m_cluster(&cluster) {}
+        , m_cluster(&cluster)
+        , m_facts(&facts) {}
 
     /// One that knows what `other` has learned, with other capture points.
     Annotator(const CapturePoints &points, const Annotator &other)
         : m_points(&points)
         , m_cluster(other.m_cluster)
+        , m_facts(other.m_facts)
         , m_checks(other.m_checks)
         , m_servicePorts(other.m_servicePorts) {}
 
@@ -30,8 +32,9 @@ public:
     /// How much has been learned: grows with every news.
     [[nodiscard]] std::size_t known() const { return m_checks.size() + m_servicePorts.size(); }
 
-    /// `builder` made the path and finds the rule traces that belong to it.
-    void annotate(Path &path, const PathBuilder &builder);
+    /// `builder` made the path and finds the rule traces that belong to it. Returns what was looked at, for findings
+    /// about several paths; it refers to `path` and `evidence`.
+    FindingInput annotate(Path &path, const PathBuilder &builder, const ConnectionEvidence &evidence);
 
     /// Names and roles that cluster state gives to hosts.
     static void nameHosts(CapturePoints &points, HostRoles &roles, const ClusterContext &cluster);
@@ -45,6 +48,7 @@ private:
 
     const CapturePoints *m_points;
     const ClusterContext *m_cluster;
+    const FactsLog *m_facts;
     /// Who was seen to check which port: an unanswered check shows no request line.
     std::set<std::pair<IpAddress, packet::Port>> m_checks;
     std::set<std::pair<Protocol, packet::Port>> m_servicePorts; ///< requested ports that some node translated

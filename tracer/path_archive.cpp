@@ -1,5 +1,6 @@
 #include "tracer/path_archive.h"
 
+#include "tracer/connection_evidence.h"
 #include "tracer/path_groups.h"
 
 #include <algorithm>
@@ -69,7 +70,7 @@ PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
     for (std::size_t i = from; i < to; ++i) {
         for (const Connection &connection : m_sources.finder.connect(m_components.legsOf(m_components.roots()[i]))) {
             Path path = builder.build(connection);
-            facts.annotator.annotate(path, builder);
+            (void)facts.annotator.annotate(path, builder, StitchedEvidence(connection, sources, m_moment));
             (void)facts.roles.learn(path);
             const bool first = piece.groups.add(path, piece.records.size());
             piece.records.push_back({path.firstSeen, legOf(connection), isRemarkable(path), first});
@@ -182,7 +183,7 @@ void PathArchive::withPaths(std::span<const Record> records, Use &&use) const {
             if (legOf(connection) != record.leg) continue;
             Path path = builder.build(connection);
             path.id = fmt::format("p{}", m_sources.legs[record.leg].pathId);
-            facts.annotator.annotate(path, builder);
+            (void)facts.annotator.annotate(path, builder, StitchedEvidence(connection, sources, m_moment));
             use(std::move(path));
         }
     }

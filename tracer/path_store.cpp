@@ -1,5 +1,7 @@
 #include "tracer/path_store.h"
 
+#include "tracer/connection_evidence.h"
+
 #include <algorithm>
 
 namespace natlens::tracer {
@@ -24,14 +26,23 @@ PathStore::PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &poin
     , m_points(&points)
     , m_sources{legs, flows, points, translations, rules, m_roles}
     , m_finder(legs, flows, points, translations)
-    , m_annotator(points, m_cluster) {}
+    , m_groups(m_cluster)
+    , m_annotator(points, m_cluster, m_facts) {}
+
+bool PathStore::addFacts(std::string_view host, Timestamp time, std::string_view json) {
+    if (!m_facts.add(host, time, json)) return false;
+    // Counters tell about what happened before them.
+    for (const auto &[id, entry] : m_entries)
+        if (entry.path && undecided(*entry.path)) m_refresh.insert(id);
+    return true;
+}
 
 bool PathStore::addClusterState(Timestamp time, std::string_view json) {
     const bool first = m_cluster.latest() == nullptr;
     if (!m_cluster.apply(time, json)) return false;
     // Paths that began before keep the state they were judged by, unless there was none.
     for (const auto &[id, entry] : m_entries)
-        if (first || (entry.path && entry.path->firstSeen >= time)) m_stale.insert(id);
+        if (first || (entry.path && entry.path->firstSeen >= time)) m_refresh.insert(id);
     return true;
 }
 
@@ -54,8 +65,10 @@ void PathStore::reconnect(const std::vector<LegIndex> &touched) {
             if (entry == m_entries.end() || m_stale.contains(old)) continue;
             if (id == 0)
                 id = old;
-            else
+            else {
+                m_groups.remove(old);
                 m_entries.erase(entry);
+            }
         }
         if (id == 0) id = ++m_lastId;
         for (const auto &step : connection.steps)
@@ -102,7 +115,10 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
             const PathBuilder builder(m_sources, moment);
             Path path = builder.build(entry.connection);
             path.id = fmt::format("p{}", id);
-            m_annotator.annotate(path, builder);
+            const StitchedEvidence evidence(entry.connection, m_sources, moment);
+            m_groups.update(id, m_annotator.annotate(path, builder, evidence));
+            const auto &shared = m_groups.of(id);
+            path.findings.insert(path.findings.end(), shared.begin(), shared.end());
             news = learn(path) || news;
             if (!entry.path || !(*entry.path == path)) entry.path = std::make_shared<const Path>(std::move(path));
         }
@@ -114,10 +130,34 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
     }
 }
 
+/// Findings about several paths come last, when all of them are as they will be published.
+void PathStore::judgeGroups() {
+    const auto changed = m_groups.judge([&](std::uint32_t id) -> const Path * {
+        const auto entry = m_entries.find(id);
+        return entry == m_entries.end() ? nullptr : entry->second.path.get();
+    });
+    const auto isShared = [](const Finding &finding) {
+        return std::ranges::any_of(diagnoses(),
+                                   [&](const auto *d) { return d->code == finding.code && d->judge != nullptr; });
+    };
+    for (const std::uint32_t id : changed) {
+        const auto entry = m_entries.find(id);
+        if (entry == m_entries.end() || !entry->second.path) continue;
+        Path path = *entry->second.path;
+        std::erase_if(path.findings, isShared);
+        const auto &shared = m_groups.of(id);
+        path.findings.insert(path.findings.end(), shared.begin(), shared.end());
+        entry->second.path = std::make_shared<const Path>(std::move(path));
+    }
+}
+
 /// What was kept was for looking at meanwhile; now all connections are gone through, and some are kept as examples.
 void PathStore::archiveAll(const Moment &moment) {
+    for (const auto &[id, entry] : m_entries)
+        m_groups.remove(id);
     m_entries.clear();
     m_stale.clear();
+    m_refresh.clear();
     Annotator::nameHosts(*m_points, m_roles, m_cluster);
     const PathArchive::Sources sources{*m_legs,         m_sources.flows, m_sources.translations,
                                        m_sources.rules, m_finder,        m_cluster};
@@ -151,10 +191,13 @@ std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &
     reconnect(touched);
     std::set<std::uint32_t> todo;
     todo.swap(m_stale);
+    for (const std::uint32_t id : std::exchange(m_refresh, {}))
+        if (m_entries.contains(id)) todo.insert(id);
     if (std::exchange(m_judgeAgain, false)) todo = allIds();
     todo.merge(waiting(moment));
     Annotator::nameHosts(*m_points, m_roles, m_cluster);
     rebuild(todo, moment);
+    judgeGroups();
     next.version = m_published ? m_published->version + 1 : 1;
     addPaths(next);
     if (m_archive) {

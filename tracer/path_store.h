@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tracer/annotator.h"
+#include "tracer/group_findings.h"
 #include "tracer/path_archive.h"
 
 #include <map>
@@ -21,6 +22,8 @@ public:
 
     /// True if it could be read.
     bool addClusterState(Timestamp time, std::string_view json);
+    /// What a host told of itself.
+    bool addFacts(std::string_view host, Timestamp time, std::string_view json);
     /// Capture loss makes drops doubtful: everything undecided or dropped is judged again.
     void dropsChanged() { m_judgeAgain = true; }
 
@@ -44,6 +47,7 @@ private:
     void addPaths(Snapshot &next) const;
     void reconnect(const std::vector<LegIndex> &touched);
     void rebuild(const std::set<std::uint32_t> &ids, const Moment &moment);
+    void judgeGroups();
     [[nodiscard]] std::set<std::uint32_t> waiting(const Moment &moment) const;
     [[nodiscard]] bool learn(const Path &path);
     [[nodiscard]] std::set<std::uint32_t> allIds() const;
@@ -56,9 +60,12 @@ private:
     PathSources m_sources;
     LinkFinder m_finder;
     ClusterContext m_cluster;
+    FactsLog m_facts;
+    GroupFindings m_groups;
     Annotator m_annotator;
     std::map<std::uint32_t, Entry> m_entries; ///< by path id
-    std::set<std::uint32_t> m_stale;
+    std::set<std::uint32_t> m_stale;   ///< connections found anew since the last snapshot
+    std::set<std::uint32_t> m_refresh; ///< to be judged again: something was said that concerns them
     std::uint32_t m_lastId = 0;
     bool m_judgeAgain = false;
     bool m_partial = false; ///< there are more legs than are kept

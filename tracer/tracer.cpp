@@ -143,6 +143,13 @@ void Tracer::setHostClock(std::string_view host, HostClock clock) {
     m_impl->changed = true;
 }
 
+void Tracer::addFacts(std::string_view host, base::Timestamp time, std::string_view json) {
+    auto &impl = *m_impl;
+    impl.tick(time);
+    impl.changed = true;
+    (void)impl.store.addFacts(host, time, json);
+}
+
 void Tracer::addDrops(base::CapturePointId point, base::Timestamp time, std::uint64_t total) {
     auto &impl = *m_impl;
     impl.tick(time);

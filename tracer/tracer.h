@@ -53,6 +53,8 @@ public:
     void addClusterState(base::Timestamp time, std::string_view json);
     /// What was found out about a host's clock. The times of its packets must be given corrected.
     void setHostClock(std::string_view host, HostClock clock);
+    /// Settings and counters that a host told of itself (docs/recording-facts.md). Unreadable JSON is passed over.
+    void addFacts(std::string_view host, base::Timestamp time, std::string_view json);
     /// Total packets lost at a capture point since the capture began.
     void addDrops(base::CapturePointId point, base::Timestamp time, std::uint64_t total);
     /// The source has ended: outcomes that waited for more packets are decided.

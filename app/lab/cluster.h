@@ -44,6 +44,9 @@ public:
     /// Adds or removes pods like the first one that a Service selects until there are `replicas` (0 to kMaximumReplicas).
     [[nodiscard]] base::Result<ClusterChange> scale(unsigned replicas);
     static constexpr unsigned kMaximumReplicas = 6;
+    /// A Kubernetes watch event: the object is put, changed or taken away as it says. Kinds that the lab does not know
+    /// change nothing but are told on.
+    [[nodiscard]] base::Result<ClusterChange> applyEvent(const std::string &watchEventJson);
 
     /// Ports that this pod's server must listen on: the numeric target ports of the Services that select it, and
     /// those of the EndpointSlices that name its address.

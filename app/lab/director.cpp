@@ -184,8 +184,14 @@ void Director::change(const Step &step) {
     case Step::Kind::scale:
         report(m_cluster.scale(step.replicas), fmt::format("scaled to {}", step.replicas));
         break;
+    case Step::Kind::clusterEvent: report(m_cluster.applyEvent(step.event), "the cluster has changed"); break;
     default: break;
     }
+}
+
+void Director::act(const HostAction &action, std::function<void()> done) {
+    m_control.error({base::ErrorCode::unsupported, "this kind of lab has no kernel to change", "step", action.on}, false);
+    done();
 }
 
 std::optional<std::vector<std::string>> Director::settledRotation() const {

@@ -53,6 +53,7 @@ protected:
     // StepActions that are the same in every lab
     void log(const std::string &text) override { m_control.log(text); }
     void change(const Step &step) override;
+    void act(const HostAction &action, std::function<void()> done) override; ///< cannot, unless overridden
     [[nodiscard]] std::optional<std::vector<std::string>> settledRotation() const override;
 
 private:

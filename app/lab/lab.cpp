@@ -59,11 +59,25 @@ int Lab::run() {
 // --- building ---------------------------------------------------------------------------------------------------
 
 base::Status Lab::build() {
+    if (auto status = HostActions::checkNeeds(m_scenario); !status) return status;
     if (auto status = buildHosts(); !status) return status;
     if (auto status = makeDatapaths(); !status) return status;
     // Captures before rules and traffic, so that nothing that happens is missed.
     if (auto status = startCaptures(); !status) return status;
-    return startWorkloads();
+    if (auto status = startWorkloads(); !status) return status;
+    return setUp();
+}
+
+/// What the scenario does to hosts before anything is asked.
+base::Status Lab::setUp() {
+    auto reactor = Reactor::create();
+    if (!reactor) return std::unexpected(reactor.error());
+    m_reactor = std::move(*reactor);
+    m_actions = std::make_unique<HostActions>(HostActions::Place{*m_topology, *m_capture, m_scenario, *m_reactor});
+    if (auto status = m_actions->prepare(); !status) return status;
+    for (const auto &action : m_scenario.setup)
+        if (auto status = m_actions->perform(action, [] {}); !status) return status;
+    return m_actions->recordFacts();
 }
 
 base::Status Lab::buildHosts() {
@@ -94,6 +108,7 @@ base::Status Lab::startCaptures() {
     for (auto &host : m_topology->hosts()) {
         if (host.kind == HostKind::node) {
             if (auto status = captureEvidence(host); !status) return status;
+            if (auto status = m_capture->addFacts(host.name); !status) return status;
             interfaces.push_back({host.name, "lo", host.nameSpace.fd()});
         }
         for (const auto &interface : host.interfaces) interfaces.push_back({host.name, interface, host.nameSpace.fd()});
@@ -124,6 +139,8 @@ base::Status Lab::captureEvidence(LabHost &node) {
 base::Status Lab::startWorkloads() {
     for (const auto &event : m_cluster.initialEvents())
         if (auto status = m_capture->writeClusterState(event); !status) return status;
+    for (const auto &event : m_scenario.otherObjects)
+        if (auto status = m_capture->writeClusterState(event); !status) return status;
     for (const auto &[name, pod] : m_cluster.state().pods)
         if (auto status = startServer(*pod); !status) return status;
     for (auto &host : m_topology->hosts()) {
@@ -131,6 +148,7 @@ base::Status Lab::startWorkloads() {
         auto agent =
             NodeAgent::start(host, std::move(m_datapaths.at(host.name)), healthProfile(), m_scenario.proxyConfig);
         if (!agent) return std::unexpected(agent.error());
+        if (m_scenario.keepStaleConnections) (*agent)->keepStaleConnections();
         if (auto status = (*agent)->sync(m_cluster.state()); !status) return status;
         if (auto status = (*agent)->installTrace(); !status) return status;
         m_nodes.emplace(host.name, std::move(*agent));
@@ -191,6 +209,7 @@ void Lab::loop() {
         for (const auto &[name, agent] : m_nodes) agent->addServers(servers);
         watches.assign(1, {m_control.fd()});
         watches.push_back({m_entry.fd()});
+        watches.push_back({m_reactor->fd()});
         for (const auto &[name, agent] : m_nodes) watches.push_back({agent->datapath().fd()});
         const std::size_t firstServer = watches.size();
         for (const auto *server : servers) watches.push_back({server->fd()});
@@ -201,7 +220,8 @@ void Lab::loop() {
         const auto sleep = std::chrono::duration_cast<milliseconds>(wake - now);
         m_client.wait(watches, std::clamp(sleep, milliseconds(0), kIdle));
 
-        std::size_t watch = 2;
+        if (watches[2].readable) m_reactor->serve();
+        std::size_t watch = 3;
         for (const auto &[name, agent] : m_nodes)
             if (watches[watch++].readable) agent->datapath().serve();
         for (std::size_t i = 0; i < servers.size(); ++i)
@@ -299,7 +319,12 @@ void Lab::request(const std::string &from, const std::string &url, milliseconds 
     });
 }
 
+void Lab::act(const HostAction &action, std::function<void()> done) {
+    if (auto status = m_actions->perform(action, std::move(done)); !status) m_control.error(status.error(), false);
+}
+
 void Lab::stepsDone() {
+    if (auto status = m_actions->recordFacts(); !status) m_control.error(status.error(), false);
     m_capture->drain(kQuiet, kDrainPatience);
     m_control.stepsDone();
 }

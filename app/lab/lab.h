@@ -3,6 +3,7 @@
 
 #include "app/lab/director.h"
 #include "app/lab/entry_server.h"
+#include "app/lab/host_actions.h"
 #include "app/lab/http_client.h"
 #include "app/lab/http_server.h"
 #include "app/lab/load_balancer.h"
@@ -39,6 +40,7 @@ private:
     [[nodiscard]] base::Status captureEvidence(LabHost &node);
     [[nodiscard]] base::Status startWorkloads();
     [[nodiscard]] base::Status startServer(const proxycore::Pod &pod);
+    [[nodiscard]] base::Status setUp();
 
     // living
     void loop();
@@ -52,6 +54,7 @@ private:
     [[nodiscard]] std::string enterHint() const override;
 
     // StepActions
+    void act(const HostAction &action, std::function<void()> done) override;
     void request(const std::string &from, const std::string &url, milliseconds connectTimeout,
                  std::function<void()> done) override;
     void stepsDone() override;
@@ -70,6 +73,8 @@ private:
     std::unique_ptr<LoadBalancer> m_loadBalancer;
     std::chrono::steady_clock::time_point m_nextLook;
     std::string m_lastLooked; ///< name of the node
+    std::unique_ptr<Reactor> m_reactor;          ///< of what the scenario starts
+    std::unique_ptr<HostActions> m_actions;
 };
 
 } // namespace natlens::lab

@@ -142,13 +142,13 @@ base::Status Links::addVeth(const VethEnd &here, const std::string &master, cons
     return check(message.send(m_socket), "add veth", here.name + " - " + other.name() + "/" + there.name);
 }
 
-base::Status Links::isolatePort(const std::string &name) {
+base::Status Links::setPort(const std::string &name, PortFlag flag, bool on) {
     LinkMessage message(RTM_SETLINK, 0, AF_BRIDGE);
     message.header()->ifi_index = index(name);
     nlattr *start = nla_nest_start(message.get(), IFLA_PROTINFO | NLA_F_NESTED);
-    message.byte(IFLA_BRPORT_ISOLATED, 1);
+    message.byte(flag == PortFlag::isolated ? IFLA_BRPORT_ISOLATED : IFLA_BRPORT_MODE, on ? 1 : 0);
     nla_nest_end(message.get(), start);
-    return check(message.send(m_socket), "isolate bridge port", name);
+    return check(message.send(m_socket), "set bridge port", name);
 }
 
 base::Status Links::deleteLink(const std::string &name) {
@@ -163,6 +163,13 @@ base::Status Links::setUp(const std::string &name) {
     raise(*message.header());
     message.text(IFLA_IFNAME, name);
     return check(message.send(m_socket), "set link up", name);
+}
+
+base::Status Links::setDown(const std::string &name) {
+    LinkMessage message(RTM_NEWLINK, 0);
+    message.header()->ifi_change = IFF_UP;
+    message.text(IFLA_IFNAME, name);
+    return check(message.send(m_socket), "set link down", name);
 }
 
 base::Status Links::addAddress(const std::string &name, const packet::IpPrefix &address, bool preferred) {

@@ -32,9 +32,13 @@ public:
                                        const NetworkNamespace &other, unsigned mtu);
     /// A port whose packets go only to the bridge itself, never to another port (kernel 4.18): what passes from pod to
     /// pod on one node is then routed, and so un-NATed, even where br_netfilter does not exist (finding D19).
-    [[nodiscard]] base::Status isolatePort(const std::string &name);
+    [[nodiscard]] base::Status isolatePort(const std::string &name) { return setPort(name, PortFlag::isolated, true); }
+    /// `hairpin`: packets may leave by the port that they came in by.
+    enum class PortFlag { isolated, hairpin };
+    [[nodiscard]] base::Status setPort(const std::string &name, PortFlag flag, bool on);
     [[nodiscard]] base::Status deleteLink(const std::string &name);
     [[nodiscard]] base::Status setUp(const std::string &name);
+    [[nodiscard]] base::Status setDown(const std::string &name);
     /// An IPv6 address can be used at once: nobody is asked whether it is a duplicate. One that is not `preferred` the
     /// kernel takes as a source only when it is told to (RFC 4862: deprecated); IPv4 has that for every further
     /// address.

@@ -56,7 +56,7 @@ base::Status NodeAgent::syncFamily(const proxycore::ClusterState &state, packet:
         return status;
     }
     // As kube-proxy: after the rules, so that a client's next packet meets the new ones.
-    if (m_datapath->kernelTracks() && current && proxycore::servingChanged(*current, *plan))
+    if (m_deletesStale && m_datapath->kernelTracks() && current && proxycore::servingChanged(*current, *plan))
         if (auto status = deleteStaleConnections(*plan); !status) return status;
     current = std::move(plan);
     m_answers.synced(current, state.node(m_node.name), std::chrono::steady_clock::now() - begin);

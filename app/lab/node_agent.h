@@ -30,6 +30,8 @@ public:
     [[nodiscard]] std::vector<std::string> newDrift();
     /// Puts it right; in words what it was.
     [[nodiscard]] base::Result<std::vector<std::string>> resync();
+    /// From now on stale UDP connections stay, as they did with proxies of old (finding D25).
+    void keepStaleConnections() { m_deletesStale = false; }
     /// Lets the kernel tell which rules the first packets of connections meet (a small table of its own, "natlens").
     [[nodiscard]] base::Status installTrace();
 
@@ -54,6 +56,7 @@ private:
     NodeAnswers m_answers;
     std::vector<std::unique_ptr<HttpServer>> m_servers;
     std::map<NodeAnswers::HealthCheckPort, std::unique_ptr<HttpServer>> m_healthChecks;
+    bool m_deletesStale = true;
 };
 
 } // namespace natlens::lab

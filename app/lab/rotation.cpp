@@ -20,7 +20,7 @@ std::vector<packet::IpAddress> Rotation::configure(const proxycore::ClusterState
         for (const auto &ingress : service->ingress)
             if (!ingress.ip.isNone()) frontend.vips.push_back(ingress.ip);
         if (!frontend.vips.empty()) frontend.checkFamily = frontend.vips.front().family;
-        frontend.checkPort = checkPort(*service);
+        frontend.checkPort = m_spec.checkPort != 0 ? m_spec.checkPort : checkPort(*service);
         // What is known of a node's health stays: a new check target has to fail before the node leaves.
         if (const auto old = m_frontends.find(name.toString()); old != m_frontends.end()) {
             frontend.nodes = old->second.nodes;

@@ -1,5 +1,6 @@
 #include "app/lab/scenario.h"
 
+#include "app/lab/scenario_actions.h"
 #include "proxycore/model/kubernetes_json.h"
 
 #include <cerrno>
@@ -7,131 +8,127 @@
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace natlens::lab {
 namespace {
 
 using nlohmann::json;
+using Kind = json::value_t;
 
-/// A field that is missing or of the wrong kind; turned into an Error in readScenario().
-struct BadField {
-    std::string pointer, text;
-};
-
-const json &field(const json &object, const std::string &at, const char *key, json::value_t type) {
-    static const json nothing;
-    const auto found = object.find(key);
-    if (found == object.end()) return nothing;
-    const bool number = type == json::value_t::number_unsigned && found->is_number_unsigned();
-    if (!number && found->type() != type)
-        throw BadField{at + "/" + key, fmt::format("must not be a {}", found->type_name())};
-    return *found;
-}
-
-std::string text(const json &object, const std::string &at, const char *key, std::string otherwise = {}) {
-    const json &value = field(object, at, key, json::value_t::string);
-    return value.is_null() ? otherwise : value.get<std::string>();
-}
-
-std::string requiredText(const json &object, const std::string &at, const char *key) {
-    auto value = text(object, at, key);
-    if (value.empty()) throw BadField{at + "/" + key, "is missing"};
-    return value;
-}
-
-unsigned number(const json &object, const std::string &at, const char *key, unsigned otherwise) {
-    const json &value = field(object, at, key, json::value_t::number_unsigned);
-    if (value.is_null()) return otherwise;
-    if (value.get<std::uint64_t>() > 3'600'000) throw BadField{at + "/" + key, "is too large"};
-    return value.get<unsigned>();
-}
-
-std::vector<std::string> texts(const json &object, const std::string &at, const char *key) {
-    std::vector<std::string> result;
-    for (const auto &item : field(object, at, key, json::value_t::array)) {
-        if (!item.is_string()) throw BadField{at + "/" + key, "must hold strings only"};
-        result.push_back(item.get<std::string>());
-    }
-    return result;
-}
-
-packet::IpAddress address(const json &object, const std::string &at, const char *key) {
-    const auto value = requiredText(object, at, key);
-    const auto parsed = packet::IpAddress::parse(value);
-    if (!parsed || !parsed->isV4()) throw BadField{at + "/" + key, fmt::format("\"{}\" is not an IPv4 address", value)};
-    return *parsed;
-}
-
-/// One row per thing a step can do.
+/// One row per thing a step can do to the lab as a whole; what is done to one host stands in scenario_actions.cpp.
 constexpr std::pair<std::string_view, Step::Kind> kStepKinds[] = {
     {"request", Step::Kind::request},           {"annotate", Step::Kind::annotate},
     {"set-policy", Step::Kind::setPolicy},      {"wait-rotation", Step::Kind::waitRotation},
     {"move-pod", Step::Kind::movePod},          {"scale", Step::Kind::scale},
-    {"pause", Step::Kind::pause},
+    {"pause", Step::Kind::pause},               {"apply", Step::Kind::clusterEvent},
+    {"delete", Step::Kind::clusterEvent},
 };
 
 Step readStep(const json &object, const std::string &at) {
-    if (!object.is_object()) throw BadField{at, "must be an object"};
+    const ScenarioFields fields(object, at);
     Step step;
-    const auto kind = requiredText(object, at, "do");
+    step.like = fields.text("like");
+    const auto kind = fields.requiredText("do");
     const auto *row = std::ranges::find(kStepKinds, kind, &std::pair<std::string_view, Step::Kind>::first);
-    if (row == std::end(kStepKinds)) throw BadField{at + "/do", fmt::format("\"{}\" is not a step", kind)};
+    if (row == std::end(kStepKinds)) {
+        auto action = readHostAction(fields);
+        if (!action) fields.fail("do", fmt::format("\"{}\" is not a step", kind));
+        step.kind = Step::Kind::act;
+        step.action = std::make_shared<const HostAction>(std::move(*action));
+        return step;
+    }
     step.kind = row->second;
-    step.like = text(object, at, "like");
-    step.from = text(object, at, "from");
-    step.urls = texts(object, at, "urls");
-    if (const auto url = text(object, at, "url"); !url.empty()) step.urls.push_back(url);
-    const json &together = field(object, at, "together", json::value_t::boolean);
-    step.together = together.is_boolean() && together.get<bool>();
-    step.connectTimeout = milliseconds(number(object, at, "connectTimeoutMs", 2000));
-    step.service = text(object, at, "service");
-    step.key = text(object, at, "annotation");
-    step.value = text(object, at, step.kind == Step::Kind::setPolicy ? "policy" : "value");
-    step.nodes = texts(object, at, "nodes");
-    step.pod = text(object, at, "pod");
-    step.node = text(object, at, "node");
-    step.replicas = number(object, at, "replicas", 1);
-    step.duration = milliseconds(number(object, at, "durationMs", 0));
+    step.from = fields.text("from");
+    step.urls = fields.texts("urls");
+    if (const auto url = fields.text("url"); !url.empty()) step.urls.push_back(url);
+    step.together = fields.flag("together");
+    step.connectTimeout = milliseconds(fields.number("connectTimeoutMs", 2000));
+    step.service = fields.text("service");
+    step.key = fields.text("annotation");
+    step.value = fields.text(step.kind == Step::Kind::setPolicy ? "policy" : "value");
+    step.nodes = fields.texts("nodes");
+    step.pod = fields.text("pod");
+    step.node = fields.text("node");
+    step.replicas = fields.number("replicas", 1);
+    step.duration = milliseconds(fields.number("durationMs", 0));
+    if (step.kind == Step::Kind::clusterEvent) {
+        const json &changed = fields.get("object", Kind::object);
+        if (changed.is_null()) fields.fail("object", "is missing");
+        step.event = json{{"type", kind == "apply" ? "MODIFIED" : "DELETED"}, {"object", changed}}.dump();
+    }
     if (step.kind == Step::Kind::request && (step.from.empty() || step.urls.empty()))
         throw BadField{at, "a request needs \"from\" and \"url\" or \"urls\""};
     return step;
 }
 
 LoadBalancerSpec readLoadBalancer(const json &object, const std::string &at) {
+    const ScenarioFields fields(object, at);
     LoadBalancerSpec spec;
-    spec.name = text(object, at, "name", spec.name);
-    spec.address = address(object, at, "address");
-    spec.interval = milliseconds(std::max(10u, number(object, at, "intervalMs", 150)));
-    spec.timeout = milliseconds(std::max(10u, number(object, at, "timeoutMs", 100)));
-    spec.healthyAfter = std::max(1u, number(object, at, "healthyAfter", 1));
-    spec.unhealthyAfter = std::max(1u, number(object, at, "unhealthyAfter", 3));
+    spec.name = fields.text("name", spec.name);
+    spec.address = fields.address("address");
+    spec.interval = milliseconds(std::max(10u, fields.number("intervalMs", 150)));
+    spec.timeout = milliseconds(std::max(10u, fields.number("timeoutMs", 100)));
+    spec.healthyAfter = std::max(1u, fields.number("healthyAfter", 1));
+    spec.unhealthyAfter = std::max(1u, fields.number("unhealthyAfter", 3));
+    spec.checkPort = fields.port("checkPort", 0);
     return spec;
 }
 
+/// Objects that the lab has no use for itself but that a reader of the recording may want.
+std::vector<std::string> otherObjects(const json &cluster) {
+    static const std::set<std::string> known{"Node", "Pod", "Service", "EndpointSlice", "ServiceCIDR"};
+    std::vector<std::string> events;
+    if (!cluster.is_object() || !cluster.contains("items")) return events;
+    for (const auto &item : cluster["items"])
+        if (item.is_object() && !known.contains(item.value("kind", "")))
+            events.push_back(json{{"type", "ADDED"}, {"object", item}}.dump());
+    return events;
+}
+
 Scenario readFields(const json &object) {
-    if (!object.is_object()) throw BadField{"/", "a scenario must be an object"};
+    const ScenarioFields fields(object, "");
     Scenario scenario;
-    scenario.name = requiredText(object, "", "name");
-    scenario.title = text(object, "", "title", scenario.name);
-    scenario.summary = text(object, "", "summary");
-    scenario.profile = text(object, "", "profile", scenario.profile);
+    scenario.name = fields.requiredText("name");
+    scenario.title = fields.text("title", scenario.name);
+    scenario.summary = fields.text("summary");
+    scenario.profile = fields.text("profile", scenario.profile);
+    scenario.keepStaleConnections = fields.flag("keepStaleConnections");
+    scenario.needs = fields.texts("needs");
     std::size_t index = 0;
-    for (const auto &host : field(object, "", "outside", json::value_t::array)) {
-        const auto at = fmt::format("/outside/{}", index++);
-        if (!host.is_object()) throw BadField{at, "must be an object"};
-        scenario.outside.push_back({requiredText(host, at, "name"), address(host, at, "address")});
+    for (const auto &host : fields.get("outside", Kind::array)) {
+        const ScenarioFields one(host, fmt::format("/outside/{}", index++));
+        scenario.outside.push_back({one.requiredText("name"), one.address("address")});
     }
-    if (const json &lb = field(object, "", "loadBalancer", json::value_t::object); lb.is_object())
+    if (const json &lb = fields.get("loadBalancer", Kind::object); lb.is_object())
         scenario.loadBalancer = readLoadBalancer(lb, "/loadBalancer");
     index = 0;
-    for (const auto &step : field(object, "", "steps", json::value_t::array))
+    for (const auto &entry : fields.get("setup", Kind::array)) {
+        const ScenarioFields one(entry, fmt::format("/setup/{}", index++));
+        auto action = readHostAction(one);
+        if (!action) one.fail("do", "is not something to do to a host");
+        scenario.setup.push_back(std::move(*action));
+    }
+    index = 0;
+    for (const auto &step : fields.get("steps", Kind::array))
         scenario.steps.push_back(readStep(step, fmt::format("/steps/{}", index++)));
-    if (const json &expect = field(object, "", "expect", json::value_t::array); expect.is_array())
-        scenario.expectJson = expect.dump();
+    if (const json &expect = fields.get("expect", Kind::array); expect.is_array()) scenario.expectJson = expect.dump();
+    scenario.otherObjects = otherObjects(fields.get("cluster", Kind::object));
     return scenario;
 }
 
+std::string builtInText(const std::string &name) {
+    for (const auto &[other, source] : builtInScenarios())
+        if (other == name) return std::string(source);
+    return {};
+}
+
 } // namespace
+
+bool Scenario::needsKernel() const {
+    return !setup.empty() || !needs.empty() || keepStaleConnections ||
+           std::ranges::any_of(steps, [](const Step &step) { return step.kind == Step::Kind::act; });
+}
 
 base::Result<std::string> readTextFile(const std::string &path) {
     errno = 0;
@@ -144,14 +141,15 @@ base::Result<std::string> readTextFile(const std::string &path) {
 
 base::Result<Scenario> readScenario(std::string_view source, const std::string &fileName) {
     try {
-        const json object = json::parse(source);
+        const json object = withBase(json::parse(source), builtInText);
+        const ScenarioFields fields(object, "");
         Scenario scenario = readFields(object);
-        if (const json &cluster = field(object, "", "cluster", json::value_t::object); cluster.is_object()) {
+        if (const json &cluster = fields.get("cluster", Kind::object); cluster.is_object()) {
             auto state = proxycore::readClusterState(cluster.dump(), fileName + " /cluster");
             if (!state) return std::unexpected(state.error());
             scenario.cluster = std::move(*state);
         }
-        if (const json &config = field(object, "", "proxyConfig", json::value_t::object); config.is_object()) {
+        if (const json &config = fields.get("proxyConfig", Kind::object); config.is_object()) {
             auto read = proxycore::readProxyConfig(config.dump(), fileName + " /proxyConfig");
             if (!read) return std::unexpected(read.error());
             scenario.proxyConfig = std::move(*read);
@@ -171,7 +169,7 @@ base::Result<Scenario> loadScenario(const std::string &nameOrFile) {
     std::string names;
     for (const auto &[name, source] : builtInScenarios()) {
         if (name == nameOrFile) return readScenario(source, std::string(name));
-        names += (names.empty() ? "" : ", ") + std::string(name);
+        if (name.find('/') == std::string_view::npos) names += (names.empty() ? "" : ", ") + std::string(name);
     }
     if (nameOrFile.find('/') == std::string::npos && !nameOrFile.ends_with(".json"))
         return base::fail(base::ErrorCode::notFound,

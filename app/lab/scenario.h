@@ -2,11 +2,13 @@
 #pragma once
 
 #include "app/lab/datapath_kind.h"
+#include "app/lab/host_action.h"
 #include "capture/base/result.h"
 #include "proxycore/model/cluster_state.h"
 #include "proxycore/model/proxy_config.h"
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,11 +16,9 @@
 
 namespace natlens::lab {
 
-using std::chrono::milliseconds;
-
 /// One thing that a scenario does.
 struct Step {
-    enum class Kind { request, annotate, setPolicy, waitRotation, movePod, scale, pause };
+    enum class Kind { request, annotate, setPolicy, waitRotation, movePod, scale, pause, clusterEvent, act };
     Kind kind = Kind::pause;
     std::string like{};                 ///< the document's command, shown to people
     std::string from{};                 ///< request: host
@@ -30,6 +30,8 @@ struct Step {
     std::string pod{}, node{};          ///< movePod
     unsigned replicas = 1;              ///< scale
     milliseconds duration{0};           ///< pause
+    std::string event{};                ///< clusterEvent: a Kubernetes watch event
+    std::shared_ptr<const HostAction> action{}; ///< act
 };
 
 /// How the load balancer checks and decides (KUBE-PROXY: load-balancer models; mode "vip").
@@ -38,6 +40,7 @@ struct LoadBalancerSpec {
     packet::IpAddress address;
     milliseconds interval{150}, timeout{100};
     unsigned healthyAfter = 1, unhealthyAfter = 3;
+    packet::Port checkPort = 0; ///< asked instead of the right one; 0: the right one
 };
 
 struct OutsideHost {
@@ -53,13 +56,20 @@ struct Scenario {
     std::vector<OutsideHost> outside;
     std::optional<LoadBalancerSpec> loadBalancer;
     proxycore::ClusterState cluster;
+    std::vector<std::string> otherObjects; ///< watch events of objects that the lab only passes on (NetworkPolicy, ...)
     proxycore::ProxyConfig proxyConfig;
+    bool keepStaleConnections = false;  ///< the nodes' proxies do not delete stale UDP connections
+    std::vector<std::string> needs;     ///< sysctls that the kernel must have ("net/bridge/bridge-nf-call-iptables")
+    std::vector<HostAction> setup;      ///< done once, before the first request
     std::vector<Step> steps;
     std::string expectJson = "[]";      ///< passed on to the front end as it is
+
+    /// It changes hosts in ways that only a kernel can be changed in.
+    [[nodiscard]] bool needsKernel() const;
 };
 
 struct BuiltInScenario { std::string_view name, json; };
-/// In the order of the document.
+/// The document's, in its order, then those of the findings ("findings/D13").
 [[nodiscard]] std::vector<BuiltInScenario> builtInScenarios();
 
 /// Reads a scenario from JSON. Errors name the file and line, or the JSON pointer.

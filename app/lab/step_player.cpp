@@ -50,7 +50,12 @@ void StepPlayer::begin(const Step &step, Clock::time_point now) {
     case Step::Kind::annotate:
     case Step::Kind::setPolicy:
     case Step::Kind::movePod:
-    case Step::Kind::scale: m_actions.change(step); break;
+    case Step::Kind::scale:
+    case Step::Kind::clusterEvent: m_actions.change(step); break;
+    case Step::Kind::act:
+        ++m_running;
+        m_actions.act(*step.action, [this] { --m_running; });
+        break;
     }
 }
 
@@ -72,6 +77,7 @@ bool StepPlayer::over(const Step &step, Clock::time_point now) {
         m_actions.log(fmt::format("the load balancer did not settle on {}", fmt::join(step.nodes, ", ")));
         return true;
     case Step::Kind::pause: return now >= m_deadline;
+    case Step::Kind::act: return m_running == 0;
     default: return true;
     }
 }

@@ -18,8 +18,10 @@ public:
     virtual void log(const std::string &text) = 0;
     virtual void request(const std::string &from, const std::string &url, milliseconds connectTimeout,
                          std::function<void()> done) = 0;
-    /// annotate, setPolicy, movePod, scale
+    /// annotate, setPolicy, movePod, scale, clusterEvent
     virtual void change(const Step &step) = 0;
+    /// Something done to one host; `done` may be called at once or later.
+    virtual void act(const HostAction &action, std::function<void()> done) = 0;
     /// Nodes that the load balancer uses, once all of them have been judged; nothing while it is still undecided.
     [[nodiscard]] virtual std::optional<std::vector<std::string>> settledRotation() const = 0;
     virtual void stepsDone() = 0;

@@ -121,6 +121,17 @@ base::Status CaptureService::addClusterState() {
     return m_impl->loop.add(std::move(opened));
 }
 
+base::Status CaptureService::addFacts(const std::string &node) {
+    OpenedPoint opened;
+    opened.description.name = node + "/facts";
+    opened.description.linkType = packet::LinkType::user0;
+    return m_impl->loop.add(std::move(opened));
+}
+
+base::Status CaptureService::writeFacts(const std::string &node, const std::string &jsonText) {
+    return m_impl->loop.write(node + "/facts", std::as_bytes(std::span(jsonText)));
+}
+
 base::Status CaptureService::writeClusterState(const std::string &jsonText) {
     return m_impl->loop.write(kClusterState, std::as_bytes(std::span(jsonText)));
 }

@@ -59,6 +59,9 @@ public:
     /// `names` go into the capture point's description: netlink::parseInterfaceNames() reads them there.
     [[nodiscard]] base::Status addRuleTrace(const std::string &node, const netlink::InterfaceNames &names);
     [[nodiscard]] base::Status addClusterState();
+    /// Settings and counters of a node (docs/recording-facts.md): "node/facts", filled by writeFacts() with JSON text.
+    [[nodiscard]] base::Status addFacts(const std::string &node);
+    [[nodiscard]] base::Status writeFacts(const std::string &node, const std::string &jsonText);
 
     /// One Kubernetes watch event (JSON text), time-stamped now. Needs addClusterState() before.
     [[nodiscard]] base::Status writeClusterState(const std::string &jsonText);

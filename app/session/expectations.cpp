@@ -1,6 +1,7 @@
 #include "app/session/expectations.h"
 
 #include <fmt/ranges.h>
+#include <set>
 
 namespace natlens::session {
 namespace {
@@ -111,6 +112,23 @@ Comparison compareOne(const HealthCheckExpectation &wanted, const tracer::Snapsh
     return {{}, status == 0 ? std::string("no answer") : std::to_string(status), status == wanted.status};
 }
 
+Comparison compareOne(const FindingsExpectation &wanted, const tracer::Snapshot &snapshot, base::Timestamp since) {
+    std::set<std::string> seen;
+    for (const auto &path : snapshot.paths)
+        if (path->firstSeen >= since)
+            for (const tracer::Finding &finding : path->findings)
+                seen.insert(finding.code);
+    const auto has = [](const std::vector<std::string> &codes, const std::string &code) {
+        return std::find(codes.begin(), codes.end(), code) != codes.end();
+    };
+    bool met = true;
+    for (const std::string &code : wanted.present)
+        met = met && seen.contains(code);
+    for (const std::string &code : seen)
+        met = met && (has(wanted.present, code) || has(wanted.allowed, code));
+    return {{}, seen.empty() ? std::string("no findings") : fmt::format("{}", fmt::join(seen, ", ")), met};
+}
+
 } // namespace
 
 std::vector<Comparison> compare(std::span<const Expectation> expectations, const tracer::Snapshot &snapshot,
@@ -123,6 +141,8 @@ std::vector<Comparison> compare(std::span<const Expectation> expectations, const
             comparison = compareOne(*path, snapshot, since);
         } else if (const auto *answer = std::get_if<AnswerExpectation>(&expectation.wanted)) {
             comparison = compareOne(*answer, answers);
+        } else if (const auto *findings = std::get_if<FindingsExpectation>(&expectation.wanted)) {
+            comparison = compareOne(*findings, snapshot, since);
         } else {
             comparison = compareOne(std::get<HealthCheckExpectation>(expectation.wanted), snapshot, since);
         }

@@ -35,9 +35,14 @@ struct HealthCheckExpectation {
     int status = 0;
 };
 
+/// The findings of all paths together: those that must be there, and those that may be there besides. No others.
+struct FindingsExpectation {
+    std::vector<std::string> present, allowed; ///< codes
+};
+
 struct Expectation {
     std::string text; ///< for people
-    std::variant<PathExpectation, AnswerExpectation, HealthCheckExpectation> wanted;
+    std::variant<PathExpectation, AnswerExpectation, HealthCheckExpectation, FindingsExpectation> wanted;
 };
 
 /// Reads the `expect` array of the lab's `ready` event. An entry that cannot be understood is an error: an expectation

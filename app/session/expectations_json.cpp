@@ -32,8 +32,9 @@ void onlyKeys(const json &object, std::initializer_list<std::string_view> known)
 
 Expectation parseOne(const json &entry) {
     Expectation expectation{entry.at("text").get<std::string>(), {}};
-    onlyKeys(entry, {"text", "path", "answer", "healthCheck"});
-    if (entry.size() != 2) throw std::invalid_argument("needs one of \"path\", \"answer\", \"healthCheck\"");
+    onlyKeys(entry, {"text", "path", "answer", "healthCheck", "findings"});
+    if (entry.size() != 2)
+        throw std::invalid_argument("needs one of \"path\", \"answer\", \"healthCheck\", \"findings\"");
     if (entry.contains("path")) {
         const json &path = entry["path"];
         onlyKeys(path, {"client", "requested", "outcome", "seenByEndpoint", "sourcePreserved", "snatAt", "dnatAt",
@@ -50,6 +51,10 @@ Expectation parseOne(const json &entry) {
             AnswerExpectation{answer.at("from").get<std::string>(), answer.at("to").get<std::string>(),
                               optionalField<int>(answer, "status"), alternatives(answer, "clientAddress"),
                               optionalField<std::string>(answer, "text")};
+    } else if (entry.contains("findings")) {
+        const json &findings = entry["findings"];
+        onlyKeys(findings, {"present", "allowed"});
+        expectation.wanted = FindingsExpectation{alternatives(findings, "present"), alternatives(findings, "allowed")};
     } else {
         const json &check = entry.at("healthCheck");
         onlyKeys(check, {"node", "status"});

@@ -147,6 +147,11 @@ base::Status FileRunner::start() {
         m_cluster = std::move(*cluster);
     }
     if (auto named = checkPointNames(m_source.points, m_source.files); !named) return named;
+    if (!m_options.proxyConfigFile.empty()) {
+        auto config = readJsonObject(m_options.proxyConfigFile, "KubeProxyConfiguration");
+        if (!config) return std::unexpected(config.error());
+        m_tracer.addFacts({}, {}, "{\"kubeProxy\":" + *config + "}");
+    }
     if (std::ranges::count(m_source.files, "-") > 1)
         return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
     const bool readAgain = m_options.keepStream || !m_options.record.empty() || m_source.files.size() > 1;

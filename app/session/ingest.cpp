@@ -51,7 +51,7 @@ void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &p
         added->kind = interface == "nftrace" ? Kind::ruleTrace : Kind::conntrack;
         added->interfaces = netlink::parseInterfaceNames(point.description);
     } else if (point.linkType == packet::LinkType::user0) {
-        added->kind = Kind::clusterState;
+        added->kind = interface == "facts" ? Kind::facts : Kind::clusterState;
     } else if (!packet::isDecoded(point.linkType)) {
         added->kind = Kind::foreign;
     } else if (!m_options.filter.empty()) {
@@ -96,6 +96,11 @@ void Ingest::onPacket(const file::PacketView &packet) {
             m_input->call([event = *event](tracer::Tracer &tracer) { tracer.addRuleTrace(event); });
         else
             ++m_unreadable;
+        break;
+    case Kind::facts:
+        m_input->call([host = point.host, time = packet.time,
+                       json = std::string(reinterpret_cast<const char *>(packet.data.data()), packet.data.size())](
+                          tracer::Tracer &tracer) { tracer.addFacts(host, time, json); });
         break;
     case Kind::clusterState:
         if (m_options.ownClusterState) return;

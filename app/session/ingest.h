@@ -37,7 +37,7 @@ public:
     [[nodiscard]] std::vector<std::string> remarks() const;
 
 private:
-    enum class Kind : std::uint8_t { packets, foreign, conntrack, ruleTrace, clusterState };
+    enum class Kind : std::uint8_t { packets, foreign, conntrack, ruleTrace, clusterState, facts };
     struct Point;
     TracerInput *m_input;
     Options m_options;

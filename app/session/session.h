@@ -30,7 +30,7 @@ struct Options {
     bool alignClocks = true;  ///< files: correct the times of hosts whose clocks differ
     std::string
         clusterFile; ///< Kubernetes List to use (lab: instead of the scenario's; replay: instead of the recorded)
-    std::string proxyConfigFile;       ///< lab: KubeProxyConfiguration in JSON; "" the scenario's own
+    std::string proxyConfigFile;       ///< KubeProxyConfiguration in JSON; "" the scenario's or recording's own
     std::string filter;                ///< pcap filter; "" everything
     std::string profile;               ///< lab: "picture", "document", "today"; "" the scenario's own
     std::string datapath;              ///< lab: "nftables", "iptables", "engine"; "" the default (nftables)

@@ -31,9 +31,9 @@ _natlens() {
             fi
             case ${COMP_WORDS[2]} in
                 run) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--report $lab" -- "$cur")) ||
-                    COMPREPLY=($(compgen -W "$(natlens lab list 2>/dev/null | cut -d' ' -f1)" -- "$cur")) ;;
+                    COMPREPLY=($(compgen -W "$(natlens lab list 2>/dev/null | sed -n 's/^\([^ :][^ :]*\) .*/\1/p')" -- "$cur")) ;;
                 up) [[ $cur == -* ]] && COMPREPLY=($(compgen -W "--ready-file $lab" -- "$cur")) ||
-                    COMPREPLY=($(compgen -W "$(natlens lab list 2>/dev/null | cut -d' ' -f1)" -- "$cur")) ;;
+                    COMPREPLY=($(compgen -W "$(natlens lab list 2>/dev/null | sed -n 's/^\([^ :][^ :]*\) .*/\1/p')" -- "$cur")) ;;
                 exec) COMPREPLY=($(compgen -W "client lb node1 node2 node3 --lab --help --" -- "$cur")) ;;
                 list) COMPREPLY=($(compgen -W "--help" -- "$cur")) ;;
             esac ;;

@@ -1,6 +1,6 @@
 # fish completion for natlens
 function __natlens_scenarios
-    natlens lab list 2>/dev/null | string replace -r ' +' \t
+    natlens lab list 2>/dev/null | string match -r '^[^ :]+ .*' | string replace -r ' +' \t
 end
 function __natlens_in
     set -l words (commandline -opc)

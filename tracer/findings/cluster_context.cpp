@@ -34,8 +34,9 @@ bool FrontEndMatch::localOnly() const {
            TrafficPolicy::local;
 }
 
-ClusterView::ClusterView(proxycore::ClusterState state)
-    : m_state(std::move(state)) {
+ClusterView::ClusterView(proxycore::ClusterState state, std::shared_ptr<const NetworkPolicies> policies)
+    : m_state(std::move(state))
+    , m_policies(std::move(policies)) {
     for (const auto &[name, node] : m_state.nodes)
         for (const auto &address : node->ipAddresses())
             m_nodes.emplace(address, node->name);
@@ -132,26 +133,62 @@ EndpointCount ClusterView::endpoints(const FrontEndMatch &match, std::string_vie
     return count;
 }
 
+std::vector<std::shared_ptr<const proxycore::Service>> ClusterView::services() const {
+    std::vector<std::shared_ptr<const proxycore::Service>> all;
+    for (const auto &[name, service] : m_state.services)
+        all.push_back(service);
+    return all;
+}
+
+bool ClusterView::serves(const FrontEndMatch &match, const SocketAddress &endpoint) const {
+    for (const auto &[key, slice] : m_state.endpointSlices) {
+        if (key.nameSpace != match.service->name.nameSpace || slice->serviceName != match.service->name.name) continue;
+        const bool hasPort = std::ranges::any_of(slice->ports, [&](const auto &port) {
+            return port.protocol == match.port.protocol && port.name.value_or("") == match.port.name &&
+                   port.port.value_or(0) == endpoint.port;
+        });
+        if (!hasPort) continue;
+        for (const auto &one : slice->endpoints)
+            if (one.serving && std::ranges::find(one.addresses, endpoint.ip) != one.addresses.end()) return true;
+    }
+    return false;
+}
+
+std::shared_ptr<const proxycore::FrontEndIndex>
+ClusterView::planFor(const std::string &node, const proxycore::ProxyConfig &config, packet::IpFamily family) const {
+    const std::lock_guard lock(m_planning);
+    auto &planned = m_plans[std::pair(node, family)];
+    if (planned.index && planned.config == config) return planned.index;
+    const proxycore::PlanTarget target{.nodeName = node, .localAddresses = {}, .mode = config.mode, .family = family};
+    planned.config = config;
+    planned.index = std::make_shared<const proxycore::FrontEndIndex>(proxycore::makePlan(m_state, config, target));
+    return planned.index;
+}
+
 bool ClusterContext::apply(Timestamp time, std::string_view json) {
     proxycore::ClusterState state = m_versions.empty() ? proxycore::ClusterState() : m_versions.back().state;
+    auto policies = m_versions.empty() ? std::make_shared<const NetworkPolicies>() : m_versions.back().policies;
     if (!proxycore::applyWatchEvent(state, json)) {
         ++m_unreadable;
         return false;
     }
     state.problems.clear(); // a long-lived watch must not collect them without end
+    if (auto changed = applyPolicies(*policies, json))
+        policies = std::make_shared<const NetworkPolicies>(std::move(*changed));
     if (!m_versions.empty() && m_versions.back().time >= time) {
         m_versions.back().state = std::move(state);
+        m_versions.back().policies = std::move(policies);
         m_versions.back().view.reset();
         return true;
     }
-    m_versions.push_back(Version{time, std::move(state), nullptr});
+    m_versions.push_back(Version{time, std::move(state), std::move(policies), nullptr});
     return true;
 }
 
 const ClusterView *ClusterContext::viewOf(const Version &version) {
     static std::mutex making; // paths may be judged in several threads
     const std::lock_guard lock(making);
-    if (!version.view) version.view = std::make_unique<const ClusterView>(version.state);
+    if (!version.view) version.view = std::make_unique<const ClusterView>(version.state, version.policies);
     return version.view.get();
 }
 
@@ -159,6 +196,22 @@ const ClusterView *ClusterContext::at(Timestamp time) const {
     if (m_versions.empty()) return nullptr;
     const auto after = std::ranges::upper_bound(m_versions, time, {}, &Version::time);
     return viewOf(after == m_versions.begin() ? *after : *std::prev(after));
+}
+
+std::vector<const ClusterView *> ClusterContext::during(Timestamp from, Timestamp to) const {
+    std::vector<const ClusterView *> views;
+    if (m_versions.empty()) return views;
+    auto first = std::ranges::upper_bound(m_versions, from, {}, &Version::time);
+    if (first != m_versions.begin()) --first;
+    const auto last = std::ranges::upper_bound(m_versions, to, {}, &Version::time);
+    for (auto i = first; i != m_versions.end() && (i < last || i == first); ++i)
+        views.push_back(viewOf(*i));
+    return views;
+}
+
+Timestamp ClusterContext::changedBefore(Timestamp time) const {
+    const auto after = std::ranges::upper_bound(m_versions, time, {}, &Version::time);
+    return after == m_versions.begin() ? Timestamp() : std::prev(after)->time;
 }
 
 const ClusterView *ClusterContext::latest() const {

@@ -1,11 +1,15 @@
 // Cluster state as the tracer asks it: who has this address, which Service is reached under it, and when.
 #pragma once
 
+#include "proxycore/engine/decision.h"
 #include "proxycore/model/cluster_state.h"
+#include "proxycore/model/proxy_config.h"
+#include "tracer/findings/network_policy.h"
 #include "tracer/path/path.h"
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -34,7 +38,7 @@ struct EndpointCount {
 /// The cluster at one moment, indexed by address.
 class ClusterView final {
 public:
-    explicit ClusterView(proxycore::ClusterState state);
+    ClusterView(proxycore::ClusterState state, std::shared_ptr<const NetworkPolicies> policies);
 
     /// The Service that packets to this address are for.
     [[nodiscard]] std::optional<FrontEndMatch> service(Protocol protocol, const SocketAddress &address) const;
@@ -48,12 +52,27 @@ public:
     [[nodiscard]] std::vector<IpAddress> addressesOf(std::string_view node) const;
     [[nodiscard]] std::shared_ptr<const proxycore::Pod> podNamed(std::string_view name) const;
     [[nodiscard]] EndpointCount endpoints(const FrontEndMatch &match, std::string_view node) const;
+    /// The address is that of an endpoint of the service port that still serves, ready or not.
+    [[nodiscard]] bool serves(const FrontEndMatch &match, const SocketAddress &endpoint) const;
+    [[nodiscard]] std::vector<std::shared_ptr<const proxycore::Service>> services() const;
+    [[nodiscard]] const NetworkPolicies &policies() const { return *m_policies; }
+    /// What kube-proxy on this node would do, ready to be asked. Made once for each node; `config` must not change
+    /// between calls for one node, or the plan is made anew. May be asked from several threads.
+    [[nodiscard]] std::shared_ptr<const proxycore::FrontEndIndex>
+    planFor(const std::string &node, const proxycore::ProxyConfig &config, packet::IpFamily family) const;
 
 private:
+    struct Planned {
+        proxycore::ProxyConfig config;
+        std::shared_ptr<const proxycore::FrontEndIndex> index;
+    };
     using FrontEnds = std::map<std::pair<Protocol, SocketAddress>, FrontEndMatch>;
     void addFrontEnds(const std::shared_ptr<const proxycore::Service> &service);
 
     proxycore::ClusterState m_state;
+    std::shared_ptr<const NetworkPolicies> m_policies;
+    mutable std::mutex m_planning;
+    mutable std::map<std::pair<std::string, packet::IpFamily>, Planned> m_plans; ///< guarded by m_planning
     FrontEnds m_frontEnds;
     std::map<std::pair<Protocol, packet::Port>, FrontEndMatch> m_nodePorts;
     std::map<packet::Port, std::shared_ptr<const proxycore::Service>> m_healthChecks;
@@ -70,12 +89,17 @@ public:
     /// The state at a moment; before the first one, the first. Null without any cluster state.
     [[nodiscard]] const ClusterView *at(Timestamp time) const;
     [[nodiscard]] const ClusterView *latest() const;
+    /// Every state that held at some time within [from, to], oldest first.
+    [[nodiscard]] std::vector<const ClusterView *> during(Timestamp from, Timestamp to) const;
+    /// When the newest state at or before `time` began.
+    [[nodiscard]] Timestamp changedBefore(Timestamp time) const;
     [[nodiscard]] std::size_t unreadable() const { return m_unreadable; }
 
 private:
     struct Version {
         Timestamp time;
         proxycore::ClusterState state;
+        std::shared_ptr<const NetworkPolicies> policies;
         mutable std::unique_ptr<const ClusterView> view; ///< made when first asked for
     };
     [[nodiscard]] static const ClusterView *viewOf(const Version &version);

@@ -145,6 +145,11 @@ struct HttpExchange {
     std::string method, target;
     int status = 0;            ///< 0: no response seen
     std::string clientAddress; ///< what the echo server's body said in "client_address=", "" when not seen
+    std::string host;          ///< the request's Host field
+    std::string forwardedFor;  ///< its X-Forwarded-For field, "" when it has none
+    bool headersSeen = false;  ///< all of the request's header fields were captured
+    unsigned proxyVersion = 0; ///< of a PROXY protocol header before the request, 0 none
+    std::string proxySource;   ///< the client's address that it gives
 
     bool operator==(const HttpExchange &) const = default;
 };
@@ -156,9 +161,11 @@ struct Finding {
     std::string code; ///< "D01"
     Severity severity = Severity::info;
     std::string text;                  ///< what happened and why
-    std::string fix;                   ///< the smallest change that helps, and what it costs
+    std::string fix;                   ///< the smallest change that helps
     std::string field;                 ///< the Kubernetes field that decides, "" when none
-    std::vector<PacketNumber> packets; ///< evidence
+    std::vector<PacketNumber> packets; ///< evidence, in order of number
+    std::string cost = {};             ///< what the fix costs, "" nothing
+    std::string reference = {};        ///< where the problem is described (URL)
 
     bool operator==(const Finding &) const = default;
 };

@@ -112,9 +112,16 @@ Json toJson(const Finding &finding) {
     Json packets = Json::array();
     for (const auto &packet : finding.packets)
         packets.push_back(packet.value);
-    return Json{
-        {"code", finding.code},           {"severity", toString(finding.severity)}, {"text", finding.text},
-        {"fix", textOrNull(finding.fix)}, {"field", textOrNull(finding.field)},     {"packets", std::move(packets)}};
+    // `packets` is the older name of `evidence`.
+    return Json{{"code", finding.code},
+                {"severity", toString(finding.severity)},
+                {"text", finding.text},
+                {"fix", textOrNull(finding.fix)},
+                {"field", textOrNull(finding.field)},
+                {"packets", packets},
+                {"evidence", std::move(packets)},
+                {"cost", textOrNull(finding.cost)},
+                {"reference", textOrNull(finding.reference)}};
 }
 
 /// The ends of a path have hops of their own in memory; in JSON `client` and `endpoint` say the same.

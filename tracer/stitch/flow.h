@@ -58,13 +58,18 @@ struct Pass {
     std::uint8_t ttl = 0;
     Facing facing = Facing::unknown;
     std::uint16_t tunnel = 0; ///< of the first packet, see FlowTable::tunnel
+    std::uint16_t lastIpId = 0; ///< of the newest packet
 };
 
-/// What few flows have: resets, and who sent the ICMP error.
+/// What few flows have: resets, who sent the ICMP error, packets that came twice.
 struct FlowExtra {
     base::Timestamp rstTime; ///< of the first reset; zero: none
     base::PacketNumber rstNumber;
     packet::IpAddress icmpSource;
+    std::uint32_t duplicates = 0;       ///< the same IP id again at once, which no retransmission has
+    base::PacketNumber duplicateNumber; ///< of the first of them
+    std::uint8_t duplicateTtl = 0;      ///< its pass
+    Facing duplicateFacing = Facing::unknown;
 };
 
 /// One direction of a connection at one capture point. There may be millions: everything that can be had from its leg,

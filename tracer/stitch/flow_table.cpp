@@ -14,6 +14,8 @@ namespace {
 
 constexpr unsigned kMaxPasses = 6;
 constexpr std::size_t kFirstDatagrams = 4;
+/// The same IP id again within this time is the same packet again: retransmissions get a new one and come later.
+constexpr std::chrono::milliseconds kAtOnce{1};
 
 void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
     if (kept.nanoseconds == 0 || time < kept) kept = time;
@@ -134,6 +136,9 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
         if (seen.outer) [[unlikely]]
             pass.tunnel = remember(*seen.outer);
     }
+    if (packet.ipId != 0 && packet.ipId == pass.lastIpId && seen.time >= pass.last && seen.time - pass.last < kAtOnce)
+        addDuplicate(flow, pass, seen);
+    pass.lastIpId = packet.ipId;
     pass.last = pass.packets == 0 ? seen.time : std::max(pass.last, seen.time);
     ++pass.packets;
     ++flow.packets;
@@ -147,6 +152,14 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
         mark(flow, seen);
     }
     m_legs->learn(flow.leg, flow.side, seen, flow.kind);
+}
+
+void FlowTable::addDuplicate(Flow &flow, const Pass &pass, const Observation &seen) {
+    FlowExtra &extra = extraOf(flow);
+    if (extra.duplicates++ != 0) return;
+    extra.duplicateNumber = seen.number;
+    extra.duplicateTtl = pass.ttl;
+    extra.duplicateFacing = pass.facing;
 }
 
 void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {

@@ -75,6 +75,7 @@ private:
     [[nodiscard]] FlowIndex find(std::uint32_t &head, const packet::Tuple &tuple, const Observation &seen,
                                  Flow::Kind kind);
     void count(Flow &flow, const Observation &seen);
+    void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
     void addTcp(Flow &flow, Pass &pass, const Observation &seen);
     [[nodiscard]] std::uint16_t remember(const packet::Encapsulation &tunnel);
     [[nodiscard]] Pass &passFor(Flow &flow, const Observation &seen);

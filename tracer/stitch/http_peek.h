@@ -14,6 +14,11 @@ struct HttpFirstLines {
     std::string method, target; ///< of a request line (RFC 9112 section 3)
     int status = 0;             ///< of a status line
     std::string clientAddress;  ///< "client_address=" of the echo server's page
+    std::string host;           ///< of the request's header fields, as far as they came with the request line
+    std::string forwardedFor;   ///< X-Forwarded-For, likewise
+    bool headersSeen = false;   ///< the request's header fields were all there
+    unsigned proxyVersion = 0;  ///< of a PROXY protocol header before the request; 0 none
+    std::string proxySource;    ///< the client's address in it
 
     bool operator==(const HttpFirstLines &) const = default;
 };
@@ -33,13 +38,16 @@ public:
     /// Every byte before this sequence number is there.
     [[nodiscard]] bool completeTo(std::uint32_t sequence) const { return sequence - m_base <= m_filled; }
     [[nodiscard]] const HttpFirstLines &lines() const { return m_lines; }
-    [[nodiscard]] bool found() const { return m_lines.status != 0 || !m_lines.method.empty(); }
+    [[nodiscard]] bool found() const {
+        return m_lines.status != 0 || !m_lines.method.empty() || m_lines.proxyVersion != 0;
+    }
 
-    /// The bytes look like the beginning of an HTTP request or response.
+    /// The bytes look like the beginning of an HTTP request or response, or of a PROXY protocol header before one.
     [[nodiscard]] static bool looksLikeHttp(std::span<const std::byte> bytes);
 
 private:
     void parse();
+    void parseRequest(std::string_view text, std::string_view line);
     void finish();
 
     std::uint32_t m_base;

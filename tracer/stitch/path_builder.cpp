@@ -248,6 +248,11 @@ void PathBuilder::addHttp(Draft &draft) const {
             if (request && exchange.method.empty()) {
                 exchange.method = lines->method;
                 exchange.target = lines->target;
+                exchange.host = lines->host;
+                exchange.forwardedFor = lines->forwardedFor;
+                exchange.headersSeen = lines->headersSeen;
+                exchange.proxyVersion = lines->proxyVersion;
+                exchange.proxySource = lines->proxySource;
             } else if (!request) {
                 if (exchange.status == 0) exchange.status = lines->status;
                 if (exchange.clientAddress.empty()) exchange.clientAddress = lines->clientAddress;

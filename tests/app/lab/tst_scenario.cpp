@@ -41,6 +41,9 @@ private slots:
         for (const auto &scenario : builtInScenarios()) names.push_back(scenario.name);
         const std::vector<std::string_view> expected{"clusterip", "nodeport", "nodeport-local", "loadbalancer",
                                                      "loadbalancer-local"};
+        QVERIFY(names.size() > expected.size());
+        for (std::size_t i = expected.size(); i < names.size(); ++i) QVERIFY(names[i].starts_with("findings/"));
+        names.resize(expected.size()); // the document's come first
         QCOMPARE(names, expected);
     }
 
@@ -59,6 +62,16 @@ private slots:
                                              << "/steps/0";
         QTest::newRow("negative") << json("{'name':'x','steps':[{'do':'scale','replicas':-1}]}")
                                   << "/steps/0/replicas";
+        QTest::newRow("unknown base") << json("{'base':'nothing','name':'x'}") << "/base: there is no scenario";
+        QTest::newRow("no host to act on") << json("{'name':'x','steps':[{'do':'nft','rules':[]}]}") << "/steps/0/on: is missing";
+        QTest::newRow("setting of another kind")
+            << json("{'name':'x','setup':[{'do':'sysctl','on':'a','key':'kernel/x','value':'1'}]}") << "/setup/0/key";
+        QTest::newRow("a request is no set-up") << json("{'name':'x','setup':[{'do':'request','on':'a'}]}") << "/setup/0/do";
+        QTest::newRow("bad prefix") << json("{'name':'x','setup':[{'do':'route','on':'a','to':'1.2.3.4/40'}]}")
+                                    << "/setup/0/to";
+        QTest::newRow("patch deletes nothing")
+            << json("{'base':'nodeport','name':'x','clusterPatch':[{'kind':'Pod','metadata':{'name':'gone'},'delete':true}]}")
+            << "no such object";
         QTest::newRow("absurd") << json("{'name':'x','steps':[{'do':'pause','durationMs':99999999999}]}")
                                 << "too large";
     }
@@ -72,6 +85,36 @@ private slots:
         QVERIFY2(sentence.contains("file.json"), qPrintable(sentence));
         QVERIFY2(sentence.contains(says), qPrintable(sentence));
         QCOMPARE(base::exitStatus(scenario.error()), 2);
+    }
+
+    /// Only what is different is said: objects are merged by kind and name, lists replaced, null takes away.
+    void aScenarioMayBeginWithAnother() {
+        const auto text = json("{'base':'nodeport','name':'mine','clusterPatch':["
+                               "{'kind':'Service','metadata':{'name':'nodeport'},'spec':{'externalTrafficPolicy':'Local'}},"
+                               "{'kind':'Pod','metadata':{'name':'source-ip-app'},'delete':true},"
+                               "{'kind':'NetworkPolicy','metadata':{'name':'p'}}],"
+                               "'proxyConfig':{'clusterCIDR':null},"
+                               "'setup':[{'do':'route','on':'client','to':'1.2.3.4','via':'10.0.0.1'}],"
+                               "'steps':[{'do':'connect','on':'client','to':'10.240.0.5:32080','lines':['a','b']},"
+                               "{'do':'delete','object':{'kind':'Pod','metadata':{'name':'x'}}}]}");
+        const auto scenario = readScenario(std::string_view(text.data(), std::size_t(text.size())), "file.json");
+        QVERIFY2(scenario, scenario ? "" : scenario.error().sentence().c_str());
+        QCOMPARE(scenario->name, std::string("mine"));
+        QCOMPARE(scenario->outside.size(), 1u);
+        QVERIFY(scenario->cluster.pods.empty());
+        const auto service = scenario->cluster.service("default", "nodeport");
+        QVERIFY(service && service->externalTrafficPolicy == proxycore::TrafficPolicy::local);
+        QCOMPARE(service->ports.at(0).nodePort, packet::Port(32080));
+        QVERIFY(scenario->proxyConfig.clusterCIDRs.empty());
+        QCOMPARE(scenario->otherObjects.size(), 1u);
+        const auto *route = std::get_if<RouteAction>(&scenario->setup.at(0).what);
+        QVERIFY(route && route->destination.length == 32 && route->via);
+        const auto *connect = std::get_if<ConnectAction>(&scenario->steps.at(0).action->what);
+        QVERIFY(connect);
+        QCOMPARE(connect->text, std::string("a\nb\n"));
+        QVERIFY(scenario->steps.at(1).event.find("DELETED") != std::string::npos);
+        QVERIFY(scenario->needsKernel());
+        QVERIFY(!loadScenario("nodeport")->needsKernel());
     }
 
     void unknownNameListsTheKnownOnes() {

@@ -20,6 +20,10 @@ struct Recorder final : StepActions {
         open.push_back(std::move(done));
     }
     void change(const Step &step) override { events.push_back("change " + step.service); }
+    void act(const HostAction &action, std::function<void()> done) override {
+        events.push_back("act on " + action.on);
+        open.push_back(std::move(done));
+    }
     std::optional<std::vector<std::string>> settledRotation() const override { return rotation; }
     void stepsDone() override { events.push_back("done"); }
 

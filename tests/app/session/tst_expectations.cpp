@@ -149,6 +149,29 @@ private slots:
     }
 
     /// The steps played a second time are judged by what happened since.
+    /// Every code that must be there is, and none that neither must nor may.
+    void findings() {
+        tracer::Snapshot snapshot;
+        tracer::Path path = delivered();
+        for (const char *code : {"D01", "D10"}) {
+            tracer::Finding finding;
+            finding.code = code;
+            path.findings.push_back(finding);
+        }
+        snapshot.paths.push_back(std::make_shared<const tracer::Path>(path));
+        const auto met = [&](const char *wanted, base::Timestamp since = {}) {
+            const auto parsed = session::parseExpectations(
+                nlohmann::json::parse(json("[{'text':'t','findings':" + std::string(wanted) + "}]")));
+            return parsed && session::compare(*parsed, snapshot, {}, since).at(0).met;
+        };
+        QVERIFY(met("{'present':['D10'],'allowed':['D01']}"));
+        QVERIFY(met("{'present':['D01','D10']}"));
+        QVERIFY(!met("{'present':['D10']}"));                             // D01 is not allowed
+        QVERIFY(!met("{'present':['D10','D13'],'allowed':['D01']}"));     // D13 is missing
+        QVERIFY(!met("{'present':[]}"));
+        QVERIFY(met("{'present':[]}", base::Timestamp{path.firstSeen.nanoseconds + 1})); // of an earlier run
+    }
+
     void earlierRunsAreLeftOut() {
         const auto expectations =
             session::parseExpectations(nlohmann::json::parse(path(json(",'outcome':'delivered'"))));

@@ -139,7 +139,8 @@ void TestPathJson::exactText() {
         R"("evidence":["conntrack","tcp-isn","tcp-timestamp"],"confidence":1.0,"role":"node",)"
         R"("field":"spec.externalTrafficPolicy: Cluster","inferred":false,"captureDrops":0,)"
         R"("clock":null,"encapsulation":null}],)"
-        R"("findings":[{"code":"D01","severity":"warning","text":"text","fix":"fix","field":null,"packets":[]}],)"
+        R"("findings":[{"code":"D01","severity":"warning","text":"text","fix":"fix","field":null,"packets":[],)"
+        R"("evidence":[],"cost":null,"reference":null}],)"
         R"("segments":[],"firstSeen":null,"lastSeen":null,"packets":0,"attempts":1,"notes":[],"settled":false})";
     QCOMPARE(QString::fromStdString(toJsonLine(example())), QString::fromStdString(expected));
 }

@@ -30,6 +30,8 @@ private slots:
     void answerInPieces();
     void sequenceNumbersWrap();
     void bounded();
+    void proxyHeader_data();
+    void proxyHeader();
 };
 
 void TestHttpPeek::requestLine_data() {
@@ -93,6 +95,67 @@ void TestHttpPeek::bounded() {
     early.add(900, bytes("keep-alive")); // before the stream's beginning
     early.add(90000, bytes("far beyond"));
     QVERIFY(!early.found() && !early.done());
+}
+
+void TestHttpPeek::proxyHeader_data() {
+    QTest::addColumn<QByteArray>("input");
+    QTest::addColumn<unsigned>("version");
+    QTest::addColumn<QString>("source");
+    QTest::addColumn<QString>("method");
+    QTest::addColumn<QString>("forwardedFor");
+    QTest::addColumn<bool>("headersSeen");
+    const QByteArray get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    const QByteArray v1 = "PROXY TCP4 104.132.1.79 10.240.0.9 50000 80\r\n";
+    const QByteArray v2 = QByteArray("\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c", 16) +
+                          QByteArray("\x68\x84\x01\x4f\x0a\xf0\x00\x09\xc3\x50\x00\x50", 12);
+    QTest::newRow("none") << get << 0u << ""
+                          << "GET"
+                          << "" << true;
+    QTest::newRow("version 1") << v1 + get << 1u << "104.132.1.79"
+                               << "GET"
+                               << "" << true;
+    QTest::newRow("version 2") << v2 + get << 2u << "104.132.1.79"
+                               << "GET"
+                               << "" << true;
+    QTest::newRow("version 1, nothing after it yet") << v1 << 1u << "104.132.1.79"
+                                                     << ""
+                                                     << "" << false;
+    QTest::newRow("version 2 broken off") << v2.left(20) << 0u << ""
+                                          << ""
+                                          << "" << false;
+    QTest::newRow("UNKNOWN") << "PROXY UNKNOWN\r\n" + get << 1u << ""
+                             << "GET"
+                             << "" << true;
+    QTest::newRow("forwarded") << QByteArray("GET / HTTP/1.1\r\nx-forwarded-FOR:  104.132.1.79\r\nHost: a\r\n\r\n")
+                               << 0u << ""
+                               << "GET"
+                               << "104.132.1.79" << true;
+    QTest::newRow("the header fields are cut") << QByteArray("GET / HTTP/1.1\r\nHost: a") << 0u << ""
+                                               << "GET"
+                                               << "" << false;
+}
+
+void TestHttpPeek::proxyHeader() {
+    QFETCH(QByteArray, input);
+    const std::string_view text(input.data(), static_cast<std::size_t>(input.size()));
+    // At once, and in two segments of which the first ends anywhere.
+    for (std::size_t cut = 0; cut < text.size(); ++cut) {
+        HttpPeek peek(100);
+        if (cut != 0) peek.add(100, bytes(text.substr(0, cut)));
+        peek.add(static_cast<std::uint32_t>(100 + cut), bytes(text.substr(cut)));
+        QFETCH(unsigned, version);
+        QFETCH(QString, source);
+        QFETCH(QString, method);
+        QCOMPARE(peek.lines().proxyVersion, version);
+        QCOMPARE(QString::fromStdString(peek.lines().proxySource), source);
+        QCOMPARE(QString::fromStdString(peek.lines().method), method);
+        if (cut != 0) continue; // fields that came later are not waited for
+        QFETCH(QString, forwardedFor);
+        QFETCH(bool, headersSeen);
+        QCOMPARE(QString::fromStdString(peek.lines().forwardedFor), forwardedFor);
+        QCOMPARE(peek.lines().headersSeen, headersSeen);
+        QVERIFY(HttpPeek::looksLikeHttp(bytes(text)));
+    }
 }
 
 QTEST_GUILESS_MAIN(TestHttpPeek)

@@ -1,0 +1,20 @@
+// From a scenario's JSON to what is done to hosts. For the .cpp files of scenarios only.
+#pragma once
+
+#include "app/lab/host_action.h"
+#include "app/lab/scenario_fields.h"
+
+#include <functional>
+#include <optional>
+
+namespace natlens::lab {
+
+/// The action that "do" names; nothing when it names none. Wrong fields throw BadField.
+[[nodiscard]] std::optional<HostAction> readHostAction(const ScenarioFields &fields);
+
+/// A scenario may begin with another ("base") and say only what is different. `source` gives the JSON text of a
+/// built-in scenario ("" when there is none).
+[[nodiscard]] nlohmann::json withBase(nlohmann::json scenario,
+                                      const std::function<std::string(const std::string &name)> &source);
+
+} // namespace natlens::lab

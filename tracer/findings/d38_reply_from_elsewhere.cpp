@@ -1,0 +1,85 @@
+// D38: a UDP reply comes from another address, and the client ignores it.
+#include "tracer/findings/helpers.h"
+
+#include <chrono>
+
+namespace natlens::tracer {
+
+namespace {
+
+std::vector<GroupKey> keys(const FindingInput &input);
+std::vector<GroupFinding> judge(const PathGroup &group);
+
+} // namespace
+
+const Diagnosis kD38{
+    .code = "D38",
+    .title = "A UDP answer comes from an address that was not asked",
+    .severity = Severity::error,
+    .what = "A datagram gets no answer, but at once another one comes back to the same socket from a different address "
+            "or port.",
+    .why = "A server with several addresses that does not bind its answer to the one it was asked on lets the route "
+           "decide; nobody "
+           "translates such an answer back, and the client does not know its sender.",
+    .field = "the server's sockets (IP_PKTINFO), not Kubernetes",
+    .fix = "Let the server answer from the address and port that it was asked on.",
+    .cost = "None.",
+    .evidence = "the unanswered request, and within two seconds a datagram from the host that took it to the client's "
+                "very port",
+    .reference = "https://github.com/traefik/traefik/issues/7430",
+    .keys = keys,
+    .judge = judge,
+};
+
+namespace {
+
+constexpr std::chrono::seconds kSoon{2};
+
+std::vector<GroupKey> keys(const FindingInput &input) {
+    const Path &path = input.path;
+    if (path.protocol != Protocol::udp) return {};
+    const auto hash = [](const SocketAddress &address) {
+        return packet::hashValue(packet::Tuple{Protocol::udp, address, {}});
+    };
+    std::vector<GroupKey> keys;
+    const bool silent =
+        path.outcome == Outcome::unanswered || path.outcome == Outcome::dropped || path.outcome == Outcome::rejected;
+    if (silent) keys.push_back({hash(path.client.address), GroupKey::Side::first});
+    keys.push_back({hash(path.requested), GroupKey::Side::second});
+    return keys;
+}
+
+bool visits(const Path &path, std::string_view host) {
+    for (const Hop &hop : path.hops)
+        if (hop.host == host) return true;
+    return path.endpoint && path.endpoint->host == host;
+}
+
+std::vector<GroupFinding> judge(const PathGroup &group) {
+    std::vector<GroupFinding> findings;
+    for (const Path *asked : group.first) {
+        for (const Path *answer : group.second) {
+            if (answer == asked || answer->requested != asked->client.address) continue;
+            if (answer->firstSeen < asked->firstSeen || answer->firstSeen - asked->firstSeen > kSoon) continue;
+            // From the host that took the request, as far as that was captured.
+            if (answer->client.node.empty() || !visits(*asked, answer->client.node)) continue;
+            Finding result = finding(
+                kD38,
+                fmt::format(
+                    "{} asked {} and got no answer from there, but {} sent a datagram to the same socket from {}: the "
+                    "client takes no answers from an address it did not ask.",
+                    asked->client.address.toString(), asked->requested.toString(), answer->client.node,
+                    answer->client.address.toString()));
+            for (const Path *path : {asked, answer})
+                if (!path->hops.empty())
+                    addEvidence(result, path->hops.front().out ? path->hops.front().out : path->hops.front().in);
+            findings.push_back({asked, std::move(result)});
+            break;
+        }
+    }
+    return findings;
+}
+
+} // namespace
+
+} // namespace natlens::tracer

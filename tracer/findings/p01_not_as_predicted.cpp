@@ -1,0 +1,143 @@
+// P01: a node did something else than kube-proxy would have done: the first place where observed and predicted differ.
+#include "tracer/findings/helpers.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace natlens::tracer {
+
+namespace {
+
+std::optional<Finding> find(const FindingInput &input);
+
+} // namespace
+
+const Diagnosis kP01{
+    .code = "P01",
+    .title = "A node did not do what kube-proxy would have done",
+    .severity = Severity::warning,
+    .what = "At the node where a Service was entered, the observed verdict, endpoint or source translation is not the "
+            "one that "
+            "follows from cluster state.",
+    .why = "Rules that lag behind the cluster state, a kube-proxy that does not run, rules of other programs, or "
+           "cluster state that "
+           "does not belong to the capture.",
+    .field = "kube-proxy's rules on the node",
+    .fix = "Compare the node's rules with `natlens rules --node NODE`, and `natlens explain` with what was seen.",
+    .cost = "None.",
+    .evidence = "the first packet of a connection at the node, cluster state that has been the same for three seconds, "
+                "and no other "
+                "finding that explains the difference",
+    .reference = "https://kubernetes.io/docs/reference/networking/virtual-ips/",
+    .find = find,
+};
+
+namespace {
+
+using proxycore::Verdict;
+
+/// Rules follow the cluster state after a while: what any state of this time explains is no difference.
+constexpr std::chrono::seconds kLag{3};
+
+/// Rules decide about first packets only: a connection that is older than the capture says nothing about them.
+bool sawItBegin(const FindingInput &input, const Hop &entry) {
+    const Path &path = input.path;
+    if (input.evidence == nullptr) return false;
+    for (const Sight &sight : input.evidence->sights())
+        if (path.protocol == Protocol::tcp && sight.host == entry.host && sight.direction == Direction::request &&
+            sight.syn)
+            return true;
+    const auto source = entry.in ? entry.in->src : path.client.address;
+    for (const auto &tracked : input.evidence->tracked({path.protocol, source, path.requested}))
+        if (path.protocol != Protocol::tcp && tracked.host == entry.host && !tracked.late &&
+            tracked.time + std::chrono::seconds(1) >= path.firstSeen)
+            return true;
+    return false;
+}
+
+struct Observed {
+    Verdict verdict = Verdict::notAService; ///< as if nobody knew it: passed on as it was
+    std::optional<SocketAddress> endpoint;
+    bool masqueraded = false;
+};
+
+std::optional<Observed> observe(const Path &path, const Hop &entry) {
+    Observed observed;
+    if (has(entry.nat, Nat::dnat) && entry.out) {
+        observed.verdict = Verdict::forwarded;
+        observed.endpoint = entry.out->dst;
+        observed.masqueraded = has(entry.nat, Nat::snat);
+        return observed;
+    }
+    if (!entry.nat.empty() || entry.inferred) return std::nullopt;
+    if (path.outcome == Outcome::dropped && path.droppedAt == entry.host) {
+        observed.verdict = Verdict::dropped;
+        return observed;
+    }
+    if (path.outcome == Outcome::rejected && entry.in && !entry.out) {
+        observed.verdict = Verdict::rejected;
+        return observed;
+    }
+    if (entry.in && entry.out) return observed;
+    return std::nullopt;
+}
+
+/// What differs, in words; "" when nothing does.
+std::string difference(const Observed &observed, const Prediction &predicted) {
+    if (predicted.verdict == Verdict::notAService) return {};
+    const bool silent = observed.verdict == Verdict::dropped || observed.verdict == Verdict::rejected;
+    // The kernel limits how often it rejects: a rejection may look like a drop.
+    if (silent && (predicted.verdict == Verdict::rejected || predicted.verdict == observed.verdict)) return {};
+    const auto expected = [&] {
+        std::string text = "kube-proxy would have ";
+        if (predicted.verdict == Verdict::dropped) return text + "dropped it";
+        if (predicted.verdict == Verdict::rejected) return text + "rejected it";
+        text += "sent it to ";
+        for (std::size_t i = 0; i < predicted.endpoints.size() && i < 4; ++i)
+            text += (i == 0 ? "" : " or ") + predicted.endpoints[i].address.toString();
+        return predicted.endpoints.size() > 4 ? text + " or others" : text;
+    };
+    if (observed.verdict != predicted.verdict) {
+        const std::string did = observed.verdict == Verdict::forwarded  ? "sent it to " + observed.endpoint->toString()
+                                : observed.verdict == Verdict::dropped  ? "sent nothing on"
+                                : observed.verdict == Verdict::rejected ? "rejected it"
+                                                                        : "passed it on untranslated";
+        return did + "; " + expected();
+    }
+    if (observed.verdict != Verdict::forwarded) return {};
+    const auto chosen = std::ranges::find(predicted.endpoints, *observed.endpoint, &Prediction::Endpoint::address);
+    if (chosen == predicted.endpoints.end()) return "sent it to " + observed.endpoint->toString() + "; " + expected();
+    if (!predicted.masqueradeKnown || chosen->masquerade == observed.masqueraded) return {};
+    return observed.masqueraded ? "replaced the source address; kube-proxy would have kept it"
+                                : "kept the source address; kube-proxy would have replaced it";
+}
+
+std::optional<Finding> find(const FindingInput &input) {
+    const Path &path = input.path;
+    if (path.kind == PathKind::healthCheck || !input.history || !input.cluster || !input.service) return std::nullopt;
+    const Hop *entry = entryHop(input);
+    if (entry == nullptr || !sawItBegin(input, *entry)) return std::nullopt;
+    const auto observed = observe(path, *entry);
+    if (!observed) return std::nullopt;
+    std::string differs;
+    for (const ClusterView *view :
+         input.history->during(path.firstSeen + -std::chrono::nanoseconds(kLag), path.firstSeen)) {
+        const auto predicted = predict(input, *entry, *view);
+        if (!predicted) continue; // the node was not known yet
+        // A state that did not know the Service yet explains only that nothing was done.
+        if (predicted->verdict == Verdict::notAService && observed->verdict != Verdict::notAService) continue;
+        differs = difference(*observed, *predicted);
+        if (differs.empty()) return std::nullopt;
+    }
+    if (differs.empty()) return std::nullopt;
+    Finding result = finding(kP01, fmt::format("{} met the request of {} to {} ({}) and {}.", entry->host,
+                                               path.client.address.toString(), path.requested.toString(),
+                                               serviceInWords(input), differs));
+    addEvidence(result, entry->in);
+    addEvidence(result, entry->out);
+    return result;
+}
+
+} // namespace
+
+} // namespace natlens::tracer
