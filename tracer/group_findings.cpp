@@ -39,7 +39,7 @@ std::set<std::uint32_t> GroupFindings::judge(const PathOf &pathOf) {
     for (const GroupId &id : m_stale) {
         Group &group = m_groups[id];
         const Diagnosis &diagnosis = *diagnoses()[id.first];
-        PathGroup paths;
+        RelatedPaths paths;
         paths.history = m_history;
         const auto fill = [&](const std::set<std::uint32_t> &ids, std::vector<const Path *> &into) {
             for (const std::uint32_t member : ids)

@@ -5,7 +5,7 @@ namespace natlens::tracer {
 
 namespace {
 
-std::vector<GroupFinding> judge(const PathGroup &group);
+std::vector<GroupFinding> judge(const RelatedPaths &group);
 
 } // namespace
 
@@ -29,7 +29,7 @@ const Diagnosis kD05{
 
 namespace {
 
-std::vector<GroupFinding> judge(const PathGroup &group) {
+std::vector<GroupFinding> judge(const RelatedPaths &group) {
     std::vector<GroupFinding> findings;
     for (const Proxied &pair : proxiedIn(group)) {
         if (!pair.onNode) continue;

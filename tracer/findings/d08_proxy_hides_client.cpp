@@ -6,7 +6,7 @@ namespace natlens::tracer {
 
 namespace {
 
-std::vector<GroupFinding> judge(const PathGroup &group);
+std::vector<GroupFinding> judge(const RelatedPaths &group);
 
 } // namespace
 
@@ -32,7 +32,7 @@ const Diagnosis kD08{
 
 namespace {
 
-std::vector<GroupFinding> judge(const PathGroup &group) {
+std::vector<GroupFinding> judge(const RelatedPaths &group) {
     std::vector<GroupFinding> findings;
     for (const Proxied &pair : proxiedIn(group)) {
         if (pair.onNode) continue;

@@ -11,7 +11,7 @@ namespace natlens::tracer {
 namespace {
 
 std::vector<GroupKey> keys(const FindingInput &input);
-std::vector<GroupFinding> judge(const PathGroup &group);
+std::vector<GroupFinding> judge(const RelatedPaths &group);
 
 } // namespace
 
@@ -55,7 +55,7 @@ std::vector<GroupKey> keys(const FindingInput &input) {
     return {{base::hashBytes(std::as_bytes(std::span(name)), 11), GroupKey::Side::first}};
 }
 
-std::vector<GroupFinding> judge(const PathGroup &group) {
+std::vector<GroupFinding> judge(const RelatedPaths &group) {
     std::map<IpAddress, std::vector<const Path *>> bySeen;
     for (const Path *path : group.first)
         bySeen[chooser(*path)->in->src.ip].push_back(path);

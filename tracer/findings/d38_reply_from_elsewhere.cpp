@@ -8,7 +8,7 @@ namespace natlens::tracer {
 namespace {
 
 std::vector<GroupKey> keys(const FindingInput &input);
-std::vector<GroupFinding> judge(const PathGroup &group);
+std::vector<GroupFinding> judge(const RelatedPaths &group);
 
 } // namespace
 
@@ -55,7 +55,7 @@ bool visits(const Path &path, std::string_view host) {
     return path.endpoint && path.endpoint->host == host;
 }
 
-std::vector<GroupFinding> judge(const PathGroup &group) {
+std::vector<GroupFinding> judge(const RelatedPaths &group) {
     std::vector<GroupFinding> findings;
     for (const Path *asked : group.first) {
         for (const Path *answer : group.second) {

@@ -40,7 +40,7 @@ struct GroupKey {
     enum class Side : std::uint8_t { first, second } side = Side::first;
 };
 /// Members by key and side, by time of their first packet; at most kMostMembers a side, the newest.
-struct PathGroup {
+struct RelatedPaths {
     std::vector<const Path *> first, second;
     const ClusterContext *history = nullptr;
 };
@@ -66,7 +66,7 @@ struct Diagnosis {
     std::optional<Finding> (*find)(const FindingInput &) = nullptr;
     /// For those that need several paths: under which keys this one is filed, and what is found among them.
     std::vector<GroupKey> (*keys)(const FindingInput &) = nullptr;
-    std::vector<GroupFinding> (*judge)(const PathGroup &) = nullptr;
+    std::vector<GroupFinding> (*judge)(const RelatedPaths &) = nullptr;
 };
 
 // Declared and listed from one list: a further diagnosis is one file and one line there.

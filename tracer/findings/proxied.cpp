@@ -26,7 +26,7 @@ std::vector<GroupKey> proxyKeys(const FindingInput &input) {
     return keys;
 }
 
-std::vector<Proxied> proxiedIn(const PathGroup &group) {
+std::vector<Proxied> proxiedIn(const RelatedPaths &group) {
     std::vector<Proxied> found;
     for (const Path *before : group.first) {
         for (const Path *after : group.second) {

@@ -13,6 +13,6 @@ struct Proxied {
     bool onNode = false;        ///< the proxy is a node of the cluster
 };
 /// Each request that ended at a host which at once asked the same of somebody else.
-[[nodiscard]] std::vector<Proxied> proxiedIn(const PathGroup &group);
+[[nodiscard]] std::vector<Proxied> proxiedIn(const RelatedPaths &group);
 
 } // namespace natlens::tracer
