@@ -95,6 +95,7 @@ void printFindings(Output &output, const tracer::Snapshot &snapshot) {
         output.write(
             fmt::format("  {} {} ({})\n", output.styled(style, group.finding->code), group.finding->text, paths));
         if (!group.finding->fix.empty()) output.write(fmt::format("      what helps: {}\n", group.finding->fix));
+        if (!group.finding->cost.empty()) output.write(fmt::format("      what that costs: {}\n", group.finding->cost));
     }
     output.write("\n");
 }

@@ -125,6 +125,8 @@ std::string findingsSection(const std::vector<FindingGroup> &findings) {
                                inText(finding.text));
         if (!finding.field.empty()) section += fmt::format("* Decided by: {}\n", inCode(finding.field));
         if (!finding.fix.empty()) section += fmt::format("* What helps: {}\n", inText(finding.fix));
+        if (!finding.cost.empty()) section += fmt::format("* What that costs: {}\n", inText(finding.cost));
+        if (!finding.reference.empty()) section += fmt::format("* See: <{}>\n", finding.reference);
         const std::string some =
             group.connections > group.paths.size() ? fmt::format("{}, as ", group.connections) : "";
         section += fmt::format("* Connections: {}{}\n", some, inText(names(group.paths, kPathsNamed)));

@@ -32,6 +32,7 @@ QString findingHtml(const tracer::Finding &finding, const Theme &theme) {
         heading(coloured(html(finding.code) + " · " + text(tracer::toString(finding.severity)), theme.colour(token)));
     words += paragraph(html(finding.text));
     if (!finding.fix.empty()) words += paragraph("<b>What would help:</b> " + html(finding.fix));
+    if (!finding.cost.empty()) words += paragraph("<b>What that costs:</b> " + html(finding.cost));
     if (!finding.field.empty())
         words +=
             paragraph(coloured("Decided by <code>" + html(finding.field) + "</code>", theme.colour(Token::mutedText)));

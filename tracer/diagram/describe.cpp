@@ -182,6 +182,7 @@ std::string describe(const Path &path) {
     for (const auto &finding : path.findings) {
         text += fmt::format("{}: {}\n", finding.code, finding.text);
         if (!finding.fix.empty()) text += fmt::format("What helps: {}\n", finding.fix);
+        if (!finding.cost.empty()) text += fmt::format("What that costs: {}\n", finding.cost);
     }
     return text;
 }
