@@ -160,6 +160,8 @@ base::Result<Scenario> readScenario(std::string_view source, const std::string &
         const auto line = std::ranges::count(before, '\n') + 1;
         return base::fail(base::ErrorCode::invalidInput, "this is not JSON", "read scenario",
                           fmt::format("{}, line {}, column {}", fileName, line, before.size() - (before.rfind('\n') + 1) + 1));
+    } catch (const json::exception &error) {
+        return base::fail(base::ErrorCode::invalidInput, error.what(), "read scenario", fileName);
     } catch (const BadField &bad) {
         return base::fail(base::ErrorCode::invalidInput, bad.text, "read scenario", fileName + " " + bad.pointer);
     }

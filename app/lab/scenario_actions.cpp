@@ -144,8 +144,9 @@ std::optional<HostAction> readHostAction(const ScenarioFields &fields) {
 }
 
 nlohmann::json withBase(nlohmann::json scenario, const std::function<std::string(const std::string &)> &source) {
+    if (!scenario.is_object()) return scenario; // readScenario() says so
     nlohmann::json result = nlohmann::json::object();
-    if (scenario.is_object() && scenario.contains("base")) {
+    if (scenario.contains("base")) {
         const auto name = ScenarioFields(scenario, "").requiredText("base");
         const auto text = source(name);
         if (text.empty()) throw BadField{"/base", fmt::format("there is no scenario \"{}\"", name)};

@@ -35,6 +35,19 @@ namespace {
 
 constexpr std::chrono::seconds kSoon{2};
 
+/// A datagram that nobody asked for. Ports may make it look like an answer whose request was not seen.
+struct Unasked {
+    SocketAddress from, to;
+    std::string host; ///< that sent it
+};
+
+Unasked answeredTo(const Path &path) {
+    if (path.hops.empty() || path.hops.front().direction == Direction::request)
+        return {path.client.address, path.requested, path.client.node};
+    const Hop &first = path.hops.front();
+    return {path.requested, path.client.address, first.in ? std::string() : first.host};
+}
+
 std::vector<GroupKey> keys(const FindingInput &input) {
     const Path &path = input.path;
     if (path.protocol != Protocol::udp) return {};
@@ -45,7 +58,7 @@ std::vector<GroupKey> keys(const FindingInput &input) {
     const bool silent =
         path.outcome == Outcome::unanswered || path.outcome == Outcome::dropped || path.outcome == Outcome::rejected;
     if (silent) keys.push_back({hash(path.client.address), GroupKey::Side::first});
-    keys.push_back({hash(path.requested), GroupKey::Side::second});
+    keys.push_back({hash(answeredTo(path).to), GroupKey::Side::second});
     return keys;
 }
 
@@ -59,17 +72,17 @@ std::vector<GroupFinding> judge(const RelatedPaths &group) {
     std::vector<GroupFinding> findings;
     for (const Path *asked : group.first) {
         for (const Path *answer : group.second) {
-            if (answer == asked || answer->requested != asked->client.address) continue;
+            const Unasked unasked = answeredTo(*answer);
+            if (answer == asked || unasked.to != asked->client.address || unasked.from == asked->requested) continue;
             if (answer->firstSeen < asked->firstSeen || answer->firstSeen - asked->firstSeen > kSoon) continue;
             // From the host that took the request, as far as that was captured.
-            if (answer->client.node.empty() || !visits(*asked, answer->client.node)) continue;
+            if (unasked.host.empty() || !visits(*asked, unasked.host)) continue;
             Finding result = finding(
                 kD38,
-                fmt::format(
-                    "{} asked {} and got no answer from there, but {} sent a datagram to the same socket from {}: the "
-                    "client takes no answers from an address it did not ask.",
-                    asked->client.address.toString(), asked->requested.toString(), answer->client.node,
-                    answer->client.address.toString()));
+                fmt::format("{} asked {} and got no answer from there, but {} sent a datagram to the same socket from "
+                            "{}: the client takes no answers from an address it did not ask.",
+                            asked->client.address.toString(), asked->requested.toString(), unasked.host,
+                            unasked.from.toString()));
             for (const Path *path : {asked, answer})
                 if (!path->hops.empty())
                     addEvidence(result, path->hops.front().out ? path->hops.front().out : path->hops.front().in);
