@@ -50,7 +50,8 @@ void addLabOptions(CLI::App &command, LabOptions &options) {
         .add_option(
             "--profile", options.profile,
             "what a failed health check answers: `picture` (500, as the document's drawing), `document` (503, as "
-            "kube-proxy 1.5 really did), `today` (503, as 1.36)")
+            "kube-proxy 1.5 really did; with --datapath iptables or engine also its rules and behaviour), `today` "
+            "(503, as 1.36)")
         ->option_text("picture|document|today")
         ->check(CLI::IsMember({"picture", "document", "today"}));
     command.add_flag(
@@ -134,6 +135,11 @@ void addPlanOptions(CLI::App &command, PlanOptions &options) {
         ->take_all();
     command.add_option("--proxy-config", options.proxyConfig, "a KubeProxyConfiguration object in JSON")
         ->option_text("FILE");
+    command
+        .add_option("--profile", options.profile,
+                    "whose rules and behaviour in iptables mode: kube-proxy 1.5 of the document, or today's (default)")
+        ->option_text("document|today")
+        ->check(CLI::IsMember({"document", "today"}));
     command.add_flag("--quiet", options.quiet, "no remarks on input that was not understood; only results and errors");
 }
 

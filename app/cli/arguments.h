@@ -60,7 +60,7 @@ struct Render {
 };
 /// Whose proxy plan: shared by `explain` and `rules`.
 struct PlanOptions {
-    std::string cluster, proxyConfig, node, mode;
+    std::string cluster, proxyConfig, node, mode, profile;
     std::vector<std::string> nodeAddresses;
     bool quiet = false;
 };

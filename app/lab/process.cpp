@@ -99,6 +99,11 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
     // The document's nodes run what kube-proxy will make its default; a configuration file may say otherwise.
     const auto asked = arguments.proxyConfig.empty() ? proxycore::Mode::nftables : scenario->proxyConfig.mode;
     scenario->proxyConfig.mode = modeOf(*datapath, asked);
+    // kube-proxy 1.5 had iptables mode only; with nftables the document's profile is about health checks alone.
+    if (scenario->profile == "document") {
+        scenario->proxyConfig.release = proxycore::ProxyRelease::v1_5;
+        if (*datapath == DatapathKind::engine) scenario->proxyConfig.mode = proxycore::Mode::iptables;
+    }
     scenario->seed = arguments.seed;
     return scenario;
 }

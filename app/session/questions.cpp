@@ -62,6 +62,7 @@ base::Result<Inputs> readInputs(const PlanSource &source, const proxycore::FlowE
         if (!ip) return badArgument("--node-address", address, "an IP address");
         inputs.nodeAddresses.push_back(*ip);
     }
+    if (source.profile == "document") inputs.config.release = proxycore::ProxyRelease::v1_5;
     inputs.mode = modeOf(source.mode).value_or(inputs.config.mode);
     if (auto known = proxycore::requireNode(inputs.state, source.node); !known) {
         known.error().subject += source.node.empty() ? "" : " of " + source.cluster;

@@ -15,6 +15,7 @@ struct PlanSource {
     std::string node;
     std::vector<std::string> nodeAddresses; ///< local to the node besides those of its Node object
     std::string mode;                       ///< "iptables", "nftables", "" = what proxyConfig says
+    std::string profile;                    ///< "document": kube-proxy 1.5 in iptables mode; else today's
 };
 
 struct ExplainQuestion {

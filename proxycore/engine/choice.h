@@ -126,6 +126,10 @@ private:
             m_teller.sourceIsVip(m_choice);
             return true;
         }
+        if (onlyMarked()) {
+            m_teller.notChecked(m_choice);
+            return false;
+        }
         m_choice.verdict = Verdict::dropped;
         m_teller.sourceForbidden(m_choice);
         return false;
@@ -153,7 +157,8 @@ private:
     }
 
     void external() {
-        if (!m_choice.service->externalLocal) {
+        if (notCaptured()) return m_teller.notChecked(m_choice);
+        if (!m_choice.service->externalLocal || !m_choice.frontEnd->policyApplies) {
             external(ExternalReason::clusterPolicy, true, false);
         } else if (fromLocalPod()) {
             external(ExternalReason::localPod, false, false);
@@ -180,7 +185,19 @@ private:
                fromNode() && !m_plan.isLocalAddress(m_packet.destination.ip);
     }
 
+    /// Marked to be dropped, which happens on INPUT and OUTPUT: the packet is neither for the node nor from it.
+    [[nodiscard]] bool onlyMarked() const {
+        return !m_plan.behaviour.dropsForwarded && !fromNode() && !m_plan.isLocalAddress(m_packet.destination.ip);
+    }
+
+    /// 1.5: an external IP that the node does not have, asked by the node itself.
+    [[nodiscard]] bool notCaptured() const {
+        return !m_plan.behaviour.capturesOwnExternalIp && m_choice.frontEnd->via == Via::externalIP && fromNode() &&
+               !m_plan.isLocalAddress(m_packet.destination.ip);
+    }
+
     void otherwise() {
+        if (m_choice.frontEnd->otherwise == Otherwise::drop && onlyMarked()) return m_teller.notChecked(m_choice);
         if (passesUnchecked()) return m_teller.notChecked(m_choice);
         if (m_choice.frontEnd->otherwise == Otherwise::reject) m_choice.verdict = Verdict::rejected;
         if (m_choice.frontEnd->otherwise == Otherwise::drop) m_choice.verdict = Verdict::dropped;

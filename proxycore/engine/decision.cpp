@@ -162,7 +162,11 @@ public:
     }
 
     void notChecked(const Choice &) {
-        step(m_names.none(), "the node's own packet is not checked on its way out; it is routed as it is");
+        step(m_names.none(),
+             m_packet.locallyGenerated || m_plan.isLocalAddress(m_packet.source.ip)
+                 ? "the node's own packet is not checked on its way out; it is routed as it is"
+                 : "the packet is marked to be dropped, which happens to packets for the node and from it only; it is "
+                   "routed as it is");
     }
     void otherwise(const Choice &choice) {
         const auto &frontEnd = *choice.frontEnd;
@@ -192,7 +196,7 @@ public:
             step(m_names.none(), "no endpoint is ready, so those that terminate but still serve are used",
                  "EndpointSlice endpoints[].conditions.serving, .terminating");
         if (!choice.localEndpoints) explainExclusions(*choice.service);
-        if (choice.service->affinity.count() > 0)
+        if (choice.service->affinity.count() > 0 && (!choice.localEndpoints || m_plan.behaviour.localAffinity))
             step(rule,
                  fmt::format("a client that came back within {} s gets the endpoint it had",
                              choice.service->affinity.count()),

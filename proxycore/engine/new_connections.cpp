@@ -98,7 +98,8 @@ bool PacketEngine::Impl::arrange(const Incoming &in, const PacketOrigin &origin,
 const PlannedEndpoint &PacketEngine::Impl::pick(Side &side, const Choice &choice, const IpAddress &client) {
     const auto &endpoints = *choice.endpoints;
     const bool sticks = choice.service->affinity.count() > 0;
-    const PlannedEndpoint *picked = sticks ? side.affinity.recall(*choice.service, endpoints, client, m_now) : nullptr;
+    const bool recalls = sticks && (!choice.localEndpoints || side.index.plan().behaviour.localAffinity);
+    const PlannedEndpoint *picked = recalls ? side.affinity.recall(*choice.service, endpoints, client, m_now) : nullptr;
     if (picked == nullptr)
         picked = &endpoints[endpoints.size() == 1 ? 0 : m_random.below(static_cast<std::uint32_t>(endpoints.size()))];
     if (sticks) side.affinity.remember(*choice.service, picked->address, client, m_now, side.index.plan().behaviour);

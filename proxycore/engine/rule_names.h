@@ -12,6 +12,8 @@ class RuleNames final {
 public:
     explicit RuleNames(const ProxyPlan &plan)
         : m_nftables(plan.mode == Mode::nftables)
+        , m_is15(plan.behaviour.layout == RuleLayout::v1_5)
+        , m_naming(portNaming(plan.behaviour))
         , m_family(plan.family) {}
 
     [[nodiscard]] std::string capture(const ServicePortPlan &service, const FrontEnd &frontEnd) const;
@@ -27,7 +29,8 @@ public:
     [[nodiscard]] std::string none() const;
 
 private:
-    bool m_nftables;
+    bool m_nftables, m_is15;
+    PortNaming m_naming;
     IpFamily m_family;
 };
 

@@ -1,18 +1,14 @@
 #include "proxycore/kernel/iptables.h"
 
+#include "proxycore/kernel/iptables_rules.h"
+
 #include <cmath>
 
 namespace natlens::proxycore {
 
 namespace {
 
-std::string quoted(std::string_view comment) {
-    return fmt::format("-m comment --comment \"{}\"", comment);
-}
-
-std::string host(const IpAddress &ip) {
-    return fmt::format("{}/{}", ip.toString(), ip.isV4() ? 32 : 128);
-}
+using namespace iptables;
 
 /// The rules of one service port are all written with its chain names.
 struct ChainNames {
@@ -35,24 +31,20 @@ public:
         for (const auto &service : m_plan.services)
             servicePort(*service);
         nodePortTail();
-        return std::move(m_chains);
+        return m_chains.take();
     }
 
     std::vector<IptablesChain> writeOne(const ServicePortPlan &service) {
         servicePort(service);
-        return std::move(m_chains);
+        return m_chains.take();
     }
 
 private:
-    /// The chain of that name, made when it is new.
     std::vector<std::string> &chain(std::string_view table, std::string name) {
-        const auto key = std::string(table) + " " + name;
-        const auto [found, isNew] = m_places.try_emplace(key, m_chains.size());
-        if (isNew) m_chains.push_back({std::string(table), std::move(name), {}});
-        return m_chains[found->second].rules;
+        return m_chains.chain(table, std::move(name));
     }
     void rule(std::string_view table, const std::string &name, std::string text) {
-        chain(table, name).push_back(std::move(text));
+        m_chains.rule(table, name, std::move(text));
     }
 
     void jumps() {
@@ -149,14 +141,6 @@ private:
             endpointChain(service, endpoint.address);
     }
 
-    /// "-d 172.30.0.41/32 -p tcp -m comment --comment "..." -m tcp --dport 80"
-    static std::string match(const ServicePortPlan &service, const FrontEnd &frontEnd, std::string_view comment) {
-        const auto protocol = lowerName(service.name.protocol);
-        const bool nodePort = frontEnd.via == Via::nodePort;
-        return fmt::format("{}-p {} {} -m {} --dport {}", nodePort ? "" : "-d " + host(frontEnd.ip) + " ", protocol,
-                           quoted(comment), protocol, frontEnd.port);
-    }
-
     void capture(const ServicePortPlan &service, const ChainNames &names, const FrontEnd &frontEnd) {
         const auto name = service.name.toString();
         const std::string what = frontEnd.via == Via::clusterIP        ? " cluster IP"
@@ -185,9 +169,7 @@ private:
             const auto protocol = fmt::format(" -m {} --dport", lowerName(service.name.protocol));
             text.insert(text.rfind(protocol), " -m addrtype --dst-type LOCAL");
         }
-        const std::string target = !rejected                       ? "DROP"
-                                   : m_plan.family == IpFamily::v6 ? "REJECT --reject-with icmp6-port-unreachable"
-                                                                   : "REJECT --reject-with icmp-port-unreachable";
+        const std::string target = rejected ? reject(m_plan.family) : "DROP";
         rule("filter", frontEnd.via == Via::clusterIP ? "KUBE-SERVICES" : "KUBE-EXTERNAL-SERVICES",
              text + " -j " + target);
     }
@@ -220,25 +202,26 @@ private:
             return "KUBE-SEP-" + iptablesEndpointHash(service.name, endpoint.address);
         };
         const auto comment = [&](const PlannedEndpoint &endpoint) {
-            return quoted(name + " -> " + endpoint.address.toString());
+            return endpointComment(name + " -> " + endpoint.address.toString());
         };
         if (service.affinity.count() > 0)
             for (const auto &endpoint : endpoints)
                 rules.push_back(fmt::format(
-                    "{} -m recent --rcheck --seconds {} --reap --name {} --mask {} --rsource -j {}", comment(endpoint),
-                    service.affinity.count(), target(endpoint), wholeMask(), target(endpoint)));
+                    "{}-m recent --rcheck --seconds {} --reap --name {} --mask {} --rsource -j {}", comment(endpoint),
+                    service.affinity.count(), target(endpoint), wholeMask(m_plan.family), target(endpoint)));
         for (std::size_t i = 0; i < endpoints.size(); ++i) {
             const bool last = i + 1 == endpoints.size();
             rules.push_back(
                 comment(endpoints[i]) +
                 (last ? std::string()
-                      : " -m statistic --mode random --probability " + iptablesProbability(i, endpoints.size())) +
-                " -j " + target(endpoints[i]));
+                      : "-m statistic --mode random --probability " + iptablesProbability(i, endpoints.size()) + " ") +
+                "-j " + target(endpoints[i]));
         }
     }
 
-    [[nodiscard]] const char *wholeMask() const {
-        return m_plan.family == IpFamily::v6 ? "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff" : "255.255.255.255";
+    /// With a trailing blank; "" in a large cluster.
+    [[nodiscard]] std::string endpointComment(const std::string &text) const {
+        return m_plan.endpointComments ? quoted(text) + " " : std::string();
     }
 
     void external(const ServicePortPlan &service, const ChainNames &names) {
@@ -278,35 +261,35 @@ private:
     void endpointChain(const ServicePortPlan &service, const packet::SocketAddress &endpoint) {
         const auto name = "KUBE-SEP-" + iptablesEndpointHash(service.name, endpoint);
         auto &rules = chain("nat", name);
-        const auto comment = quoted(service.name.toString());
+        const auto comment = endpointComment(service.name.toString());
         const auto protocol = lowerName(service.name.protocol);
-        rules.push_back("-s " + host(endpoint.ip) + " " + comment + " -j KUBE-MARK-MASQ");
-        const auto remember = service.affinity.count() > 0
-                                  ? fmt::format(" -m recent --set --name {} --mask {} --rsource", name, wholeMask())
-                                  : std::string();
-        rules.push_back(fmt::format("-p {} {}{} -m {} -j DNAT --to-destination {}", protocol, comment, remember,
+        rules.push_back("-s " + host(endpoint.ip) + " " + comment + "-j KUBE-MARK-MASQ");
+        const auto remember =
+            service.affinity.count() > 0
+                ? fmt::format("-m recent --set --name {} --mask {} --rsource ", name, wholeMask(m_plan.family))
+                : std::string();
+        rules.push_back(fmt::format("-p {} {}{}-m {} -j DNAT --to-destination {}", protocol, comment, remember,
                                     protocol, endpoint.toString()));
     }
 
     const ProxyPlan &m_plan;
-    std::vector<IptablesChain> m_chains;
-    std::unordered_map<std::string, std::size_t> m_places;
+    Chains m_chains;
 };
 
 } // namespace
 
-std::string iptablesProbability(std::size_t index, std::size_t count) {
-    const double written = std::stod(fmt::format("{:.10f}", 1.0 / static_cast<double>(count - index)));
+std::string iptablesProbability(std::size_t index, std::size_t count, std::size_t decimals) {
+    const double written = std::stod(fmt::format("{:.{}f}", 1.0 / static_cast<double>(count - index), decimals));
     constexpr double kKernelUnits = 2147483648.0; // 2^31
     return fmt::format("{:.11f}", std::round(written * kKernelUnits) / kKernelUnits);
 }
 
 std::vector<IptablesChain> iptablesChains(const ProxyPlan &plan) {
-    return Writer(plan).write();
+    return plan.behaviour.layout == RuleLayout::v1_5 ? chainsOf15(plan) : Writer(plan).write();
 }
 
 std::vector<IptablesChain> iptablesChainsOf(const ProxyPlan &plan, const ServicePortPlan &service) {
-    return Writer(plan).writeOne(service);
+    return plan.behaviour.layout == RuleLayout::v1_5 ? chainsOf15(plan, service) : Writer(plan).writeOne(service);
 }
 
 bool IptablesChain::isServicePorts() const {

@@ -31,7 +31,8 @@ struct IptablesChain {
 [[nodiscard]] std::string toIptablesText(const ProxyPlan &plan);
 
 /// The probability with which rule `index` of `count` takes a packet that reached it, as iptables lists it: 1/(count -
-/// index) cut to ten decimals (kube-proxy), rounded to the 31 bits the kernel keeps, printed with eleven.
-[[nodiscard]] std::string iptablesProbability(std::size_t index, std::size_t count);
+/// index) cut to `decimals` (kube-proxy: ten, in 1.5 five), rounded to the 31 bits the kernel keeps, printed with
+/// eleven.
+[[nodiscard]] std::string iptablesProbability(std::size_t index, std::size_t count, std::size_t decimals = 10);
 
 } // namespace natlens::proxycore

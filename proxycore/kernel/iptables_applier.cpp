@@ -66,14 +66,13 @@ public:
     }
 
 private:
+    /// The rules of one service port keep their order among each other: in 1.5 a mark comes before the jump.
     void shared(const Place &place, const std::vector<std::string> &before, const std::vector<std::string> &after) {
         for (const auto &rule : before)
-            if (std::find(after.begin(), after.end(), rule) == after.end())
-                m_restore.deleteRule(place.first, place.second, rule);
+            m_restore.deleteRule(place.first, place.second, rule);
         // First, not last: the jump to node ports must stay the last rule of its chain.
-        for (const auto &rule : after)
-            if (std::find(before.begin(), before.end(), rule) == before.end())
-                m_restore.insertFirst(place.first, place.second, rule);
+        for (auto rule = after.rbegin(); rule != after.rend(); ++rule)
+            m_restore.insertFirst(place.first, place.second, *rule);
     }
 
     IptablesRestore &m_restore;
@@ -84,7 +83,8 @@ private:
 bool sameFrame(const ProxyPlan &a, const ProxyPlan &b) {
     const auto frame = [](const ProxyPlan &plan) {
         return std::tie(plan.family, plan.mode, plan.behaviour, plan.detector, plan.clusterIpMasquerade,
-                        plan.masqueradeMark, plan.nodePorts, plan.localhostNodePorts, plan.healthChecks);
+                        plan.masqueradeMark, plan.nodePorts, plan.localhostNodePorts, plan.healthChecks,
+                        plan.endpointComments);
     };
     return frame(a) == frame(b);
 }

@@ -20,8 +20,12 @@ enum class Mode : std::uint8_t { nftables, iptables };
 [[nodiscard]] std::string_view toString(DetectLocalMode value);
 [[nodiscard]] std::string_view toString(Mode value); ///< "nftables", "iptables": the body of /proxyMode
 
+/// Whose behaviour: kube-proxy of today, or the one of the document's time. 1.5 had iptables mode and IPv4 only.
+enum class ProxyRelease : std::uint8_t { today, v1_5 };
+
 /// Defaults are kube-proxy's (1.36).
 struct ProxyConfig {
+    ProxyRelease release = ProxyRelease::today; ///< not of the file; nftables mode is always today's
     Mode mode = Mode::iptables;
     std::vector<IpPrefix> clusterCIDRs; ///< the first of each family counts
     DetectLocalMode detectLocalMode = DetectLocalMode::clusterCIDR;

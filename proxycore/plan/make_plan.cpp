@@ -24,11 +24,29 @@ Behaviour behaviourOf(Mode mode, bool serviceRangesKnown) {
     return behaviour;
 }
 
+Behaviour behaviourOf15() {
+    auto behaviour = behaviourOf(Mode::iptables, false);
+    behaviour.layout = RuleLayout::v1_5;
+    behaviour.checksOwnExternal = true; // what is marked is dropped on OUTPUT too
+    behaviour.acceptHealthChecks = false;
+    behaviour.dropInvalid = false;
+    behaviour.nodeShortCircuit = false;
+    behaviour.fullyRandomPorts = false;
+    behaviour.clearMark = false;
+    behaviour.dropsForwarded = false;
+    behaviour.capturesOwnExternalIp = false;
+    behaviour.localAffinity = false;
+    return behaviour;
+}
+
 template<class T>
 void sortUnique(std::vector<T> &values) {
     std::sort(values.begin(), values.end());
     values.erase(std::unique(values.begin(), values.end()), values.end());
 }
+
+/// kube-proxy's largeClusterEndpointsThreshold.
+constexpr std::size_t kLargeCluster = 1000;
 
 /// Builds one plan. What is the same as in the previous one is taken from there: then the cost is that of walking past
 /// it.
@@ -77,6 +95,7 @@ private:
     ProxyPlan m_plan;
     std::shared_ptr<PlanSources> m_sources = std::make_shared<PlanSources>();
     std::vector<Pending> m_pending;
+    bool m_is15 = false;
     bool m_claimsMoved = true; ///< some Service wants other front ends than in the previous plan
 };
 
@@ -92,7 +111,10 @@ void Planner::planNode() {
         m_plan.serviceCIDRs.insert(m_plan.serviceCIDRs.end(), ranges.begin(), ranges.end());
     std::erase_if(m_plan.serviceCIDRs, [&](const IpPrefix &p) { return p.address.family != m_target.family; });
     sortUnique(m_plan.serviceCIDRs);
-    m_plan.behaviour = behaviourOf(m_target.mode, !m_plan.serviceCIDRs.empty());
+    m_is15 = m_config.release == ProxyRelease::v1_5 && m_target.mode == Mode::iptables;
+    m_plan.behaviour = m_is15 ? behaviourOf15() : behaviourOf(m_target.mode, !m_plan.serviceCIDRs.empty());
+    if (m_is15 && m_target.family == IpFamily::v6)
+        m_plan.problems.push_back({"kube-proxy 1.5", "", "knows no IPv6: no Service has rules"});
     if (m_config.tcpBeLiberal) m_plan.behaviour.dropInvalid = false;
     m_plan.localAddresses = m_target.localAddresses;
     if (node == nullptr) {
@@ -109,7 +131,7 @@ void Planner::planNode() {
                   [&](const IpAddress &ip) { return ip.family != m_target.family || ip.isLoopback(); });
     sortUnique(m_plan.localAddresses);
     m_plan.localhostNodePorts =
-        m_target.mode == Mode::iptables && m_target.family == IpFamily::v4 && m_config.localhostNodePorts;
+        m_target.mode == Mode::iptables && m_target.family == IpFamily::v4 && (m_config.localhostNodePorts || m_is15);
     planDetector(node.get());
     planNodePorts();
 }
@@ -123,7 +145,7 @@ void Planner::planDetector(const Node *node) {
                 return;
             }
     };
-    switch (m_config.detectLocalMode) {
+    switch (m_is15 ? DetectLocalMode::clusterCIDR : m_config.detectLocalMode) {
     case DetectLocalMode::clusterCIDR: firstOf(m_config.clusterCIDRs); break;
     case DetectLocalMode::nodeCIDR:
         if (node != nullptr) firstOf(node->podCIDRs);
@@ -144,7 +166,7 @@ void Planner::planDetector(const Node *node) {
 
 void Planner::planNodePorts() {
     const bool nftables = m_target.mode == Mode::nftables;
-    auto written = m_config.nodePortAddresses;
+    auto written = m_is15 ? std::vector<std::string>{} : m_config.nodePortAddresses;
     if (written.empty() && nftables) written.emplace_back("primary");
     std::vector<IpPrefix> ranges;
     for (const auto &text : written) {
@@ -224,11 +246,11 @@ void Planner::collectServices() {
         }
         const auto *replaced =
             old < oldCount && before->services[old]->service->name == name ? before->services[old++].get() : nullptr;
-        if (!isProxied(*service, m_target.family)) {
+        if (!isProxied(*service, m_target.family) || (m_is15 && m_target.family == IpFamily::v6)) {
             m_claimsMoved = m_claimsMoved || replaced != nullptr;
             continue;
         }
-        auto wanted = wantedClaims(*service, m_target.family);
+        auto wanted = wantedClaims(*service, m_target.family, m_plan.behaviour.layout);
         m_claimsMoved = m_claimsMoved || replaced == nullptr || replaced->wanted != wanted;
         m_pending.push_back({m_sources->services.size(), service, {}, std::move(wanted), replaced});
         m_sources->services.emplace_back();
@@ -295,11 +317,15 @@ void Planner::share(PlannedService &service) const {
 
 void Planner::assemble() {
     m_plan.services.reserve(m_previous == nullptr ? m_sources->services.size() : m_previous->services.size() + 8);
+    std::size_t endpoints = 0;
     for (const auto &service : m_sources->services) {
         m_plan.services.insert(m_plan.services.end(), service->ports.begin(), service->ports.end());
+        for (const auto &port : service->ports)
+            endpoints += port->endpointCount;
         if (service->healthCheck) m_plan.healthChecks.push_back(*service->healthCheck);
         m_plan.problems.insert(m_plan.problems.end(), service->problems.begin(), service->problems.end());
     }
+    m_plan.endpointComments = m_target.mode != Mode::iptables || m_is15 || endpoints <= kLargeCluster;
     m_plan.sources = std::move(m_sources);
 }
 

@@ -97,8 +97,9 @@ std::string hashPrefix(std::string_view text, std::size_t length) {
     return base32({reinterpret_cast<const char *>(digest.data()), digest.size()}).substr(0, length);
 }
 
-std::string ServicePortName::toString() const {
-    return port.empty() ? service.toString() : service.toString() + ":" + port;
+std::string ServicePortName::toString(PortNaming naming) const {
+    const bool bare = port.empty() && naming == PortNaming::today;
+    return bare ? service.toString() : service.toString() + ":" + port;
 }
 
 std::string_view lowerName(Protocol protocol) {
@@ -120,12 +121,13 @@ std::string nftEndpointName(const ServicePortName &name, const packet::SocketAdd
     return nftName(fmt::format("{}__{}/{}", nftPlainName(name), ip, endpoint.port));
 }
 
-std::string iptablesServiceHash(const ServicePortName &name) {
-    return hashPrefix(fmt::format("{}{}", name.toString(), lowerName(name.protocol)), 16);
+std::string iptablesServiceHash(const ServicePortName &name, PortNaming naming) {
+    return hashPrefix(fmt::format("{}{}", name.toString(naming), lowerName(name.protocol)), 16);
 }
 
-std::string iptablesEndpointHash(const ServicePortName &name, const packet::SocketAddress &endpoint) {
-    return hashPrefix(fmt::format("{}{}{}", name.toString(), lowerName(name.protocol), endpoint.toString()), 16);
+std::string iptablesEndpointHash(const ServicePortName &name, const packet::SocketAddress &endpoint,
+                                 PortNaming naming) {
+    return hashPrefix(fmt::format("{}{}{}", name.toString(naming), lowerName(name.protocol), endpoint.toString()), 16);
 }
 
 } // namespace natlens::proxycore

@@ -18,6 +18,9 @@ namespace natlens::proxycore {
 /// The first `length` characters (1..52) of base32(sha256(text)).
 [[nodiscard]] std::string hashPrefix(std::string_view text, std::size_t length);
 
+/// How kube-proxy writes a port without a name: since 1.19 "ns/name", before "ns/name:". Iptables mode hashes it.
+enum class PortNaming : std::uint8_t { today, alwaysColon };
+
 /// What kube-proxy counts as one unit: one port of one Service.
 struct ServicePortName {
     ObjectName service;
@@ -25,8 +28,8 @@ struct ServicePortName {
     Protocol protocol = Protocol::tcp;
 
     auto operator<=>(const ServicePortName &) const = default;
-    /// "ns/name:port", or "ns/name" for an unnamed port (kube-proxy since 1.19).
-    [[nodiscard]] std::string toString() const;
+    /// "ns/name:port"; an unnamed port as `naming` says.
+    [[nodiscard]] std::string toString(PortNaming naming = PortNaming::today) const;
 };
 
 /// "tcp", "udp", "sctp".
@@ -37,9 +40,10 @@ struct ServicePortName {
 /// "GTK6MW7G-ns5/svc5/tcp/p80__10.180.0.3/80": what follows "endpoint-" and "affinity-" in nftables mode.
 [[nodiscard]] std::string nftEndpointName(const ServicePortName &name, const packet::SocketAddress &endpoint);
 
-/// The 16 characters after "KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-" and "KUBE-FW-" in iptables mode.
-[[nodiscard]] std::string iptablesServiceHash(const ServicePortName &name);
+/// The 16 characters after "KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-" and "KUBE-XLB-" in iptables mode.
+[[nodiscard]] std::string iptablesServiceHash(const ServicePortName &name, PortNaming naming = PortNaming::today);
 /// The 16 characters after "KUBE-SEP-".
-[[nodiscard]] std::string iptablesEndpointHash(const ServicePortName &name, const packet::SocketAddress &endpoint);
+[[nodiscard]] std::string iptablesEndpointHash(const ServicePortName &name, const packet::SocketAddress &endpoint,
+                                               PortNaming naming = PortNaming::today);
 
 } // namespace natlens::proxycore

@@ -10,8 +10,10 @@ constexpr IpFamily familyOf(AddressType type) {
     return type == AddressType::ipv4 ? IpFamily::v4 : type == AddressType::ipv6 ? IpFamily::v6 : IpFamily::none;
 }
 
+using Era = RuleLayout;
+
 /// The front ends of one port, each address and port once: whether it has them is another question.
-std::vector<FrontEnd> frontEndsOf(const Service &service, const ServicePort &port, IpFamily family) {
+std::vector<FrontEnd> frontEndsOf(const Service &service, const ServicePort &port, IpFamily family, Era era) {
     std::vector<FrontEnd> result;
     const auto add = [&](Via via, const IpAddress &ip, Port number) {
         if (via != Via::nodePort && ip.family != family) return;
@@ -25,7 +27,7 @@ std::vector<FrontEnd> frontEndsOf(const Service &service, const ServicePort &por
     for (const auto &ip : service.externalIPs)
         add(Via::externalIP, ip, port.port);
     for (const auto &ingress : service.ingress)
-        if (ingress.mode == IpMode::vip) add(Via::loadBalancerIP, ingress.ip, port.port);
+        if (ingress.mode == IpMode::vip || era == Era::v1_5) add(Via::loadBalancerIP, ingress.ip, port.port);
     if (port.nodePort != 0) add(Via::nodePort, {}, port.nodePort);
     return result;
 }
@@ -37,6 +39,7 @@ public:
         : m_node(node)
         , m_plan(node.frame)
         , m_result(result)
+        , m_era(node.frame.behaviour.layout)
         , m_service(*result.service)
         , m_slices(slices) {}
 
@@ -59,6 +62,7 @@ private:
     const NodeView &m_node;
     const ProxyPlan &m_plan;
     PlannedService &m_result;
+    Era m_era;
     const Service &m_service;
     const Slices &m_slices;
     std::size_t m_nextClaim = 0;
@@ -89,6 +93,12 @@ std::vector<PlannedEndpoint> ServicePlanner::endpointsOf(const ServicePortName &
                 planned.zoneHints = endpoint.zoneHints;
                 planned.nodeHints = endpoint.nodeHints;
                 planned.pod = endpoint.pod;
+                if (m_era == Era::v1_5) { // it knew addresses that are ready, and nothing else
+                    planned.serving = planned.ready;
+                    planned.terminating = false;
+                    planned.zoneHints.clear();
+                    planned.nodeHints.clear();
+                }
                 found.emplace_back(planned.address.toString(), std::move(planned));
             }
         }
@@ -115,14 +125,21 @@ void ServicePlanner::planAccess(const ServicePort &port, ServicePortPlan &plan) 
     const bool reachableFromOutside = service.type != ServiceType::clusterIP || !service.externalIPs.empty();
     plan.externalLocal = service.externalTrafficPolicy == TrafficPolicy::local && reachableFromOutside;
     plan.externalPolicySource = service.externalTrafficPolicySource;
+    if (m_era == Era::v1_5) {
+        plan.internalLocal = false;
+        plan.externalLocal = plan.externalLocal && service.type != ServiceType::clusterIP &&
+                             service.externalTrafficPolicySource == PolicySource::annotation;
+    }
     std::vector<IpAddress> vips;
     for (const auto &ingress : service.ingress)
-        if (ingress.mode == IpMode::vip && ofFamily(ingress.ip)) vips.push_back(ingress.ip);
+        if ((ingress.mode == IpMode::vip || m_era == Era::v1_5) && ofFamily(ingress.ip)) vips.push_back(ingress.ip);
     plan.externallyAccessible = port.nodePort != 0 || !vips.empty() ||
                                 std::any_of(service.externalIPs.begin(), service.externalIPs.end(), ofFamily);
     plan.usesCluster = !plan.internalLocal || plan.externallyAccessible;
     plan.usesLocal = plan.internalLocal || (plan.externalLocal && plan.externallyAccessible);
-    if (service.clientIpAffinity) plan.affinity = service.affinityTimeout;
+    // 1.5 meant 180 minutes and wrote seconds.
+    if (service.clientIpAffinity)
+        plan.affinity = m_era == Era::v1_5 ? std::chrono::seconds(180) : service.affinityTimeout;
     for (const auto &range : service.loadBalancerSourceRanges)
         if (range.address.family == m_plan.family) plan.allowedSources.push_back(range);
     const auto &ranges = plan.allowedSources;
@@ -158,16 +175,21 @@ ServicePortPlan ServicePlanner::planPort(const ServicePort &port) {
     plan.local = pick(selection.local);
     plan.reachable = pick(selection.reachable);
     plan.hasAny = selection.hasAny;
+    plan.endpointCount = endpoints.size();
     plan.topology = selection.topology;
     plan.excluded = std::move(selection.excluded);
     plan.hasInternal = plan.internalLocal ? !plan.local.empty() : plan.hasAny;
     plan.hasExternal = plan.externalLocal ? !plan.local.empty() : plan.hasAny;
     planFrontEnds(port, plan);
+    if (m_era == Era::v1_5 && m_service.externalTrafficPolicy == TrafficPolicy::local && !plan.externalLocal)
+        m_result.problems.push_back({"Service " + m_service.name.toString(), "/spec/externalTrafficPolicy",
+                                     "kube-proxy 1.5 does not know the field; it obeys the annotation " +
+                                         std::string(kExternalTrafficBeta) + ": OnlyLocal"});
     return plan;
 }
 
 void ServicePlanner::planFrontEnds(const ServicePort &port, ServicePortPlan &plan) {
-    for (const auto &frontEnd : frontEndsOf(m_service, port, m_plan.family)) {
+    for (const auto &frontEnd : frontEndsOf(m_service, port, m_plan.family, m_era)) {
         if (m_result.granted[m_nextClaim++]) {
             planFrontEnd(plan, frontEnd);
             continue;
@@ -185,6 +207,12 @@ void ServicePlanner::planFrontEnd(ServicePortPlan &plan, FrontEnd frontEnd) cons
     if (!internal && plan.hasAny) frontEnd.route = Route::external;
     if (!(internal ? plan.hasInternal : plan.hasExternal))
         frontEnd.otherwise = plan.hasAny ? Otherwise::drop : Otherwise::reject;
+    if (m_era == Era::v1_5) {
+        frontEnd.policyApplies = frontEnd.via != Via::externalIP;
+        const bool turnedAway = plan.hasAny && frontEnd.policyApplies;
+        // Without endpoints there are no rules for external front ends: packets go where they would go anyway.
+        if (!internal && !turnedAway) frontEnd.otherwise = Otherwise::pass;
+    }
     frontEnd.firewalled = frontEnd.via == Via::loadBalancerIP && !plan.allowedSources.empty() &&
                           (plan.hasAny || !m_plan.behaviour.firewallNeedsEndpoints);
     plan.frontEnds.push_back(frontEnd);
@@ -219,10 +247,10 @@ bool isUsed(const EndpointSlice &slice, IpFamily family) {
            !slice.labels.contains(std::string(kHeadlessLabel));
 }
 
-std::vector<Claim> wantedClaims(const Service &service, IpFamily family) {
+std::vector<Claim> wantedClaims(const Service &service, IpFamily family, RuleLayout era) {
     std::vector<Claim> claims;
     for (const auto &port : service.ports)
-        for (const auto &frontEnd : frontEndsOf(service, port, family))
+        for (const auto &frontEnd : frontEndsOf(service, port, family, era))
             claims.push_back({port.protocol, frontEnd.ip, frontEnd.port});
     return claims;
 }
@@ -231,7 +259,7 @@ PlannedService planService(const NodeView &node, std::shared_ptr<const Service> 
                            std::vector<bool> granted) {
     PlannedService result;
     result.service = std::move(service);
-    result.wanted = wantedClaims(*result.service, node.frame.family);
+    result.wanted = wantedClaims(*result.service, node.frame.family, node.frame.behaviour.layout);
     result.granted = std::move(granted);
     ServicePlanner(node, result, slices).plan();
     return result;

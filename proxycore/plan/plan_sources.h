@@ -56,7 +56,7 @@ struct NodeView {
 [[nodiscard]] bool isProxied(const Service &service, IpFamily family);
 /// Whether it looks at this slice.
 [[nodiscard]] bool isUsed(const EndpointSlice &slice, IpFamily family);
-[[nodiscard]] std::vector<Claim> wantedClaims(const Service &service, IpFamily family);
+[[nodiscard]] std::vector<Claim> wantedClaims(const Service &service, IpFamily family, RuleLayout era);
 
 /// Plans a Service that is proxied. `slices` are those in use that name it.
 [[nodiscard]] PlannedService planService(const NodeView &node, std::shared_ptr<const Service> service,

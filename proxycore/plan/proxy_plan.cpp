@@ -27,7 +27,7 @@ bool ProxyPlan::operator==(const ProxyPlan &other) const {
     const auto common = [](const ProxyPlan &plan) {
         return std::tie(plan.nodeName, plan.family, plan.mode, plan.behaviour, plan.localAddresses, plan.detector,
                         plan.clusterIpMasquerade, plan.masqueradeMark, plan.nodePorts, plan.localhostNodePorts,
-                        plan.serviceCIDRs, plan.healthChecks);
+                        plan.serviceCIDRs, plan.healthChecks, plan.endpointComments);
     };
     return common(*this) == common(other) &&
            std::equal(services.begin(), services.end(), other.services.begin(), other.services.end(),
@@ -80,7 +80,7 @@ std::string routeText(const FrontEnd &frontEnd, const ServicePortPlan &service) 
     case Route::cluster: return "to a cluster endpoint";
     case Route::local: return "to a local endpoint";
     case Route::external:
-        if (!service.externalLocal) return "to a cluster endpoint, source replaced";
+        if (!service.externalLocal || !frontEnd.policyApplies) return "to a cluster endpoint, source replaced";
         return service.local.empty()
                    ? "to a cluster endpoint, for pods and the node itself only"
                    : "to a local endpoint, source kept; pods and the node itself: to a cluster endpoint";
@@ -132,6 +132,10 @@ std::string toText(const ServicePortPlan &service, const ProxyPlan &plan) {
 std::string toText(const ProxyPlan &plan) {
     std::string text = fmt::format("node {}, {}, {} mode\n", plan.nodeName,
                                    plan.family == IpFamily::v6 ? "IPv6" : "IPv4", toString(plan.mode));
+    if (plan.behaviour.layout == RuleLayout::v1_5)
+        text += "rules and behaviour of kube-proxy 1.5: the node's own packets obey policy Local too; what is turned "
+                "away is "
+                "dropped only if it is for this node or from it\n";
     text += "local addresses: " + (plan.localAddresses.empty() ? "none" : joined(plan.localAddresses)) + "\n";
     text += "local pods: " + detectorText(plan.detector) + "\n";
     switch (plan.clusterIpMasquerade) {

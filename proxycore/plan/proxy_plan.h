@@ -37,7 +37,8 @@ struct FrontEnd {
     Port port = 0;
     Route route = Route::none;
     Otherwise otherwise = Otherwise::pass;
-    bool firewalled = false; ///< sources outside ServicePortPlan::allowedSources are dropped first
+    bool firewalled = false;   ///< sources outside ServicePortPlan::allowedSources are dropped first
+    bool policyApplies = true; ///< ServicePortPlan::externalLocal governs it; in 1.5 not external IPs
 
     bool operator==(const FrontEnd &) const = default;
 };
@@ -61,6 +62,7 @@ struct ServicePortPlan {
     /// Endpoints for Cluster traffic, for Local traffic, and all of them; sorted by "ip:port" as text.
     std::vector<PlannedEndpoint> cluster, local, reachable;
     bool hasAny = false;
+    std::size_t endpointCount = 0; ///< in all slices, used or not
     TopologyMode topology = TopologyMode::none;
     std::vector<ExcludedEndpoint> excluded;
     /// UDP only: every endpoint whose condition `serving` is true, ready or not, wherever it is; sorted. Connections to
@@ -111,8 +113,12 @@ struct NodePortMatch {
     bool operator==(const NodePortMatch &) const = default;
 };
 
-/// The differences between kube-proxy's modes.
+/// Which generation of chains iptables mode writes.
+enum class RuleLayout : std::uint8_t { today, v1_5 };
+
+/// The differences between kube-proxy's modes and generations.
 struct Behaviour {
+    RuleLayout layout = RuleLayout::today;
     bool rejectUnknownPort = false;      ///< wrong port of a cluster IP: reject (nftables) or let pass (iptables)
     bool dropUnallocated = false;        ///< address of a service range that no Service has: drop or let pass
     bool firewallNeedsEndpoints = false; ///< source ranges only apply while the Service has endpoints (iptables)
@@ -121,15 +127,25 @@ struct Behaviour {
     /// Packets that the node itself sends to an external address without endpoints are refused; iptables mode looks at
     /// those addresses on INPUT and FORWARD only.
     bool checksOwnExternal = true;
-    bool acceptHealthChecks = false;     ///< an accept rule for health check ports (iptables)
-    bool dropInvalid = false;            ///< packets that connection tracking calls invalid are dropped (iptables)
-    bool fullyRandomPorts = true;        ///< masquerade draws a random port
-    bool clearMark = true;               ///< the masquerade mark is cleared when it has been obeyed
-    unsigned affinityCapacity = 65535;   ///< clients remembered for each endpoint
-    bool affinityEvictsOldest = false;   ///< when full: forget the oldest (iptables) or do not remember the new one
+    bool acceptHealthChecks = false;   ///< an accept rule for health check ports (iptables)
+    bool dropInvalid = false;          ///< packets that connection tracking calls invalid are dropped (iptables)
+    bool fullyRandomPorts = true;      ///< masquerade draws a random port
+    bool clearMark = true;             ///< the masquerade mark is cleared when it has been obeyed
+    unsigned affinityCapacity = 65535; ///< clients remembered for each endpoint
+    /// What policy Local and source ranges turn away is dropped even if the node would only forward it; 1.5 marks it
+    /// and drops what is for the node or from it.
+    bool dropsForwarded = true;
+    /// The node's own packets to an external IP that it does not have reach the Service (1.5: not).
+    bool capturesOwnExternalIp = true;
+    bool localAffinity = true;         ///< clients stay with an endpoint under policy Local too (1.5: not)
+    bool affinityEvictsOldest = false; ///< when full: forget the oldest (iptables) or do not remember the new one
 
     bool operator==(const Behaviour &) const = default;
 };
+
+[[nodiscard]] inline PortNaming portNaming(const Behaviour &behaviour) {
+    return behaviour.layout == RuleLayout::v1_5 ? PortNaming::alwaysColon : PortNaming::today;
+}
 
 struct PlanSources;
 
@@ -148,6 +164,8 @@ struct ProxyPlan {
     /// Sorted by name. Never null. Plans made from states that share objects share these too (makePlan's `previous`).
     std::vector<std::shared_ptr<const ServicePortPlan>> services;
     std::vector<HealthCheckPlan> healthChecks;
+    /// Rules of endpoints carry comments; iptables mode leaves them out when the cluster has more than 1000 endpoints.
+    bool endpointComments = true;
     std::vector<Problem> problems; ///< front ends that two Services claim, unknown node, ...
     /// What it was made of, for makePlan's `previous`; means nothing to a datapath.
     std::shared_ptr<const PlanSources> sources = {};
@@ -167,8 +185,8 @@ struct PlanTarget {
     IpFamily family = IpFamily::v4;
 };
 
-/// A pure function. `previous`, if given, only makes it cheaper: what is made of the same objects is shared with it, and
-/// the cost is that of what changed, apart from a walk over the names.
+/// A pure function. `previous`, if given, only makes it cheaper: what is made of the same objects is shared with it,
+/// and the cost is that of what changed, apart from a walk over the names.
 [[nodiscard]] ProxyPlan makePlan(const ClusterState &state, const ProxyConfig &config, const PlanTarget &target,
                                  const ProxyPlan *previous = nullptr);
 

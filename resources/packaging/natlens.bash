@@ -3,7 +3,7 @@ _natlens() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     local source="--json --diagram --record --cluster --proxy-config --filter --quiet --help"
     local lab="--datapath --simulated --profile --seed $source"
-    local plan="--cluster --proxy-config --node --node-address --quiet --help"
+    local plan="--cluster --proxy-config --node --node-address --profile --quiet --help"
     COMPREPLY=()
     case $prev in
         --diagram) COMPREPLY=($(compgen -W "document unicode" -- "$cur")); return ;;

@@ -66,6 +66,7 @@ for command in explain rules
     complete -c natlens -n "__natlens_in $command" -r -F -l cluster -d 'Kubernetes List'
     complete -c natlens -n "__natlens_in $command" -r -F -l proxy-config -d 'KubeProxyConfiguration'
     complete -c natlens -n "__natlens_in $command" -x -l node -d 'name of the node'
+    complete -c natlens -n "__natlens_in $command" -x -l profile -a 'document today' -d 'kube-proxy 1.5 or of today'
     complete -c natlens -n "__natlens_in $command" -x -l node-address -d 'a further address of the node'
     complete -c natlens -n "__natlens_in $command" -l quiet -d 'results and errors only'
 end
