@@ -181,6 +181,7 @@ void PathStore::addPaths(Snapshot &next) const {
 std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &moment,
                                                    const std::function<std::shared_ptr<const AllPaths>()> &all) {
     auto touched = m_legs->takeDirty();
+    m_finder.learn(touched);
     m_partial = m_partial || m_legs->size() > m_keepLegs;
     if (m_partial && moment.ended) {
         archiveAll(moment);

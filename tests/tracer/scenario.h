@@ -32,6 +32,7 @@ struct Captured {
     std::int64_t time = 0; ///< nanoseconds after kStart
     tracer::Crossing crossing = tracer::Crossing::unknown;
     std::vector<std::byte> bytes;
+    std::uint32_t length = 0; ///< on the wire; 0: all of it is in `bytes`
 };
 
 /// A sight on the way of a packet: where, in which guise.
@@ -73,7 +74,7 @@ inline void send(Scenario &scenario, const std::vector<Stop> &way, std::int64_t 
         packet::PacketBuilder builder;
         builder.ip(tuple.src.ip, tuple.dst.ip).ttl(stop.ttl);
         fill(builder, tuple);
-        scenario.packets.push_back({stop.point, time, stop.crossing, builder.build()});
+        scenario.packets.push_back({stop.point, time, stop.crossing, builder.build(), 0});
         time += 10 * kMicro;
     }
 }
@@ -169,7 +170,8 @@ inline std::shared_ptr<const tracer::Snapshot> trace(Scenario scenario, const Fe
     for (const auto &captured : scenario.packets) {
         tracer.addPacket(pointOf(captured.point), base::Timestamp{kStart + captured.time}, base::PacketNumber{++number},
                          how.crossings ? captured.crossing : tracer::Crossing::unknown,
-                         static_cast<std::uint32_t>(captured.bytes.size()), captured.bytes);
+                         captured.length ? captured.length : static_cast<std::uint32_t>(captured.bytes.size()),
+                         captured.bytes);
         if (how.snapshotEvery != 0 && number % how.snapshotEvery == 0) (void)tracer.snapshot();
     }
     if (!how.byPoint) evidence();

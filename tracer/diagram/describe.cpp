@@ -22,6 +22,7 @@ std::string_view words(tracer::EvidenceKind kind) {
     case tracer::EvidenceKind::conntrack: return "conntrack";
     case tracer::EvidenceKind::ruleTrace: return "rule trace";
     case tracer::EvidenceKind::tcpIsn: return "TCP initial sequence number";
+    case tracer::EvidenceKind::tcpSequence: return "TCP sequence numbers";
     case tracer::EvidenceKind::tcpTimestamp: return "TCP timestamps";
     case tracer::EvidenceKind::ipId: return "IP identification";
     case tracer::EvidenceKind::payload: return "payload";

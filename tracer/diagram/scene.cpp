@@ -116,7 +116,7 @@ private:
             const auto &hop = path.hops[i];
             if (hop.direction != Direction::request) continue;
             for (const auto nat : hop.nat)
-                mark(hop.host, nat == tracer::Nat::snat ? "SNAT" : "DNAT",
+                mark(hop.host, nat == tracer::Nat::proxied ? "proxy" : std::string(toString(nat)),
                      nat == tracer::Nat::snat ? Token::snat : Token::dnat, static_cast<int>(i));
         }
         if (!path.droppedAt.empty())

@@ -39,7 +39,7 @@ std::string_view toString(Outcome value) {
 }
 
 std::string_view toString(Nat value) {
-    return value == Nat::snat ? "SNAT" : "DNAT";
+    return value == Nat::snat ? "SNAT" : value == Nat::dnat ? "DNAT" : "proxied";
 }
 
 std::string_view toString(HostRole value) {
@@ -58,6 +58,7 @@ std::string_view toString(EvidenceKind value) {
     case EvidenceKind::conntrack: return "conntrack";
     case EvidenceKind::ruleTrace: return "rule-trace";
     case EvidenceKind::tcpIsn: return "tcp-isn";
+    case EvidenceKind::tcpSequence: return "tcp-sequence";
     case EvidenceKind::tcpTimestamp: return "tcp-timestamp";
     case EvidenceKind::ipId: return "ip-id";
     case EvidenceKind::payload: return "payload";

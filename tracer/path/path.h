@@ -25,13 +25,23 @@ enum class Direction : std::uint8_t { request, reply };
 enum class PathKind : std::uint8_t { service, healthCheck, direct };
 enum class Via : std::uint8_t { none, clusterIP, externalIP, loadBalancerIP, nodePort };
 enum class Outcome : std::uint8_t { delivered, dropped, rejected, reset, unanswered, incomplete };
-enum class Nat : std::uint8_t { snat, dnat };
+/// `proxied` is no translation: a program ended one connection and began another for the same bytes.
+enum class Nat : std::uint8_t { snat, dnat, proxied };
 
 /// What a host did in a path. `unknown` where neither cluster state nor packets tell.
 enum class HostRole : std::uint8_t { unknown, client, loadBalancer, node, pod };
 
 /// Why two observations are taken for the same packet or connection, strongest first.
-enum class EvidenceKind : std::uint8_t { conntrack, ruleTrace, tcpIsn, tcpTimestamp, ipId, payload, tuple };
+enum class EvidenceKind : std::uint8_t {
+    conntrack,
+    ruleTrace,
+    tcpIsn,
+    tcpSequence,
+    tcpTimestamp,
+    ipId,
+    payload,
+    tuple
+};
 
 /// Names as JSON and pictures print them ("DNAT", "health-check", "tcp-isn", "loadBalancerIP", "delivered", ...).
 [[nodiscard]] std::string_view toString(Direction value);
@@ -83,7 +93,7 @@ struct Hop {
     std::string host; ///< Host::name
     HostRole role = HostRole::unknown;
     Direction direction = Direction::request;
-    std::vector<Nat> nat; ///< in the order SNAT, DNAT; empty when addresses stayed
+    std::vector<Nat> nat; ///< in the order SNAT, DNAT, or proxied alone; empty when addresses stayed
     std::optional<HopEnd> in, out;
     std::string rule;                   ///< the rule that decided, in words; "" when unknown
     std::string ruleField;              ///< the Kubernetes field behind it, e.g. "spec.externalTrafficPolicy: Cluster"
@@ -92,6 +102,8 @@ struct Hop {
     bool inferred = false;              ///< no capture point saw it; concluded from its neighbours
     std::uint64_t captureDrops = 0;     ///< packets that this host's capture points lost while the path lived
     std::shared_ptr<const HostClock> clock = {}; ///< how the times of this hop were corrected; null: they are as captured
+    /// What this host's captures do not show of the connection, in words.
+    std::vector<std::string> doubts = {};
 
     /// The tunnel it left in, else the one it came in, else null.
     [[nodiscard]] const Encapsulation *encapsulation() const {

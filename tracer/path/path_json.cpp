@@ -93,6 +93,7 @@ Json toJson(const Hop &hop) {
                 {"field", textOrNull(hop.ruleField)},
                 {"inferred", hop.inferred},
                 {"captureDrops", hop.captureDrops},
+                {"doubts", hop.doubts},
                 {"clock", toJson(hop.clock)},
                 {"encapsulation", toJson(hop.encapsulation())}};
 }

@@ -37,7 +37,7 @@ struct Observation {
 /// the first datagrams), retransmissions included.
 struct Mark {
     base::Timestamp time;
-    std::uint64_t payloadHash = 0; ///< not TCP: of the first 64 bytes and the length
+    std::uint64_t payloadHash = 0; ///< not TCP: of the first bytes, the length and the IP id
     std::uint32_t tsVal = 0;
     std::uint32_t optionsHash = 0;
     std::uint16_t ipId = 0;
@@ -113,7 +113,7 @@ struct Leg {
     bool superseded = false; ///< a newer leg has the same tuple
     LegIndex older = kNone;
     base::Timestamp first, last;
-    std::array<StreamSamples::Set, 2> samples; ///< TCP: of what each side sent
+    std::array<StreamSamples::Set, 2> samples; ///< of what each side sent
     SmallVector<FlowIndex, 4> flows;
     SmallVector<std::uint64_t, 1> keys; ///< under which likely partners across a NAT are found
     std::uint32_t pathId = 0;           ///< of the path this leg belonged to last; 0 none

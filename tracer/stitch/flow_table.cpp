@@ -232,12 +232,7 @@ void FlowTable::mark(Flow &flow, const Observation &seen) {
     const bool wanted = tcp ? (packet.tcpFlags & TcpFlags::syn) != 0 : flow.packets <= kFirstDatagrams;
     if (!wanted) return;
     std::uint64_t payloadHash = 0;
-    if (!tcp) {
-        payloadHash =
-            base::hashBytes(seen.payload.first(std::min<std::size_t>(seen.payload.size(), 64)), packet.payloadLength);
-        m_legs->addKey(flow.leg, base::mix(base::mix(payloadHash, static_cast<std::uint64_t>(packet.tuple.protocol)),
-                                           packet.ipId));
-    }
+    if (!tcp) payloadHash = StreamSamples::datagramHash(seen.payload, packet.payloadLength, packet.ipId);
     if (flow.packets == 1) {
         flow.firstIsMark = true;
         flow.hasTs = packet.hasTcpTimestamp;

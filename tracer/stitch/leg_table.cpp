@@ -157,10 +157,13 @@ void LegTable::setIsn(LegIndex index, int side, std::uint32_t isn) {
 void LegTable::sample(Leg &leg, int side, const Observation &seen) {
     const auto &packet = *seen.packet;
     auto &set = leg.samples[static_cast<std::size_t>(side)];
-    if (!StreamSamples::wants(set, packet.tcpSeq)) return;
-    m_samples.keep(set, StreamSample{.seq = packet.tcpSeq,
+    const bool tcp = packet.isTcp();
+    const std::uint32_t seq =
+        tcp ? packet.tcpSeq : StreamSamples::datagramHash(seen.payload, packet.payloadLength, packet.ipId);
+    if (!StreamSamples::wants(set, seq)) return;
+    m_samples.keep(set, StreamSample{.seq = seq,
                                      .payload = StreamSamples::payloadHash(seen.payload),
-                                     .tsVal = packet.tcpTsVal});
+                                     .tsVal = tcp ? packet.tcpTsVal : packet.ipId});
 }
 
 void LegTable::learn(LegIndex index, int side, const Observation &seen, Flow::Kind kind) {
@@ -168,7 +171,8 @@ void LegTable::learn(LegIndex index, int side, const Observation &seen, Flow::Ki
     if (seen.time < leg.first) leg.first = seen.time;
     if (seen.time > leg.last) leg.last = seen.time;
     touch(index);
-    if (!isTcpPacket(seen, kind)) return;
+    if (kind != Flow::Kind::packets) return;
+    if (!seen.packet->isTcp()) return sample(leg, side, seen);
     const auto &packet = *seen.packet;
     if (!(packet.tcpFlags & TcpFlags::syn)) {
         if (packet.payloadLength != 0 || (packet.tcpFlags & TcpFlags::fin)) sample(leg, side, seen);

@@ -1,10 +1,11 @@
 // Which legs are one connection: by conntrack where it spoke, else by what NAT leaves alone, else not at all.
 #pragma once
 
-#include "tracer/stitch/capture_points.h"
-#include "tracer/stitch/flow_table.h"
-#include "tracer/stitch/translation_log.h"
+#include "tracer/stitch/leg_judge.h"
+#include "tracer/stitch/sample_index.h"
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -38,67 +39,67 @@ struct Connection {
     std::vector<std::string> notes;
 };
 
-/// Joins legs across NAT. Conntrack comes first (confidence 1). Without it two legs are linked only if they have the
-/// same initial sequence number (or the same first datagram), do not contradict each other, one host shows the packet
-/// coming in with one and leaving with the other and its time to live one less (or, with that host not captured, a
-/// lower time to live), and each is the other's only best match. Sessions that merely look alike are left alone.
+/// Joins legs across NAT. Conntrack comes first (confidence 1). Without it two legs are linked only if LegJudge finds
+/// the same packets on both and each is the other's only best match. Sessions that merely look alike are left alone.
 class LinkFinder final {
 public:
     LinkFinder(const LegTable &legs, const FlowTable &flows, const CapturePoints &points,
                const TranslationLog &translations);
 
+    /// Takes note of legs that changed. To be called with every leg that did before any other function is.
+    void learn(const std::vector<LegIndex> &touched);
+
     /// All connections that any of the given legs is part of. Each leg is in exactly one connection. Deterministic:
-    /// depends on what was seen, not on the order in which it came.
+    /// depends on what was seen, not on the order in which it came. May be called on several threads at once.
     [[nodiscard]] std::vector<Connection> connect(const std::vector<LegIndex> &touched) const;
 
     /// The legs that may belong to the same connection as this one, or that decide whether others do.
     template<class Visit>
     void visitNeighbours(LegIndex index, Visit &&visit) const {
-        for (const std::uint64_t key : (*m_legs)[index].keys) {
-            // Of a large group one member knows the rest; all of them knowing each other would be too many.
-            const auto &members = *m_legs->withKey(key);
-            if (members.size() > kMaxGroup && members.front() != index)
-                visit(members.front());
-            else
-                for (const LegIndex member : members)
-                    visit(member);
-        }
+        (void)visitKin(index, visit);
         if (m_translations->empty()) return;
         for (const LegIndex other : partners(index))
             visit(other);
     }
 
-    /// Client-to-endpoint direction of a leg: by SYN, conntrack, HTTP, port numbers or time.
-    [[nodiscard]] packet::Tuple requestTuple(LegIndex leg) const;
-
 private:
+    struct Work;
     /// Comparing every pair of a larger group would be slow and could only end in "ambiguous".
     static constexpr std::size_t kMaxGroup = 64;
 
-    /// One sight of an opening packet of a leg.
-    struct Sight {
-        HostIndex host;
-        Mark mark;
-    };
-    struct Candidate {
-        LegIndex up = kNone, down = kNone;
-        double score = 0;
-        Link link = {};
-        std::vector<std::uint64_t> shared = {}; ///< identities of opening packets seen on both
-    };
-    struct Work;
+    /// Legs that may carry the same packets; some more than once. Returns how many began alike, where those were too
+    /// many to compare, else 0.
+    template<class Visit>
+    std::size_t visitKin(LegIndex index, Visit &&visit) const {
+        const Leg &leg = (*m_legs)[index];
+        std::size_t crowd = 0;
+        for (const std::uint64_t key : leg.keys) {
+            const auto &members = *m_legs->withKey(key);
+            if (members.size() > kMaxGroup)
+                crowd = std::max<std::size_t>(crowd, members.size());
+            else
+                for (const LegIndex member : members)
+                    visit(member);
+        }
+        const bool tcp = leg.tuple.protocol == packet::Protocol::tcp;
+        if (tcp && !m_streamsNeeded) return crowd;
+        return std::max(crowd, visitBySamples(index, [&](LegIndex other) { visit(other); }));
+    }
+    std::size_t visitBySamples(LegIndex index, const std::function<void(LegIndex)> &visit) const;
+    [[nodiscard]] std::vector<LegIndex> kinOf(LegIndex leg, std::size_t *crowd = nullptr) const;
 
+    void indexSamples(SampleIndex &into, LegIndex leg);
     [[nodiscard]] std::vector<LegIndex> closure(const std::vector<LegIndex> &touched) const;
     [[nodiscard]] SmallVector<LegIndex, 4> partners(LegIndex leg) const;
     [[nodiscard]] LegIndex partner(const Translation &entry, LegIndex leg, const packet::Tuple &other) const;
     [[nodiscard]] bool entryIsOf(const Translation &entry, LegIndex leg) const;
-    [[nodiscard]] std::vector<Sight> sights(LegIndex leg, bool reply) const;
-    [[nodiscard]] std::optional<Candidate> compare(LegIndex up, LegIndex down) const;
-    [[nodiscard]] bool compareSights(Candidate &candidate, bool reply) const;
+    void findSenses(Work &work) const;
     void linkByConntrack(Work &work) const;
     void linkBySight(Work &work) const;
+    [[nodiscard]] std::optional<Verdict> bestUp(LegIndex down, Work &work) const;
     /// `leg` shows packets of the translation from `up` to `down` on `host` when only the destination was translated.
-    [[nodiscard]] bool isHalf(LegIndex leg, LegIndex up, LegIndex down, const std::string &host) const;
+    [[nodiscard]] bool isHalf(const Work &work, LegIndex leg, LegIndex up, LegIndex down,
+                              const std::string &host) const;
     void findHalves(Work &work) const;
     [[nodiscard]] Connection follow(LegIndex root, const Work &work) const;
 
@@ -106,6 +107,10 @@ private:
     const FlowTable *m_flows;
     const CapturePoints *m_points;
     const TranslationLog *m_translations;
+    LegJudge m_judge;
+    SampleIndex m_datagrams; ///< of everything that is not TCP
+    SampleIndex m_streams;   ///< of TCP, kept from when the first connection without a SYN is met
+    bool m_streamsNeeded = false;
 };
 
 } // namespace natlens::tracer

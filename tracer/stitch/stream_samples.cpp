@@ -12,6 +12,12 @@ std::uint32_t StreamSamples::payloadHash(std::span<const std::byte> payload) {
     return static_cast<std::uint32_t>(base::hashBytes(payload.first(StreamSample::kPrefix)) >> 32) | 1;
 }
 
+std::uint32_t StreamSamples::datagramHash(std::span<const std::byte> payload, std::uint32_t length,
+                                          std::uint16_t ipId) {
+    const auto beginning = payload.first(std::min(payload.size(), StreamSample::kDatagramPrefix));
+    return static_cast<std::uint32_t>(base::hashBytes(beginning, std::uint64_t{length} << 16 | ipId) >> 32);
+}
+
 StreamSample &StreamSamples::at(const Set &set, unsigned index) {
     constexpr unsigned kEach = std::size(Block{}.samples);
     std::uint32_t block = set.head;

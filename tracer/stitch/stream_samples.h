@@ -1,4 +1,5 @@
-// A few segments of each TCP stream, chosen so that every capture point chooses the same ones.
+// A few segments of each TCP stream, or datagrams of a conversation, chosen so that every capture point chooses the
+// same ones.
 #pragma once
 
 #include "tracer/stitch/pool.h"
@@ -11,7 +12,8 @@
 
 namespace natlens::tracer {
 
-/// Where a segment began and how. NAT on Linux leaves sequence numbers, timestamps and payload alone.
+/// Where a segment began and how: NAT on Linux leaves sequence numbers, timestamps and payload alone. Of a datagram:
+/// the hash of its beginning, length and IP id stands for the sequence number, and the IP id for the timestamp.
 struct StreamSample {
     std::uint32_t seq = 0;     ///< of the segment's first byte, or of a FIN without payload
     std::uint32_t payload = 0; ///< of its first kPrefix bytes; 0: fewer were there or captured
@@ -19,6 +21,8 @@ struct StreamSample {
 
     /// Bytes hashed: what remains of a snap length of 96 even behind a cooked header, IPv6 and TCP options.
     static constexpr std::size_t kPrefix = 8;
+    /// The same of datagrams, whose headers are shorter.
+    static constexpr std::size_t kDatagramPrefix = 24;
 
     bool operator==(const StreamSample &) const = default;
 };
@@ -45,6 +49,9 @@ public:
     [[nodiscard]] std::vector<StreamSample> of(const Set &set) const;
 
     [[nodiscard]] static std::uint32_t payloadHash(std::span<const std::byte> payload);
+    /// `length` is that on the wire.
+    [[nodiscard]] static std::uint32_t datagramHash(std::span<const std::byte> payload, std::uint32_t length,
+                                                    std::uint16_t ipId);
     /// Leading zeros of the hash of a sequence number.
     [[nodiscard]] static unsigned rank(std::uint32_t seq) {
         const std::uint64_t hash = (seq ^ 0x5bd1e995ULL) * 0x9e3779b97f4a7c15ULL;

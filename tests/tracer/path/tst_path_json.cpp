@@ -137,7 +137,7 @@ void TestPathJson::exactText() {
         R"("dst":"10.180.1.136:8080","ttl":63,"packet":5},)"
         R"("rule":"default/nodeport:http node port, masquerade",)"
         R"("evidence":["conntrack","tcp-isn","tcp-timestamp"],"confidence":1.0,"role":"node",)"
-        R"("field":"spec.externalTrafficPolicy: Cluster","inferred":false,"captureDrops":0,)"
+        R"("field":"spec.externalTrafficPolicy: Cluster","inferred":false,"captureDrops":0,"doubts":[],)"
         R"("clock":null,"encapsulation":null}],)"
         R"("findings":[{"code":"D01","severity":"warning","text":"text","fix":"fix","field":null,"packets":[],)"
         R"("evidence":[],"cost":null,"reference":null}],)"

@@ -1,0 +1,140 @@
+// What may befall captures before somebody hands them over: each a function from packets to packets, by seed.
+#pragma once
+
+#include "capture/packet/decode.h"
+#include "tests/tracer/scenario.h"
+
+#include <cstring>
+#include <random>
+#include <set>
+
+namespace natlens::test {
+
+using Packets = std::vector<Captured>;
+
+namespace impair {
+
+/// The clock of every point is off by up to five seconds and runs up to 100 ppm wrong.
+inline void clocks(Packets &packets, std::uint32_t seed) {
+    std::map<std::string, std::pair<std::int64_t, double>> clocks;
+    for (const auto &packet : packets)
+        clocks.try_emplace(packet.point);
+    std::mt19937 random(seed);
+    for (auto &[point, clock] : clocks)
+        clock = {(static_cast<std::int64_t>(random() % 10'000) - 5'000) * kMilli,
+                 (static_cast<double>(random() % 201) - 100) * 1e-6};
+    for (auto &packet : packets) {
+        const auto &[offset, skew] = clocks.at(packet.point);
+        packet.time += 5'000 * kMilli + offset + static_cast<std::int64_t>(static_cast<double>(packet.time) * skew);
+    }
+}
+
+/// Every point misses some packets, each point others.
+inline void lose(Packets &packets, std::uint32_t seed, unsigned perMille = 20) {
+    std::mt19937 random(seed);
+    std::erase_if(packets, [&](const Captured &) { return random() % 1000 < perMille; });
+}
+
+inline void withoutHost(Packets &packets, const std::string &host) {
+    std::erase_if(packets, [&](const Captured &packet) { return packet.point.starts_with(host + "/"); });
+}
+
+inline void withoutPoint(Packets &packets, const std::string &point) {
+    std::erase_if(packets, [&](const Captured &packet) { return packet.point == point; });
+}
+
+inline void snap(Packets &packets, std::size_t length) {
+    for (auto &packet : packets) {
+        if (packet.length == 0) packet.length = static_cast<std::uint32_t>(packet.bytes.size());
+        if (packet.bytes.size() > length) packet.bytes.resize(length);
+    }
+}
+
+/// mergecap: one file, one capture point.
+inline void merge(Packets &packets) {
+    std::ranges::stable_sort(packets, {}, &Captured::time);
+    for (auto &packet : packets) {
+        packet.point = "merged";
+        packet.crossing = tracer::Crossing::unknown;
+    }
+}
+
+/// Every point begins to capture at its own moment within the first `share` of the time, and ends so, too.
+inline void window(Packets &packets, std::uint32_t seed, double share) {
+    std::map<std::string, std::pair<std::int64_t, std::int64_t>> windows;
+    std::int64_t last = 0;
+    for (const auto &packet : packets) {
+        windows.try_emplace(packet.point);
+        last = std::max(last, packet.time);
+    }
+    std::mt19937 random(seed);
+    const auto part = [&] {
+        return static_cast<std::int64_t>(static_cast<double>(last) * share * static_cast<double>(random() % 1000) /
+                                         1000);
+    };
+    for (auto &[point, window] : windows)
+        window = {part(), last - part()};
+    std::erase_if(packets, [&](const Captured &packet) {
+        const auto &[from, to] = windows.at(packet.point);
+        return packet.time < from || packet.time > to;
+    });
+}
+
+/// All points begin at once, in the middle of connections that were opened before.
+inline void beginAt(Packets &packets, std::int64_t from) {
+    std::erase_if(packets, [&](const Captured &packet) { return packet.time < from; });
+}
+
+/// Some packets are captured twice within microseconds.
+inline void duplicate(Packets &packets, std::uint32_t seed, unsigned perMille = 20) {
+    std::mt19937 random(seed);
+    Packets more;
+    for (const auto &packet : packets) {
+        if (random() % 1000 >= perMille) continue;
+        more.push_back(packet);
+        more.back().time += 3 * kMicro;
+    }
+    packets.insert(packets.end(), more.begin(), more.end());
+}
+
+/// Super-packets are cut into segments as the wire carries them, at every second point.
+inline void segment(Packets &packets, std::uint32_t seed, std::uint32_t size = 1448) {
+    std::map<std::string, bool> cuts;
+    for (const auto &packet : packets)
+        cuts.try_emplace(packet.point);
+    std::mt19937 random(seed);
+    for (auto &[point, cut] : cuts)
+        cut = random() % 2 == 0;
+    Packets result;
+    const auto put16 = [](std::vector<std::byte> &bytes, std::size_t at, std::uint16_t value) {
+        bytes[at] = std::byte(value >> 8);
+        bytes[at + 1] = std::byte(value & 0xff);
+    };
+    for (auto &packet : packets) {
+        const auto decoded = packet::decode(packet::LinkType::ethernet, packet.bytes);
+        if (!cuts.at(packet.point) || !decoded.isTcp() || decoded.payloadLength <= size ||
+            packet.bytes.size() < decoded.payloadOffset + decoded.payloadLength) {
+            result.push_back(std::move(packet));
+            continue;
+        }
+        for (std::uint32_t from = 0, n = 0; from < decoded.payloadLength; from += size, ++n) {
+            Captured part{packet.point, packet.time + n * 1200, packet.crossing, {}, 0};
+            const std::uint32_t length = std::min(size, decoded.payloadLength - from);
+            part.bytes.assign(packet.bytes.begin(), packet.bytes.begin() + decoded.payloadOffset);
+            const auto begin = packet.bytes.begin() + decoded.payloadOffset + from;
+            part.bytes.insert(part.bytes.end(), begin, begin + length);
+            put16(part.bytes, decoded.networkOffset + 2,
+                  static_cast<std::uint16_t>(part.bytes.size() - decoded.networkOffset));
+            put16(part.bytes, decoded.networkOffset + 4, static_cast<std::uint16_t>(decoded.ipId + n));
+            const std::uint32_t seq = decoded.tcpSeq + from;
+            put16(part.bytes, decoded.transportOffset + 4, static_cast<std::uint16_t>(seq >> 16));
+            put16(part.bytes, decoded.transportOffset + 6, static_cast<std::uint16_t>(seq));
+            result.push_back(std::move(part));
+        }
+    }
+    packets = std::move(result);
+}
+
+} // namespace impair
+
+} // namespace natlens::test

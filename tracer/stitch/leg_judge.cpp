@@ -1,0 +1,184 @@
+#include "tracer/stitch/leg_judge.h"
+
+#include <algorithm>
+#include <set>
+
+namespace natlens::tracer {
+
+using packet::Protocol;
+using packet::Tuple;
+
+namespace {
+
+/// Forwarding takes microseconds; a second is an eternity in which another packet may look the same.
+constexpr std::chrono::seconds kMaxDelay{1};
+/// More than this says nothing more.
+constexpr double kMostForSamples = 4;
+
+std::uint64_t identity(const Mark &mark) {
+    return (std::uint64_t{mark.tsVal} << 16 | mark.ipId) ^ mark.payloadHash;
+}
+
+bool isNodePort(packet::Port port) {
+    return port >= 30000 && port <= 32767;
+}
+
+/// Port numbers as a hint: the request goes to the well-known one, to the node port, or to the one that is no
+/// ephemeral port of Linux (net.ipv4.ip_local_port_range).
+Sense byPorts(const Tuple &tuple) {
+    const auto served = [](packet::Port port) { return port < 1024 ? 3 : isNodePort(port) ? 2 : port < 32768 ? 1 : 0; };
+    const int src = served(tuple.src.port), dst = served(tuple.dst.port);
+    if (src != dst) return {src < dst ? tuple : tuple.reversed(), std::max(src, dst) > 1 ? Sense::ports : Sense::guess};
+    return {tuple.src.port != 0 && tuple.src.port < tuple.dst.port ? tuple.reversed() : tuple, Sense::guess};
+}
+
+} // namespace
+
+struct LegJudge::Course {
+    bool contradicts = false;
+    bool falls = false;    ///< the time to live says that `after` comes after `before`
+    bool untimely = false; ///< one clock saw it go out before it came in, or far too late
+    bool sameTs = false, sameId = false, sameOptions = false, bothTs = false, bothId = false;
+    double closeness = 0;
+    std::string host;
+    std::vector<std::uint64_t> shared;
+};
+
+double Verdict::confidence() const {
+    return std::min(0.98, 0.6 + 0.035 * (score + closeness));
+}
+
+Sense LegJudge::sense(LegIndex index) const {
+    const Leg &leg = (*m_legs)[index];
+    const Tuple forward = leg.tuple, backward = leg.tuple.reversed();
+    if (leg.initiator >= 0) return {leg.initiator == 0 ? forward : backward, Sense::certain};
+    const auto known = [&](const Tuple &tuple) {
+        return !m_translations->withOriginal(tuple).empty() || !m_translations->withTranslated(tuple).empty();
+    };
+    if (known(forward) != known(backward)) return {known(forward) ? forward : backward, Sense::certain};
+    std::array<base::Timestamp, 2> first{};
+    bool quoted = false;
+    for (const FlowIndex i : leg.flows) {
+        const Flow &flow = (*m_flows)[i];
+        const int side = flow.side;
+        if (flow.kind == Flow::Kind::icmpError) {
+            // The quoted packet is what was asked, whether we saw it or not.
+            if (leg.flows.size() == 1) return {m_flows->tuple(flow).reversed(), Sense::shown};
+            quoted = true;
+            continue;
+        }
+        if (const auto *http = m_flows->http(flow))
+            return {(http->status == 0) == (side == 0) ? forward : backward, Sense::shown};
+        auto &time = first[static_cast<std::size_t>(side)];
+        if (const auto begin = m_flows->first(flow); time.nanoseconds == 0 || begin < time) time = begin;
+    }
+    const bool oneSided = first[0].nanoseconds == 0 || first[1].nanoseconds == 0;
+    if (oneSided && quoted) return {first[0].nanoseconds != 0 ? forward : backward, Sense::shown};
+    const Sense hint = byPorts(forward);
+    if (leg.tuple.protocol == Protocol::tcp || hint.strength == Sense::ports) return hint;
+    if (oneSided) return {first[0].nanoseconds != 0 ? forward : backward, Sense::guess};
+    if (first[0] != first[1]) return {first[0] < first[1] ? forward : backward, Sense::ports};
+    return hint;
+}
+
+std::vector<LegJudge::Sight> LegJudge::sights(LegIndex index, const Tuple &tuple) const {
+    std::vector<Sight> marked, passed;
+    for (const FlowIndex i : (*m_legs)[index].flows) {
+        const Flow &flow = (*m_flows)[i];
+        if (flow.kind != Flow::Kind::packets || m_flows->tuple(flow) != tuple) continue;
+        const HostIndex host = m_points->points()[flow.point.value].host;
+        for (const Mark &mark : m_flows->marks(flow))
+            marked.push_back({host, flow.point, mark.ttl, mark.facing, mark.time, mark});
+        for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
+            // A stray packet with a time to live of its own (a reset made on the way) is no pass of the stream.
+            if (pass->packets * 8 >= flow.packets)
+                passed.push_back({host, flow.point, pass->ttl, pass->facing, pass->first, {}});
+        }
+    }
+    return marked.empty() ? passed : marked;
+}
+
+/// Follows packets that are seen `before` a translation and `after` it.
+LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::vector<Sight> &after) const {
+    Course course;
+    if (before.empty() || after.empty()) return course;
+    int lowestBefore = 255, highestAfter = 0;
+    bool stepped = false, timely = false, untimely = false;
+    std::set<std::uint64_t> shared;
+    for (const Sight &b : before)
+        lowestBefore = std::min<int>(lowestBefore, b.ttl);
+    for (const Sight &a : after)
+        highestAfter = std::max<int>(highestAfter, a.ttl);
+    for (const Sight &b : before) {
+        for (const Sight &a : after) {
+            bool same = false;
+            if (b.mark && a.mark) {
+                const Mark &x = *b.mark, &y = *a.mark;
+                const bool tsFits = x.hasTs && y.hasTs && x.tsVal == y.tsVal, idFits = x.ipId != 0 && x.ipId == y.ipId;
+                course.bothTs = course.bothTs || (x.hasTs && y.hasTs);
+                course.bothId = course.bothId || (x.ipId != 0 && y.ipId != 0);
+                course.sameTs = course.sameTs || tsFits;
+                course.sameId = course.sameId || idFits;
+                course.sameOptions = course.sameOptions || x.optionsHash == y.optionsHash;
+                same = identity(x) == identity(y);
+                if (same) shared.insert(identity(x));
+            }
+            if (a.host != b.host || a.ttl + 1 != b.ttl || b.facing == Facing::out || a.facing == Facing::in) continue;
+            stepped = true;
+            course.host = m_points->host(a.host).name;
+            if (!same || a.point != b.point) continue;
+            const auto delay = a.time - b.time;
+            (delay >= std::chrono::nanoseconds(0) && delay < kMaxDelay ? timely : untimely) = true;
+        }
+    }
+    course.falls = stepped || highestAfter < lowestBefore;
+    course.contradicts = !course.falls;
+    course.untimely = untimely && !timely;
+    course.closeness = stepped ? 3 : 1 - 0.25 * (lowestBefore - highestAfter);
+    course.shared.assign(shared.begin(), shared.end());
+    return course;
+}
+
+std::optional<Verdict> LegJudge::compare(LegIndex up, const Tuple &upRequest, LegIndex down,
+                                         const Tuple &downRequest) const {
+    const Leg &a = (*m_legs)[up], &b = (*m_legs)[down];
+    const Protocol protocol = a.tuple.protocol;
+    if (protocol != b.tuple.protocol || a.tuple == b.tuple) return std::nullopt;
+    const Kinship kin = kinshipOf(*m_legs, up, down);
+    if (kin.contradicts) return std::nullopt;
+    // Both must be told to run the same way.
+    if (kin.isns + kin.segments != 0 && (sideOf(a, upRequest) != sideOf(b, downRequest)) != kin.reversed)
+        return std::nullopt;
+    const Course there = follow(sights(up, upRequest), sights(down, downRequest));
+    const Course back = follow(sights(down, downRequest.reversed()), sights(up, upRequest.reversed()));
+    if (there.contradicts || back.contradicts || !(there.falls || back.falls)) return std::nullopt;
+    // Files of several machines may have been merged into one: then clocks say little, but both directions must agree.
+    if ((there.untimely || back.untimely) && !(there.falls && back.falls)) return std::nullopt;
+    const bool sameTs = there.sameTs || back.sameTs, sameId = there.sameId || back.sameId;
+    const bool opening = protocol == Protocol::tcp && kin.isns == 1 && (sameTs || sameId);
+    // One port after another of one host is a scan.
+    const bool scan = upRequest.src.ip == downRequest.src.ip && upRequest.dst.ip == downRequest.dst.ip;
+    if (!kin.identifies(protocol) && (!opening || scan)) return std::nullopt;
+    Verdict verdict{.up = up, .down = down};
+    verdict.host = !there.host.empty() ? there.host : back.host;
+    verdict.shared = there.shared;
+    verdict.shared.insert(verdict.shared.end(), kin.shared.begin(), kin.shared.end());
+    if (kin.isns != 0) verdict.score += kin.isns == 2 ? 5 : 1;
+    if (protocol != Protocol::tcp) verdict.score += 2;
+    verdict.score += std::min(kMostForSamples, kin.payloads + 0.5 * (kin.segments - kin.payloads));
+    for (const Course *course : {&there, &back}) {
+        if (course->falls) verdict.closeness += course->closeness;
+        if (course->bothTs) verdict.score += course->sameTs ? 2 : -2;
+        if (course->bothId) verdict.score += course->sameId ? 2 : -1;
+        if (course->sameOptions) verdict.score += 1;
+    }
+    if (kin.isns != 0) verdict.evidence.push_back(EvidenceKind::tcpIsn);
+    if (kin.segments != 0 && protocol == Protocol::tcp) verdict.evidence.push_back(EvidenceKind::tcpSequence);
+    if (sameTs || (protocol == Protocol::tcp && kin.timestamps != 0))
+        verdict.evidence.push_back(EvidenceKind::tcpTimestamp);
+    if (sameId || (protocol != Protocol::tcp && kin.timestamps != 0)) verdict.evidence.push_back(EvidenceKind::ipId);
+    if (kin.payloads != 0) verdict.evidence.push_back(EvidenceKind::payload);
+    return verdict;
+}
+
+} // namespace natlens::tracer
