@@ -4,7 +4,7 @@
 #include "capture/packet/decode.h"
 #include "tests/tracer/scenario.h"
 
-#include <cstring>
+#include <functional>
 #include <random>
 #include <set>
 
@@ -80,8 +80,12 @@ inline void window(Packets &packets, std::uint32_t seed, double share) {
     });
 }
 
-/// All points begin at once, in the middle of connections that were opened before.
-inline void beginAt(Packets &packets, std::int64_t from) {
+/// All points begin at once after this share of the time, in the middle of connections that were opened before.
+inline void beginAt(Packets &packets, double share) {
+    std::int64_t last = 0;
+    for (const auto &packet : packets)
+        last = std::max(last, packet.time);
+    const auto from = static_cast<std::int64_t>(static_cast<double>(last) * share);
     std::erase_if(packets, [&](const Captured &packet) { return packet.time < from; });
 }
 
@@ -136,5 +140,57 @@ inline void segment(Packets &packets, std::uint32_t seed, std::uint32_t size = 1
 }
 
 } // namespace impair
+
+/// Changes packets by a seed.
+using Spoil = std::function<void(Packets &, std::uint32_t seed)>;
+
+struct Impairment {
+    const char *name;
+    Spoil spoil;
+};
+
+inline const std::vector<Impairment> &impairments() {
+    static const std::vector<Impairment> all = {
+        {"nothing", [](Packets &, std::uint32_t) {}},
+        {"clocks shifted and skewed", [](Packets &p, std::uint32_t s) { impair::clocks(p, s); }},
+        {"2 % lost", [](Packets &p, std::uint32_t s) { impair::lose(p, s); }},
+        {"client missing", [](Packets &p, std::uint32_t) { impair::withoutHost(p, "client"); }},
+        {"node2 missing", [](Packets &p, std::uint32_t) { impair::withoutHost(p, "node2"); }},
+        {"node1 missing", [](Packets &p, std::uint32_t) { impair::withoutHost(p, "node1"); }},
+        {"pod missing", [](Packets &p, std::uint32_t) { impair::withoutHost(p, "source-ip-app"); }},
+        {"bridge missing", [](Packets &p, std::uint32_t) { impair::withoutPoint(p, "node1/cbr0"); }},
+        {"snap length 96", [](Packets &p, std::uint32_t) { impair::snap(p, 96); }},
+        {"merged into one file", [](Packets &p, std::uint32_t) { impair::merge(p); }},
+        {"begun in mid-connection", [](Packets &p, std::uint32_t) { impair::beginAt(p, 0.6); }},
+        {"points begin and end at different moments", [](Packets &p, std::uint32_t s) { impair::window(p, s, 0.3); }},
+        {"2 % twice", [](Packets &p, std::uint32_t s) { impair::duplicate(p, s); }},
+        {"super-packets cut at some points", [](Packets &p, std::uint32_t s) { impair::segment(p, s); }},
+        {"snap length 96, mid-connection, 2 % lost",
+         [](Packets &p, std::uint32_t s) {
+             impair::window(p, s, 0.3);
+             impair::lose(p, s);
+             impair::snap(p, 96);
+         }},
+        {"cut super-packets, snap length 96, mid-connection",
+         [](Packets &p, std::uint32_t s) {
+             impair::segment(p, s);
+             impair::window(p, s, 0.3);
+             impair::snap(p, 96);
+         }},
+        {"clocks wrong, merged",
+         [](Packets &p, std::uint32_t s) {
+             impair::clocks(p, s);
+             impair::merge(p);
+         }},
+        {"clocks wrong, 2 % lost, 2 % twice, node2 missing",
+         [](Packets &p, std::uint32_t s) {
+             impair::duplicate(p, s);
+             impair::lose(p, s + 1);
+             impair::clocks(p, s);
+             impair::withoutHost(p, "node2");
+         }},
+    };
+    return all;
+}
 
 } // namespace natlens::test

@@ -76,6 +76,10 @@ void CapturePoints::note(const IpAddress &address) const {
 
 std::vector<IpAddress> CapturePoints::learnFrom(const CapturePoints &copy) {
     std::vector<IpAddress> news;
+    for (std::size_t i = 0; i < std::min(m_points.size(), copy.m_points.size()); ++i)
+        m_points[i].mixed = m_points[i].mixed || copy.m_points[i].mixed;
+    for (const HostIndex host : copy.m_inferred)
+        inferHost(hostIndex(copy.m_hosts[host].name));
     for (const Host &host : copy.m_hosts) {
         if (host.addresses.empty()) continue;
         const HostIndex index = hostIndex(host.name);
@@ -99,11 +103,11 @@ void CapturePoints::addDrops(base::CapturePointId id, Timestamp time, std::uint6
         drops.insert(at, Drop{time, total});
 }
 
-std::uint64_t CapturePoints::dropsAt(std::string_view host, Timestamp from, Timestamp to) const {
+std::uint64_t CapturePoints::lost(std::string_view host, Timestamp from, Timestamp to, bool evidence) const {
     std::uint64_t lost = 0;
     for (std::size_t i = 0; i < m_points.size(); ++i) {
         const auto &drops = m_drops[i];
-        if (drops.empty() || m_points[i].status.host != host || m_points[i].status.evidence) continue;
+        if (drops.empty() || m_points[i].status.host != host || m_points[i].status.evidence != evidence) continue;
         const auto after = std::ranges::lower_bound(drops, to, {}, &Drop::time);
         const auto before = std::ranges::upper_bound(drops, from, {}, &Drop::time);
         const std::uint64_t end = after == drops.end() ? drops.back().total : after->total;

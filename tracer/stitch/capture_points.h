@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,6 +23,7 @@ struct CapturePointInfo {
     packet::LinkType linkType = packet::LinkType::ethernet;
     HostIndex host = 0; ///< index into CapturePoints::hosts(); meaningless for evidence
     bool known = false; ///< addCapturePoint() was called for it
+    bool mixed = false; ///< its packets show that it holds what several capture points saw
 };
 
 /// Who captures where. Hosts come in the order of their first capture point.
@@ -45,6 +47,9 @@ public:
     /// True when that is news.
     bool learnAddress(HostIndex host, const IpAddress &address);
     /// The first host that has it.
+    /// A host that nobody captured on as such; packets between others show that it is there.
+    void inferHost(HostIndex index) { m_inferred.insert(index); }
+    [[nodiscard]] bool isInferred(HostIndex index) const { return m_inferred.contains(index); }
     [[nodiscard]] const Host *ownerOf(const IpAddress &address) const;
     [[nodiscard]] bool owns(HostIndex host, const IpAddress &address) const;
 
@@ -57,9 +62,16 @@ public:
 
     /// Packets lost at a host's points between two moments: what the counters rose by from the last reading at or
     /// before `from` to the first reading at or after `to` (or the last one there is).
-    [[nodiscard]] std::uint64_t dropsAt(std::string_view host, Timestamp from, Timestamp to) const;
+    [[nodiscard]] std::uint64_t dropsAt(std::string_view host, Timestamp from, Timestamp to) const {
+        return lost(host, from, to, false);
+    }
+    /// The same of conntrack and rule-trace events.
+    [[nodiscard]] std::uint64_t eventsLostAt(std::string_view host, Timestamp from, Timestamp to) const {
+        return lost(host, from, to, true);
+    }
 
 private:
+    [[nodiscard]] std::uint64_t lost(std::string_view host, Timestamp from, Timestamp to, bool evidence) const;
     struct Drop {
         Timestamp time;
         std::uint64_t total;
@@ -69,6 +81,7 @@ private:
     void note(const IpAddress &address) const;
 
     std::vector<Host> m_hosts;
+    std::set<HostIndex> m_inferred;
     std::map<std::string, HostIndex, std::less<>> m_byName;
     std::unordered_map<IpAddress, HostIndex> m_owners; ///< the lowest index of those that have it
     Asked *m_asked = nullptr;

@@ -167,7 +167,7 @@ void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
     flow.flags |= packet.tcpFlags;
     constexpr std::uint8_t kRare = TcpFlags::syn | TcpFlags::fin | TcpFlags::rst;
     if (packet.tcpFlags & kRare) {
-        if (packet.isSyn() && pass.syns != 0xffff) ++pass.syns;
+        if (packet.isSyn() && pass.syns != 0xffff && !seenBefore(flow, packet)) ++pass.syns;
         if (packet.tcpFlags & TcpFlags::fin) keepEarliest(flow.finTime, seen.time);
         if (packet.tcpFlags & TcpFlags::rst) {
             FlowExtra &extra = extraOf(flow);
@@ -182,6 +182,15 @@ void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
     if (!seen.payload.empty()) peek(flow, seen);
     if ((packet.tcpFlags & TcpFlags::fin) && flow.http != kNone)
         m_http.end(flow.http, packet.tcpSeq + packet.payloadLength);
+}
+
+/// The same packet once more: caught twice, or by two capture points that one file mixes. A SYN that is sent again has
+/// another timestamp and IP id.
+bool FlowTable::seenBefore(const Flow &flow, const packet::DecodedPacket &packet) const {
+    return std::ranges::any_of(marks(flow), [&](const Mark &mark) {
+        return mark.ttl == packet.ttl && mark.ipId == packet.ipId && mark.tsVal == packet.tcpTsVal &&
+               (mark.ipId != 0 || mark.hasTs);
+    });
 }
 
 FlowExtra &FlowTable::extraOf(Flow &flow) {

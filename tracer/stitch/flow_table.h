@@ -76,6 +76,7 @@ private:
                                  Flow::Kind kind);
     void count(Flow &flow, const Observation &seen);
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
+    [[nodiscard]] bool seenBefore(const Flow &flow, const packet::DecodedPacket &packet) const;
     void addTcp(Flow &flow, Pass &pass, const Observation &seen);
     [[nodiscard]] std::uint16_t remember(const packet::Encapsulation &tunnel);
     [[nodiscard]] Pass &passFor(Flow &flow, const Observation &seen);

@@ -18,6 +18,7 @@ struct Link {
     std::vector<EvidenceKind> evidence;            ///< strongest first
     double confidence = 0;                         ///< 1 only with conntrack
     std::optional<std::uint32_t> translation = {}; ///< the conntrack entry
+    bool proxied = false;                          ///< not NAT: two connections that carry the same bytes
 };
 
 /// One leg of a connection, from the client's side. `leg` is kNone where conntrack knows a tuple that no packet showed

@@ -85,11 +85,12 @@ Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction directi
     if (visit.in) hop.in = endOf(*visit.in, points, m_sources.flows);
     if (visit.out) hop.out = endOf(*visit.out, points, m_sources.flows);
     hop.captureDrops = points.dropsAt(hop.host, draft.path.firstSeen, draft.path.lastSeen);
+    addDoubts(hop, draft, visit, direction);
     const auto say = [&](EvidenceKind kind) {
         if (std::ranges::find(hop.evidence, kind) == hop.evidence.end()) hop.evidence.push_back(kind);
     };
     const auto addLink = [&](const Step &from, const Step &to) {
-        hop.nat = natBetween(from.request, to.request);
+        hop.nat = from.next->proxied ? std::vector{Nat::proxied} : natBetween(from.request, to.request);
         hop.evidence = from.next->evidence;
         hop.confidence = from.next->confidence;
     };
@@ -121,6 +122,22 @@ Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction directi
     return hop;
 }
 
+/// What this host's captures do not show: nobody should conclude anything from its absence.
+void PathBuilder::addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Direction direction) const {
+    const auto &points = m_sources.points;
+    if (points.isInferred(visit.host))
+        hop.doubts.push_back("the file mixes several capture points: this host was told from others by time to live");
+    if (hop.captureDrops != 0) hop.doubts.push_back(fmt::format("the capture lost {} packets", hop.captureDrops));
+    if (const auto events = points.eventsLostAt(hop.host, draft.path.firstSeen, draft.path.lastSeen))
+        hop.doubts.push_back(fmt::format("{} conntrack or trace events were lost", events));
+    std::uint64_t most = 0;
+    for (const Visit &other : direction == Direction::request ? draft.request : draft.reply)
+        most = std::max(most, other.payloadBytes.value_or(0));
+    if (visit.payloadBytes && *visit.payloadBytes < most)
+        hop.doubts.push_back(fmt::format("shows {} of {} bytes of the {} that were seen", *visit.payloadBytes, most,
+                                         direction == Direction::request ? "request" : "reply"));
+}
+
 /// A translation that happened where nobody captured: between two hosts that were seen.
 std::optional<Hop> PathBuilder::hiddenTranslation(const Draft &draft, const Visit &before, const Visit &after,
                                                   Direction direction) const {
@@ -131,7 +148,7 @@ std::optional<Hop> PathBuilder::hiddenTranslation(const Draft &draft, const Visi
     Hop hop;
     hop.direction = direction;
     hop.inferred = true;
-    hop.nat = natBetween(from.request, to.request);
+    hop.nat = from.next->proxied ? std::vector{Nat::proxied} : natBetween(from.request, to.request);
     hop.evidence = from.next->evidence;
     hop.confidence = from.next->confidence;
     hop.host = from.next->host;

@@ -41,6 +41,7 @@ private:
 
     void addHops(Draft &draft, Direction direction) const;
     [[nodiscard]] Hop hopOf(const Draft &draft, const Visit &visit, Direction direction) const;
+    void addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Direction direction) const;
     [[nodiscard]] std::optional<Hop> hiddenTranslation(const Draft &draft, const Visit &before, const Visit &after,
                                                        Direction direction) const;
     void addSegments(Draft &draft, Direction direction) const;

@@ -1,5 +1,7 @@
 #include "tracer/stitch/way.h"
 
+#include "tracer/stitch/way_parts.h"
+
 #include <algorithm>
 #include <tuple>
 
@@ -15,7 +17,13 @@ bool isInitialTtl(int ttl) {
     return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
 }
 
-void addPasses(std::vector<Sighting> &found, const Flow &flow, unsigned step, const FlowTable &flows,
+/// A step of a connection, and how many proxies come before it.
+struct Place {
+    unsigned step;
+    int epoch;
+};
+
+void addPasses(std::vector<Sighting> &found, const Flow &flow, Place place, const FlowTable &flows,
                const CapturePoints &points) {
     const Timestamp first = flows.first(flow);
     const packet::Tuple tuple = flows.tuple(flow);
@@ -23,21 +31,24 @@ void addPasses(std::vector<Sighting> &found, const Flow &flow, unsigned step, co
     for (const Pass *at = &flow.pass; at; at = flows.next(*at)) {
         const Pass &pass = *at;
         if (pass.first - first > kSamePacket) continue;
-        found.push_back(Sighting{.host = points.points()[flow.point.value].host,
-                                 .point = flow.point,
-                                 .step = step,
-                                 .ttl = pass.ttl,
-                                 .facing = pass.facing,
-                                 .ipId = pass.ipId,
-                                 .first = pass.first,
-                                 .last = pass.last,
-                                 .number = pass.number,
-                                 .packets = pass.packets,
-                                 .syns = pass.syns,
-                                 .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
-                                 .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
-                                 .icmp = icmp,
-                                 .tunnel = pass.tunnel});
+        found.push_back(
+            Sighting{.host = points.points()[flow.point.value].host,
+                     .point = flow.point,
+                     .step = place.step,
+                     .epoch = place.epoch,
+                     .ttl = pass.ttl,
+                     .facing = pass.facing,
+                     .ipId = pass.ipId,
+                     .first = pass.first,
+                     .last = pass.last,
+                     .number = pass.number,
+                     .packets = pass.packets,
+                     .payloadBytes = flows.next(flow.pass) ? std::nullopt : std::optional(flow.payloadBytes),
+                     .syns = pass.syns,
+                     .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
+                     .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
+                     .icmp = icmp,
+                     .tunnel = pass.tunnel});
     }
 }
 
@@ -45,13 +56,15 @@ std::vector<Sighting> findSightings(const Connection &connection, Direction dire
                                     const FlowTable &flows, const CapturePoints &points) {
     std::vector<Sighting> found, errors;
     found.reserve(16);
+    int epoch = 0;
     for (unsigned step = 0; step < connection.steps.size(); ++step) {
         const Step &at = connection.steps[step];
+        if (step > 0 && connection.steps[step - 1].next->proxied) epoch += direction == Direction::request ? 1 : -1;
         if (at.leg == kNone) continue;
         for (const FlowIndex i : legs[at.leg].flows) {
             const Flow &flow = flows[i];
             if ((flows.tuple(flow) == at.request) != (direction == Direction::request)) continue;
-            addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, flow, step, flows, points);
+            addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, flow, {step, epoch}, flows, points);
         }
     }
     // An ICMP error is the answer only where there is no other.
@@ -64,38 +77,30 @@ auto travelOrder(const Sighting &s, Direction direction) {
     return std::tuple(step, -static_cast<int>(s.ttl), s.first, s.point);
 }
 
-struct HostSights {
-    HostIndex host = 0;
-    std::vector<Sighting> sights; ///< in the direction of travel
-    int ttlSum = 0, stepSum = 0;
-    bool leaves = false; ///< some sight is known to go out and none to go in
-    Timestamp first;
-};
-
-std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction direction) {
+std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction direction, const Connection &connection,
+                                    CapturePoints &points) {
     std::ranges::sort(sights, {}, [&](const Sighting &s) { return travelOrder(s, direction); });
-    std::vector<HostSights> ordered; // few: found faster by looking than by a map
-    ordered.reserve(8);
+    std::vector<HostSights> hosts; // few: found faster by looking than by a map
+    hosts.reserve(8);
     for (auto &sight : sights) {
-        auto at = std::ranges::find(ordered, sight.host, &HostSights::host);
-        if (at == ordered.end()) {
-            at = ordered.insert(at, HostSights());
+        auto at = std::ranges::find(hosts, sight.host, &HostSights::host);
+        if (at == hosts.end()) {
+            at = hosts.insert(at, HostSights());
             at->host = sight.host;
         }
         at->sights.push_back(std::move(sight));
     }
-    std::ranges::sort(ordered, {}, &HostSights::host);
-    for (HostSights &host : ordered) {
-        const auto [low, high] = std::ranges::minmax(host.sights, {}, &Sighting::ttl);
-        host.ttlSum = low.ttl + high.ttl;
-        const int steps = static_cast<int>(host.sights.front().step + host.sights.back().step);
-        host.stepSum = direction == Direction::request ? steps : -steps;
-        host.leaves = std::ranges::any_of(host.sights, [](const auto &s) { return s.facing == Facing::out; }) &&
-                      std::ranges::none_of(host.sights, [](const auto &s) { return s.facing == Facing::in; });
-        host.first = std::ranges::min(host.sights, {}, &Sighting::first).first;
+    std::ranges::sort(hosts, {}, &HostSights::host);
+    std::vector<HostSights> ordered;
+    ordered.reserve(hosts.size());
+    for (HostSights &host : hosts) {
+        host.summarise(direction);
+        for (HostSights &part : splitMixed(std::move(host), connection, direction, points))
+            ordered.push_back(std::move(part));
     }
-    std::ranges::sort(ordered, {},
-                      [](const HostSights &h) { return std::tuple(-h.ttlSum, h.stepSum, !h.leaves, h.first, h.host); });
+    std::ranges::sort(ordered, {}, [](const HostSights &h) {
+        return std::tuple(h.epoch, -h.ttlSum, h.stepSum, !h.leaves, h.first, h.host);
+    });
     return ordered;
 }
 
@@ -138,6 +143,7 @@ Visit visitOf(const HostSights &host) {
             visit.out = sight;
             visit.packetsOut = std::max(visit.packetsOut, sight.packets);
         }
+        visit.payloadBytes = std::max(visit.payloadBytes, sight.payloadBytes);
         visit.syns = std::max(visit.syns, sight.syns);
         if (visit.first.nanoseconds == 0 || sight.first < visit.first) visit.first = sight.first;
         visit.last = std::max(visit.last, sight.last);
@@ -147,9 +153,26 @@ Visit visitOf(const HostSights &host) {
 
 } // namespace
 
+void HostSights::summarise(Direction direction) {
+    const auto early = std::ranges::min(sights, {}, &Sighting::epoch).epoch;
+    int low = 255, high = 0;
+    for (const Sighting &sight : sights) {
+        if (sight.epoch != early) continue; // a proxy begins anew
+        low = std::min<int>(low, sight.ttl);
+        high = std::max<int>(high, sight.ttl);
+    }
+    epoch = early;
+    ttlSum = low + high;
+    const int steps = static_cast<int>(sights.front().step + sights.back().step);
+    stepSum = direction == Direction::request ? steps : -steps;
+    leaves = std::ranges::any_of(sights, [](const auto &s) { return s.facing == Facing::out; }) &&
+             std::ranges::none_of(sights, [](const auto &s) { return s.facing == Facing::in; });
+    first = std::ranges::min(sights, {}, &Sighting::first).first;
+}
+
 std::vector<Visit> findWay(const Connection &connection, Direction direction, const LegTable &legs,
-                           const FlowTable &flows, const CapturePoints &points) {
-    auto hosts = groupByHost(findSightings(connection, direction, legs, flows, points), direction);
+                           const FlowTable &flows, CapturePoints &points) {
+    auto hosts = groupByHost(findSightings(connection, direction, legs, flows, points), direction, connection, points);
     faceUnknown(hosts, points);
     std::vector<Visit> way;
     way.reserve(hosts.size());

@@ -13,12 +13,14 @@ struct Sighting {
     HostIndex host = 0;
     base::CapturePointId point;
     unsigned step = 0; ///< index into Connection::steps
+    int epoch = 0;     ///< proxies passed before, in the direction of travel up to a constant
     std::uint8_t ttl = 0;
     Facing facing = Facing::unknown;
     std::uint16_t ipId = 0;
     Timestamp first, last;
     PacketNumber number;
     std::uint64_t packets = 0;
+    std::optional<std::uint64_t> payloadBytes = {}; ///< of its flow, where that is one pass
     std::uint32_t syns = 0;
     SocketAddress src, dst;
     bool icmp = false;
@@ -30,6 +32,8 @@ struct Visit {
     HostIndex host = 0;
     std::optional<Sighting> in = {}, out = {};   ///< first sight going in, last sight going out
     std::uint64_t packetsIn = 0, packetsOut = 0; ///< largest count of any of the host's points
+    std::optional<std::uint64_t> payloadBytes =
+        {}; ///< the largest sum of any of the host's points, repetitions included
     std::uint32_t syns = 0;
     Timestamp first = {}, last = {};
 };
@@ -37,6 +41,6 @@ struct Visit {
 /// Visits of one direction, in the order of travel: by time to live, which needs no clocks (STITCHING 2.2), then by
 /// leg, then by time. A host that forwards is seen with two values of it and stands between its neighbours.
 [[nodiscard]] std::vector<Visit> findWay(const Connection &connection, Direction direction, const LegTable &legs,
-                                         const FlowTable &flows, const CapturePoints &points);
+                                         const FlowTable &flows, CapturePoints &points);
 
 } // namespace natlens::tracer

@@ -1,0 +1,72 @@
+#include "tracer/stitch/way_parts.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+namespace {
+
+using Group = std::vector<Sighting>; ///< sights on one wire: one step, one time to live
+
+std::vector<Group> groupByWire(const std::vector<Sighting> &sights) {
+    std::vector<Group> groups;
+    for (const Sighting &sight : sights) {
+        if (groups.empty() || groups.back().front().step != sight.step || groups.back().front().ttl != sight.ttl)
+            groups.emplace_back();
+        groups.back().push_back(sight);
+    }
+    return groups;
+}
+
+/// `place` counts routers that leave the addresses alone, from the client's side.
+HostIndex nameRouter(const Connection &connection, unsigned low, unsigned high, unsigned place, CapturePoints &points) {
+    const packet::Tuple &before = connection.steps[low].request, &after = connection.steps[high].request;
+    if (low == high) {
+        const std::string to = before.dst.ip.toString();
+        return points.hostIndex(place == 0 ? "router to " + to : fmt::format("router {} to {}", place + 1, to));
+    }
+    const IpAddress own = before.src.ip != after.src.ip ? after.src.ip : before.dst.ip;
+    return points.hostIndex(own.toString());
+}
+
+} // namespace
+
+std::vector<HostSights> splitMixed(HostSights host, const Connection &connection, Direction direction,
+                                   CapturePoints &points) {
+    const auto onePoint = [&](const Sighting &s) { return s.point == host.sights.front().point && !s.icmp; };
+    if (!std::ranges::all_of(host.sights, onePoint)) return {std::move(host)};
+    const auto groups = groupByWire(host.sights);
+    CapturePointInfo &point = points.point(host.sights.front().point);
+    if (groups.size() >= 3) point.mixed = true;
+    if (!point.mixed) return {std::move(host)};
+    std::vector<HostSights> hosts;
+    const auto add = [&](HostIndex index) -> HostSights & {
+        points.inferHost(index);
+        return hosts.emplace_back(HostSights{.host = index});
+    };
+    const auto put = [](HostSights &into, const Group &group, Facing facing) {
+        for (Sighting sight : group) {
+            sight.host = into.host;
+            sight.facing = facing;
+            into.sights.push_back(sight);
+        }
+    };
+    if (groups.size() == 1) // on its way from its sender
+        put(add(points.hostIndex(groups[0].front().src.ip.toString())), groups[0], Facing::out);
+    for (std::size_t i = 1; i < groups.size(); ++i) {
+        const unsigned a = groups[i - 1].front().step, b = groups[i].front().step;
+        unsigned place = 0;
+        for (std::size_t j = 1; a == b && j < groups.size(); ++j) {
+            const bool alike = groups[j - 1].front().step == a && groups[j].front().step == a;
+            place += alike && (direction == Direction::request ? j < i : j > i);
+        }
+        HostSights &router = add(nameRouter(connection, std::min(a, b), std::max(a, b), place, points));
+        put(router, groups[i - 1], Facing::in);
+        put(router, groups[i], Facing::out);
+    }
+    for (HostSights &made : hosts)
+        made.summarise(direction);
+    return hosts;
+}
+
+} // namespace natlens::tracer

@@ -1,0 +1,29 @@
+// Private to the making of ways: what one host shows of one direction, and hosts that share one file.
+#pragma once
+
+#include "tracer/stitch/way.h"
+
+#include <vector>
+
+namespace natlens::tracer {
+
+struct HostSights {
+    HostIndex host = 0;
+    std::vector<Sighting> sights = {}; ///< in the direction of travel
+    int epoch = 0;                     ///< grows with every proxy on the way
+    int ttlSum = 0, stepSum = 0;
+    bool leaves = false; ///< some sight is known to go out and none to go in
+    Timestamp first = {};
+
+    /// Fills in everything that follows from host and sights.
+    void summarise(Direction direction);
+};
+
+/// A classic file may hold what several capture points saw (mergecap, a mirror port). One interface shows a packet at
+/// most twice, in and out, one time to live apart; where more values are seen, several machines stand between them, and
+/// each is made a host of its own, named after an address that is its own as far as packets tell. Files known to be
+/// mixed are split everywhere. Others are returned as they are.
+[[nodiscard]] std::vector<HostSights> splitMixed(HostSights host, const Connection &connection, Direction direction,
+                                                 CapturePoints &points);
+
+} // namespace natlens::tracer
