@@ -48,11 +48,14 @@ bool sawItBegin(const FindingInput &input, const Hop &entry) {
             sight.syn)
             return true;
     const auto source = entry.in ? entry.in->src : path.client.address;
-    for (const auto &tracked : input.evidence->tracked({path.protocol, source, path.requested}))
-        if (path.protocol != Protocol::tcp && tracked.host == entry.host && !tracked.late &&
-            tracked.time + std::chrono::seconds(1) >= path.firstSeen)
-            return true;
-    return false;
+    // A socket pair that was translated twice has moved from one endpoint to another: two decisions, one path.
+    std::size_t begun = 0, translated = 0;
+    for (const auto &tracked : input.evidence->tracked({path.protocol, source, path.requested})) {
+        if (path.protocol == Protocol::tcp || tracked.host != entry.host) continue;
+        ++translated;
+        if (!tracked.late && tracked.time + std::chrono::seconds(1) >= path.firstSeen) ++begun;
+    }
+    return translated == 1 && begun == 1;
 }
 
 struct Observed {
