@@ -44,6 +44,15 @@ inline Segment segment(const char *from, const char *to, Direction direction, co
     return s;
 }
 
+/// GET / and its answer.
+inline tracer::HttpExchange get(int status) {
+    tracer::HttpExchange http;
+    http.method = "GET";
+    http.target = "/";
+    http.status = status;
+    return http;
+}
+
 /// A request from the client over node2 to the pod on node1, as the document's first picture has it.
 inline Path crossNodePath(const std::string &id) {
     Path p;
@@ -57,7 +66,8 @@ inline Path crossNodePath(const std::string &id) {
     p.seenByEndpoint = at("10.240.0.5:4021");
     p.sourcePreserved = false;
     p.outcome = tracer::Outcome::delivered;
-    p.http = tracer::HttpExchange{"GET", "/", 200, "10.240.0.5"};
+    p.http = get(200);
+    p.http->clientAddress = "10.240.0.5";
     p.packets = 10;
 
     Hop client;
@@ -142,7 +152,7 @@ inline Path healthCheck(const std::string &id, const std::string &node, int stat
     p.requested = at("10.240.0.5:30000");
     p.endpoint = tracer::EndpointEnd{"", node, node, p.requested};
     p.outcome = tracer::Outcome::delivered;
-    p.http = tracer::HttpExchange{"GET", "/", status, ""};
+    p.http = get(status);
     p.settled = true;
     return p;
 }

@@ -56,7 +56,10 @@ tracer::Path check(const char *host, int status, std::int64_t time) {
     tracer::Path path;
     path.kind = tracer::PathKind::healthCheck;
     path.endpoint = tracer::EndpointEnd{"", host, host, address("10.240.0.5:30000")};
-    path.http = tracer::HttpExchange{"GET", "/healthz", status, ""};
+    path.http.emplace();
+    path.http->method = "GET";
+    path.http->target = "/healthz";
+    path.http->status = status;
     path.outcome = tracer::Outcome::delivered;
     path.firstSeen = {time};
     return path;

@@ -66,7 +66,7 @@ private slots:
     void seesPackets() {
         auto capture = live::LiveCapture::open("lo", {.snapLength = 96, .ringBytes = 1U << 20, .filter = "udp"});
         QVERIFY2(capture, capture ? "" : capture.error().sentence().c_str());
-        QCOMPARE(capture->linkType(), packet::LinkType::ethernet);
+        QVERIFY(capture->linkType() == packet::LinkType::ethernet);
         QVERIFY(collect(*capture).empty());
         const auto before = base::Timestamp::now();
         sendUdp(7777, 500);
