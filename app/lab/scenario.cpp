@@ -1,6 +1,7 @@
 #include "app/lab/scenario.h"
 
 #include "app/lab/scenario_actions.h"
+#include "app/lab/scenario_fields.h"
 #include "proxycore/model/kubernetes_json.h"
 
 #include <cerrno>

@@ -1,5 +1,7 @@
 #include "app/lab/scenario_actions.h"
 
+#include "app/lab/scenario_fields.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 

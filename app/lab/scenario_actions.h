@@ -2,12 +2,15 @@
 #pragma once
 
 #include "app/lab/host_action.h"
-#include "app/lab/scenario_fields.h"
 
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <string>
 
 namespace natlens::lab {
+
+class ScenarioFields;
 
 /// The action that "do" names; nothing when it names none. Wrong fields throw BadField.
 [[nodiscard]] std::optional<HostAction> readHostAction(const ScenarioFields &fields);

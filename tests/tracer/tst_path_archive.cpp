@@ -11,6 +11,8 @@
 
 #include <QtTest>
 
+#include <functional>
+
 using namespace natlens;
 using namespace natlens::test;
 using tracer::Path;
@@ -53,10 +55,16 @@ Scenario mixed(unsigned count) {
 }
 
 /// As --json prints them, without ids.
+/// Findings about several paths are not made of a source this large (see the README of tracer): all others are.
+bool isOfOnePath(const tracer::Finding &finding) {
+    return finding.code != "D05" && finding.code != "D08" && finding.code != "D11" && finding.code != "D38";
+}
+
 QStringList linesOf(const tracer::Snapshot &snapshot) {
     QStringList lines;
     const auto line = [](Path path) {
         path.id = "p";
+        std::erase_if(path.findings, std::not_fn(isOfOnePath));
         return tracer::toJsonLine(path) + "\n";
     };
     if (snapshot.all) {
@@ -184,7 +192,7 @@ void TestPathArchive::summaryCounts() {
     for (const auto &path : whole->paths) {
         ++outcomes[static_cast<std::size_t>(path->outcome)];
         for (const auto &finding : path->findings)
-            ++findings[finding.code];
+            if (isOfOnePath(finding)) ++findings[finding.code];
     }
     QVERIFY(summary.outcomes == outcomes);
     QCOMPARE(summary.findings.size(), findings.size());

@@ -58,8 +58,8 @@ struct Host {
     HostRole role = HostRole::unknown;
     bool roleInferred = true; ///< false when cluster state named it
     std::vector<IpAddress> addresses;
-    std::string podNode; ///< for pods: the node it runs on, "" when unknown
-    std::string label;   ///< the name for people; equals `name` unless cluster state knows better
+    std::string podNode = {}; ///< for pods: the node it runs on, "" when unknown
+    std::string label = {};   ///< the name for people; equals `name` unless cluster state knows better
     std::shared_ptr<const HostClock> clock = {}; ///< null: never compared with others
 
     bool operator==(const Host &) const = default;
@@ -154,14 +154,14 @@ struct EndpointEnd {
 };
 
 struct HttpExchange {
-    std::string method, target;
+    std::string method = {}, target = {};
     int status = 0;            ///< 0: no response seen
-    std::string clientAddress; ///< what the echo server's body said in "client_address=", "" when not seen
-    std::string host;          ///< the request's Host field
-    std::string forwardedFor;  ///< its X-Forwarded-For field, "" when it has none
+    std::string clientAddress = {}; ///< what the echo server's body said in "client_address=", "" when not seen
+    std::string host = {};          ///< the request's Host field
+    std::string forwardedFor = {};  ///< its X-Forwarded-For field, "" when it has none
     bool headersSeen = false;  ///< all of the request's header fields were captured
     unsigned proxyVersion = 0; ///< of a PROXY protocol header before the request, 0 none
-    std::string proxySource;   ///< the client's address that it gives
+    std::string proxySource = {};   ///< the client's address that it gives
 
     bool operator==(const HttpExchange &) const = default;
 };
