@@ -28,7 +28,9 @@ bool isNodePort(packet::Port port) {
 Sense byPorts(const Tuple &tuple) {
     const auto served = [](packet::Port port) { return port < 1024 ? 3 : isNodePort(port) ? 2 : port < 32768 ? 1 : 0; };
     const int src = served(tuple.src.port), dst = served(tuple.dst.port);
-    if (src != dst) return {src < dst ? tuple : tuple.reversed(), std::max(src, dst) > 1 ? Sense::ports : Sense::guess};
+    // A SNAT port may be any, a node port's number included: only beside an ephemeral one does that say much.
+    const bool clear = std::max(src, dst) == 3 || (std::max(src, dst) == 2 && std::min(src, dst) == 0);
+    if (src != dst) return {src < dst ? tuple : tuple.reversed(), clear ? Sense::ports : Sense::guess};
     return {tuple.src.port != 0 && tuple.src.port < tuple.dst.port ? tuple.reversed() : tuple, Sense::guess};
 }
 
