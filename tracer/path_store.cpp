@@ -30,10 +30,12 @@ PathStore::PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &poin
     , m_annotator(points, m_cluster, m_facts) {}
 
 bool PathStore::addFacts(std::string_view host, Timestamp time, std::string_view json) {
+    const NodeFacts *known = m_facts.at(host, time);
+    const Timestamp previous = known != nullptr && known->time <= time ? known->time : Timestamp();
     if (!m_facts.add(host, time, json)) return false;
-    // Counters tell about what happened before them.
+    // Counters tell about what happened before them: about every path that ended since the host's last reading.
     for (const auto &[id, entry] : m_entries)
-        if (entry.path && undecided(*entry.path)) m_refresh.insert(id);
+        if (entry.path && (undecided(*entry.path) || entry.path->lastSeen >= previous)) m_refresh.insert(id);
     return true;
 }
 
