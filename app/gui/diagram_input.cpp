@@ -46,12 +46,12 @@ void DiagramWidget::mouseReleaseEvent(QMouseEvent *event) {
     const std::optional<diagram::ItemRef> ref = itemAt(event->position());
     if (!ref) {
         m_selectedHost.clear();
-        emit selectionCleared();
+        Q_EMIT selectionCleared();
     } else if (ref->pathId.empty()) {
         activate({DiagramItem::Kind::host, ref->host, {}});
     } else {
         activate({DiagramItem::Kind::path, ref->pathId, {}});
-        if (ref->hop >= 0) emit hopActivated(text(ref->pathId), ref->hop);
+        if (ref->hop >= 0) Q_EMIT hopActivated(text(ref->pathId), ref->hop);
     }
     update();
 }
@@ -103,7 +103,7 @@ void DiagramWidget::keyPressEvent(QKeyEvent *event) {
         return;
     case Qt::Key_Escape:
         m_selectedHost.clear();
-        emit selectionCleared();
+        Q_EMIT selectionCleared();
         update();
         return;
     default: QWidget::keyPressEvent(event);

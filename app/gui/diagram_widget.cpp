@@ -50,7 +50,7 @@ void DiagramWidget::setScene(std::shared_ptr<const tracer::Snapshot> snapshot, d
             m_items = std::move(items);
             const auto it = std::ranges::find(m_items, focused, &DiagramItem::id);
             m_focused = focused.empty() || it == m_items.end() ? -1 : static_cast<int>(it - m_items.begin());
-            emit itemsChanged();
+            Q_EMIT itemsChanged();
         }
     }
     updateClock();
@@ -69,7 +69,7 @@ void DiagramWidget::clearScene(const QString &hint) {
     m_hint = hint;
     ++m_generation;
     fit();
-    emit itemsChanged();
+    Q_EMIT itemsChanged();
     updateClock();
 }
 
@@ -186,11 +186,11 @@ QString DiagramWidget::wordsFor(const DiagramItem &item) const {
 
 void DiagramWidget::activate(const DiagramItem &item) {
     if (item.kind == DiagramItem::Kind::path) {
-        emit pathActivated(text(item.id));
+        Q_EMIT pathActivated(text(item.id));
     } else {
         m_selectedHost = item.id;
         update();
-        emit hostActivated(text(item.id));
+        Q_EMIT hostActivated(text(item.id));
     }
 }
 

@@ -67,7 +67,7 @@ public:
     [[nodiscard]] QSize sizeHint() const override { return {760, 420}; }
     [[nodiscard]] QSize minimumSizeHint() const override { return {320, 200}; }
 
-signals:
+Q_SIGNALS:
     void pathActivated(const QString &id);
     void hopActivated(const QString &pathId, int hop);
     void hostActivated(const QString &name);

@@ -94,7 +94,7 @@ void HopModel::setPath(std::shared_ptr<const tracer::Path> path) {
     };
     if (keep()) {
         m_path = std::move(path);
-        if (rowCount() > 0) emit dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1));
+        if (rowCount() > 0) Q_EMIT dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1));
         return;
     }
     beginResetModel();

@@ -133,7 +133,7 @@ void LabPanel::buildEndpoints(QVBoxLayout *layout) {
     m_replicas->setKeyboardTracking(false);
     m_replicas->setAccessibleName(tr("Number of endpoints"));
     connect(m_replicas, &QSpinBox::valueChanged, this,
-            [this](int value) { emit scaleWanted(static_cast<unsigned>(value)); });
+            [this](int value) { Q_EMIT scaleWanted(static_cast<unsigned>(value)); });
     form->addRow(tr("&Number"), m_replicas);
     m_pod = comboBox(m_endpointBox, tr("Pod to move"));
     m_node = comboBox(m_endpointBox, tr("Node to move the pod to"));
@@ -141,13 +141,13 @@ void LabPanel::buildEndpoints(QVBoxLayout *layout) {
     form->addRow(tr("No&de"), m_node);
     m_move = new QPushButton(tr("&Move"), m_endpointBox);
     connect(m_move, &QPushButton::clicked, this,
-            [this] { emit moveWanted(m_pod->currentData().toString(), m_node->currentText()); });
+            [this] { Q_EMIT moveWanted(m_pod->currentData().toString(), m_node->currentText()); });
     form->addRow(m_move);
     layout->addWidget(m_endpointBox);
 }
 
 void LabPanel::send() {
-    if (m_send->isEnabled()) emit requestWanted(m_from->currentText(), m_to->currentText().trimmed());
+    if (m_send->isEnabled()) Q_EMIT requestWanted(m_from->currentText(), m_to->currentText().trimmed());
 }
 
 void LabPanel::showServices(const std::vector<session::ServiceControl> &services) {
@@ -181,7 +181,7 @@ void LabPanel::showServices(const std::vector<session::ServiceControl> &services
                 group->addButton(*button);
                 buttons->addWidget(*button);
                 connect(*button, &QPushButton::clicked, this,
-                        [this, name = row.name, policy] { emit policyWanted(name, policy); });
+                        [this, name = row.name, policy] { Q_EMIT policyWanted(name, policy); });
             }
             row.cluster->setToolTip(tr("Any node answers; the endpoint sees a node's address"));
             row.local->setToolTip(tr("Only nodes with an endpoint answer; the endpoint sees the client's address"));

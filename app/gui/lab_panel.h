@@ -28,7 +28,7 @@ public:
     /// Sends what is chosen, as the button does.
     void send();
 
-signals:
+Q_SIGNALS:
     void requestWanted(const QString &from, const QString &url);
     void policyWanted(const QString &service, const QString &policy);
     void moveWanted(const QString &pod, const QString &node);

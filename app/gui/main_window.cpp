@@ -237,7 +237,7 @@ void MainWindow::applyFailure(const base::Error &error) {
     m_pages->setCurrentIndex(NoticePageIndex);
     updateActions();
     showStatus();
-    emit sourceFailed();
+    Q_EMIT sourceFailed();
 }
 
 void MainWindow::applyView(const std::shared_ptr<const session::View> &view) {

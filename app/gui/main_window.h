@@ -64,7 +64,7 @@ public:
     [[nodiscard]] const std::optional<base::Error> &failure() const { return m_failure; }
     [[nodiscard]] QString statusText() const;
 
-signals:
+Q_SIGNALS:
     void sourceFailed();
 
 private:

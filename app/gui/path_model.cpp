@@ -75,7 +75,7 @@ void PathModel::refresh() {
     int runStart = -1;
     int row = 0;
     const auto endRun = [&](int end) {
-        if (runStart >= 0) emit dataChanged(index(runStart), index(end - 1));
+        if (runStart >= 0) Q_EMIT dataChanged(index(runStart), index(end - 1));
         runStart = -1;
     };
     const auto update = [&](Row &mine, Row &theirs) {

@@ -67,11 +67,11 @@ PathPanel::PathPanel(QWidget *parent)
     connect(m_checks, &QComboBox::currentIndexChanged, this, [this] {
         m_model->setHealthChecks(healthChecks());
         showCount();
-        emit healthChecksChanged();
+        Q_EMIT healthChecksChanged();
     });
     connect(m_view->selectionModel(), &QItemSelectionModel::currentChanged, this, [this](const QModelIndex &current) {
         if (!m_selecting)
-            emit pathSelected(current.isValid() ? current.data(PathModel::PathIdRole).toString() : QString());
+            Q_EMIT pathSelected(current.isValid() ? current.data(PathModel::PathIdRole).toString() : QString());
     });
     showCount();
 }

@@ -32,7 +32,7 @@ public:
     [[nodiscard]] QLineEdit *filter() const { return m_filter; }
     [[nodiscard]] HealthCheckRows healthChecks() const;
 
-signals:
+Q_SIGNALS:
     void pathSelected(const QString &id); ///< by the person; "" when nothing is selected
     void healthChecksChanged();
 

@@ -84,7 +84,7 @@ StartPage::StartPage(const std::vector<session::ScenarioInfo> &scenarios, QWidge
 }
 
 void StartPage::chooseCurrent() {
-    if (const QListWidgetItem *item = m_list->currentItem()) emit scenarioChosen(item->data(Qt::UserRole).toString());
+    if (const QListWidgetItem *item = m_list->currentItem()) Q_EMIT scenarioChosen(item->data(Qt::UserRole).toString());
 }
 
 NoticePage::NoticePage(QWidget *parent)

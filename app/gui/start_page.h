@@ -19,7 +19,7 @@ public:
     explicit StartPage(const std::vector<session::ScenarioInfo> &scenarios, QWidget *parent = nullptr);
     [[nodiscard]] QListWidget *scenarioList() const { return m_list; }
 
-signals:
+Q_SIGNALS:
     void scenarioChosen(const QString &name);
     void openFileWanted();
 
@@ -38,7 +38,7 @@ public:
     void showFailure(const QString &heading, const QString &sentence, bool offerSimulated);
     [[nodiscard]] QString sentence() const;
 
-signals:
+Q_SIGNALS:
     void retryWanted();
     void simulatedWanted();
     void backWanted();

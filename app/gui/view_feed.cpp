@@ -20,12 +20,12 @@ void ViewFeed::setSource(ViewSource *source) {
         m_timer.start();
     else
         m_timer.stop();
-    emit waitingChanged();
+    Q_EMIT waitingChanged();
 }
 
 void ViewFeed::show(const ViewPointer &view) {
     m_shown = view;
-    emit viewChanged(view);
+    Q_EMIT viewChanged(view);
 }
 
 void ViewFeed::poll() {
@@ -34,7 +34,7 @@ void ViewFeed::poll() {
     if (!view) {
         if (const auto failure = m_source->failure()) {
             m_timer.stop();
-            emit failed(*failure);
+            Q_EMIT failed(*failure);
         }
         return;
     }
@@ -48,13 +48,13 @@ void ViewFeed::poll() {
     } else if (m_stepArmed) {
         m_stepArmed = false;
         show(m_newest);
-        emit stepped();
+        Q_EMIT stepped();
     } else if (m_waiting.size() < kMaxWaiting) {
         m_waiting.push_back(m_newest);
-        emit waitingChanged();
+        Q_EMIT waitingChanged();
     } else {
         ++m_skipped;
-        emit waitingChanged();
+        Q_EMIT waitingChanged();
     }
 }
 
@@ -65,7 +65,7 @@ void ViewFeed::setPaused(bool paused) {
     m_waiting.clear();
     m_skipped = 0;
     if (!paused && m_newest && m_newest != m_shown) show(m_newest);
-    emit waitingChanged();
+    Q_EMIT waitingChanged();
 }
 
 void ViewFeed::step() {
@@ -75,8 +75,8 @@ void ViewFeed::step() {
         if (m_newest && m_newest != m_shown) {
             m_skipped = 0;
             show(m_newest);
-            emit stepped();
-            emit waitingChanged();
+            Q_EMIT stepped();
+            Q_EMIT waitingChanged();
         } else {
             m_stepArmed = true;
         }
@@ -85,8 +85,8 @@ void ViewFeed::step() {
     const ViewPointer next = m_waiting.front();
     m_waiting.pop_front();
     show(next);
-    emit stepped();
-    emit waitingChanged();
+    Q_EMIT stepped();
+    Q_EMIT waitingChanged();
 }
 
 } // namespace natlens::gui

@@ -32,13 +32,13 @@ public:
     [[nodiscard]] std::size_t skipped() const { return m_skipped; } ///< changes that did not fit while paused
     [[nodiscard]] bool polling() const { return m_timer.isActive(); }
 
-public slots:
+public Q_SLOTS:
     void setPaused(bool paused);
     void step();
     /// One question to the source; the timer calls it.
     void poll();
 
-signals:
+Q_SIGNALS:
     void viewChanged(const natlens::gui::ViewFeed::ViewPointer &view);
     void stepped(); ///< the view just shown came by step()
     void failed(const natlens::base::Error &error);

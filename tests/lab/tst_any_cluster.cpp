@@ -1,5 +1,5 @@
 // A cluster that is not the document's, on every datapath: what its Services do to real packets.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
 
@@ -47,7 +47,7 @@ QString http(const QString &ip, int port) {
 
 class TestAnyCluster : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void services_data() {
         QTest::addColumn<QString>("datapath");
         for (const char *name : {"nftables", "iptables", "engine"}) QTest::newRow(name) << QString(name);
@@ -142,5 +142,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestAnyCluster)
+NATLENS_TEST(TestAnyCluster)
 #include "tst_any_cluster.moc"

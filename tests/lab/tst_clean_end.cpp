@@ -1,6 +1,7 @@
 // However a lab ends, nothing of it is left: no process, namespace, mount, socket or file.
 #include "lab/natlens_run.h"
 
+#include "tests/test_program.h"
 #include <QDir>
 #include <QElapsedTimer>
 #include <QFileInfo>
@@ -59,7 +60,7 @@ bool settlesTo(const World &before, const QString &folder) {
 
 class TestCleanEnd : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     // NATLENS_LONG=1 makes it the hundred runs of the first issue; the normal test run does fewer.
     void halfOfManyRunsAreKilledAtRandomMoments() {
         NATLENS_NEEDS_LAB();
@@ -131,5 +132,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestCleanEnd)
+NATLENS_TEST(TestCleanEnd)
 #include "tst_clean_end.moc"

@@ -5,6 +5,7 @@
 #include "capture/file/reader.h"
 #include "natlens_run.h"
 
+#include "tests/test_program.h"
 #include <QTemporaryDir>
 #include <cmath>
 #include <fcntl.h>
@@ -92,7 +93,7 @@ class TestClocks : public QObject {
         return splitter.files;
     }
 
-private slots:
+private Q_SLOTS:
     void recordings_data() {
         QTest::addColumn<QString>("scenario");
         for (const char *scenario : {"nodeport", "loadbalancer-local", "clusterip"})
@@ -190,5 +191,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestClocks)
+NATLENS_TEST(TestClocks)
 #include "tst_clocks.moc"

@@ -1,5 +1,5 @@
 // One plan, several datapaths: every scenario of the document ends the same on each of them.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
 
@@ -36,7 +36,7 @@ std::vector<json> essences(const Run &lab) {
 
 class TestDatapaths : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void samePaths_data() {
         QTest::addColumn<QString>("datapath");
         QTest::addColumn<QString>("scenario");
@@ -80,5 +80,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestDatapaths)
+NATLENS_TEST(TestDatapaths)
 #include "tst_datapaths.moc"

@@ -1,5 +1,5 @@
 // The document, live: its five scenarios in the real lab, against conntrack, against its own pictures, from recordings.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/netlink/conntrack_message.h"
 #include "capture/netlink/message.h"
@@ -70,7 +70,7 @@ std::vector<std::string> comparable(const std::vector<json> &paths) {
 
 class TestDocument : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void initTestCase() { QVERIFY(m_folder.isValid()); }
 
     void scenariosEndWell_data() {
@@ -295,5 +295,5 @@ private:
     QTemporaryDir m_folder;
 };
 
-QTEST_GUILESS_MAIN(TestDocument)
+NATLENS_TEST(TestDocument)
 #include "tst_document.moc"

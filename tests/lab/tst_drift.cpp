@@ -1,5 +1,5 @@
 // Someone changes a node's rules in a running lab: the lab says what.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
 
@@ -7,7 +7,7 @@ using namespace natlens::test;
 
 class TestLabDrift : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void isTold_data() {
         QTest::addColumn<QString>("datapath");
         QTest::addColumn<QString>("change");
@@ -41,5 +41,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestLabDrift)
+NATLENS_TEST(TestLabDrift)
 #include "tst_drift.moc"

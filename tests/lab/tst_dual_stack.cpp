@@ -1,5 +1,5 @@
 // A dual-stack cluster on every datapath: what its Services do to IPv6 connections, with and without a kernel.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
 
@@ -135,7 +135,7 @@ class TestDualStack : public QObject {
         QCOMPARE(lab.paths().size() - lab.pathsOfKind("health-check").size(), cases.size());
     }
 
-private slots:
+private Q_SLOTS:
     void requests_data() { labs(); }
     void requests() { play(fileJson(NATLENS_TEST_DATA "/cluster/dual-stack.json"), kCases); }
 
@@ -143,5 +143,5 @@ private slots:
     void onlyIpv6() { play(withoutIpv4(fileJson(NATLENS_TEST_DATA "/cluster/dual-stack.json")), kOnlyIpv6); }
 };
 
-QTEST_GUILESS_MAIN(TestDualStack)
+NATLENS_TEST(TestDualStack)
 #include "tst_dual_stack.moc"

@@ -1,5 +1,5 @@
 // Every finding in the real lab: its scenario brings it about and nothing unrelated, its healthy twin does not.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
 
@@ -15,7 +15,7 @@ using namespace natlens::test;
 class TestFindings : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         const Run list = run({"lab", "list"});
         QCOMPARE(list.status, 0);
@@ -99,5 +99,5 @@ private:
     std::map<QString, Run> m_runs;
 };
 
-QTEST_GUILESS_MAIN(TestFindings)
+NATLENS_TEST(TestFindings)
 #include "tst_findings.moc"

@@ -10,6 +10,7 @@
 #endif
 
 #include "lab/natlens_run.h"
+#include "tests/test_program.h"
 
 #include <QTemporaryDir>
 
@@ -97,7 +98,7 @@ private:
 class TestGroundTruth : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void initTestCase() { QVERIFY(m_folder.isValid()); }
     void everyConnection_data();
     void everyConnection();
@@ -156,5 +157,5 @@ void TestGroundTruth::everyConnection() {
             QCOMPARE(path->http->clientAddress, path->seenByEndpoint->ip.toString());
 }
 
-QTEST_GUILESS_MAIN(TestGroundTruth)
+NATLENS_TEST(TestGroundTruth)
 #include "tst_ground_truth.moc"

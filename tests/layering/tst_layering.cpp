@@ -5,7 +5,7 @@
 #include <QtCore/QHash>
 #include <QtCore/QProcess>
 #include <QtCore/QSet>
-#include <QtTest/QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::layering;
 
@@ -144,7 +144,7 @@ class LayeringTest final : public QObject {
 private:
     QList<Include> m_includes;
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         int files = 0;
         for (const char *top : {"capture", "proxycore", "tracer", "app"})
@@ -290,5 +290,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(LayeringTest)
+NATLENS_TEST(LayeringTest)
 #include "tst_layering.moc"

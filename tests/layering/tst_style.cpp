@@ -2,7 +2,7 @@
 
 #include "layering/source_tree.h"
 
-#include <QtTest/QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::layering;
 
@@ -24,7 +24,7 @@ QRegularExpression privatePlaces() {
 class StyleTest final : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void filesAreShort() {
         QStringList tooLong;
         int files = 0;
@@ -86,5 +86,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(StyleTest)
+NATLENS_TEST(StyleTest)
 #include "tst_style.moc"

@@ -7,7 +7,7 @@
 #include <map>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -87,7 +87,7 @@ std::string visits(Nat &nat, Mode mode) {
 
 class TestAffinity : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void expires_data() {
         QTest::addColumn<int>("mode");
         QTest::addColumn<bool>("kernel");
@@ -109,5 +109,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestAffinity)
+NATLENS_TEST(TestAffinity)
 #include "tst_affinity.moc"

@@ -12,7 +12,7 @@
 #include <sstream>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -188,7 +188,7 @@ class TestAgreement : public QObject {
         QTest::newRow("iptables") << static_cast<int>(Mode::iptables);
     }
 
-private slots:
+private Q_SLOTS:
     /// The engine does to bytes what the decision core says in words.
     void engine_data() { modes(); }
     void engine() {
@@ -210,19 +210,24 @@ private slots:
     }
 };
 
+namespace {
+
 /// --seed N and --count N are ours, everything else is QtTest's. Long runs take their time.
-int main(int argc, char **argv) {
+int runAgreement(int count, char **arguments) {
     ::setenv("QTEST_FUNCTION_TIMEOUT", "86400000", 0);
     std::vector<char *> others;
-    for (int i = 0; i < argc; ++i) {
-        const std::string_view option(argv[i]);
-        const bool ours = i + 1 < argc && (option == "--seed" || option == "--count");
+    for (int i = 0; i < count; ++i) {
+        const std::string_view option(arguments[i]);
+        const bool ours = i + 1 < count && (option == "--seed" || option == "--count");
         if (ours)
-            ::setenv(option == "--seed" ? "NATLENS_SEED" : "NATLENS_COUNT", argv[++i], 1);
+            ::setenv(option == "--seed" ? "NATLENS_SEED" : "NATLENS_COUNT", arguments[++i], 1);
         else
-            others.push_back(argv[i]);
+            others.push_back(arguments[i]);
     }
-    TestAgreement test;
-    return QTest::qExec(&test, static_cast<int>(others.size()), others.data());
+    return natlens::testing::runTest<TestAgreement>(static_cast<int>(others.size()), others.data());
 }
+
+} // namespace
+
+NATLENS_TEST_RUN(runAgreement)
 #include "tst_agreement.moc"

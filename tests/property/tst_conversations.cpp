@@ -7,7 +7,7 @@
 #include <map>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -156,12 +156,12 @@ class TestConversations : public QObject {
         QVERIFY2(text.empty(), text.c_str());
     }
 
-private slots:
+private Q_SLOTS:
     void conversations_data() { nats(); }
     void conversations() { with(talk); }
     void distribution_data() { nats(); }
     void distribution() { with(spread); }
 };
 
-QTEST_GUILESS_MAIN(TestConversations)
+NATLENS_TEST(TestConversations)
 #include "tst_conversations.moc"

@@ -7,7 +7,7 @@
 #include <random>
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::test;
 
@@ -25,7 +25,7 @@ std::vector<std::uint32_t> numbers(std::mt19937 &random, std::size_t count) {
 class TestPart : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void answersAsTheWhole() {
         constexpr int kClusters = 200, kPackets = 12;
         std::size_t left = 0, asked = 0;
@@ -59,5 +59,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestPart)
+NATLENS_TEST(TestPart)
 #include "tst_part.moc"

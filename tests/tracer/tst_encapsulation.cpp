@@ -1,6 +1,6 @@
 // Packets that cross from node to node in a tunnel: the path is that of the packets inside, the tunnel stands at its
 // hops.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "tracer/diagram/diagram.h"
 #include "tracer/path/path_json.h"
@@ -52,7 +52,7 @@ Scenario acrossOverlay() {
 
 class TestEncapsulation : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void onePathOfWhatIsInside();
     void theTunnelStandsAtItsHops();
     void inWords();
@@ -100,5 +100,5 @@ void TestEncapsulation::inWords() {
     QVERIFY2(text.contains("It came in a VXLAN tunnel (network 42) from 10.240.0.5 to 10.240.0.4."), qPrintable(text));
 }
 
-QTEST_GUILESS_MAIN(TestEncapsulation)
+NATLENS_TEST(TestEncapsulation)
 #include "tst_encapsulation.moc"

@@ -6,7 +6,7 @@
 
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -14,7 +14,7 @@ using namespace natlens::test;
 class TestImpairments : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void everyConnection_data();
     void everyConnection();
 };
@@ -44,5 +44,5 @@ void TestImpairments::everyConnection() {
     }
 }
 
-QTEST_GUILESS_MAIN(TestImpairments)
+NATLENS_TEST(TestImpairments)
 #include "tst_impairments.moc"

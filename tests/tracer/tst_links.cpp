@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -37,7 +37,7 @@ Tuple tupleOf(const std::string &src, const std::string &dst) {
 class TestLinks : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void lookAlikes_data();
     void lookAlikes();
     void lookAlikesBehindOneNode();
@@ -294,5 +294,5 @@ void TestLinks::udp() {
     }
 }
 
-QTEST_GUILESS_MAIN(TestLinks)
+NATLENS_TEST(TestLinks)
 #include "tst_links.moc"

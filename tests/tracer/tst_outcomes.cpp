@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -75,7 +75,7 @@ const tracer::Hop *hopAt(const tracer::Path &path, std::string_view host) {
 class TestOutcomes : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void silence_data();
     void silence();
     void silenceAtTheEnd_data();
@@ -384,5 +384,5 @@ void TestOutcomes::unreadableState() {
     QCOMPARE(text(route(*snapshot->paths.at(0))), "client>node2[SNAT,DNAT]>node1>source-ip-app");
 }
 
-QTEST_GUILESS_MAIN(TestOutcomes)
+NATLENS_TEST(TestOutcomes)
 #include "tst_outcomes.moc"

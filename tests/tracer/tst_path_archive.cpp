@@ -9,7 +9,7 @@
 #include <thread>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include <functional>
 
@@ -100,7 +100,7 @@ void inThreads(std::size_t count, const std::function<void(std::size_t)> &work) 
 class TestPathArchive : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void sameAsKept_data();
     void sameAsKept();
     void idsAreUniqueAndStay();
@@ -239,5 +239,5 @@ void TestPathArchive::outlivesTheTracer() {
     QVERIFY(weak.expired());
 }
 
-QTEST_APPLESS_MAIN(TestPathArchive)
+NATLENS_TEST(TestPathArchive)
 #include "tst_path_archive.moc"

@@ -3,7 +3,7 @@
 #include "tests/tracer/named.h"
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -68,7 +68,7 @@ bool isReply(const Captured &captured) {
 class TestTracer : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void twoNodes_data();
     void twoNodes();
     void routes_data();
@@ -438,5 +438,5 @@ void TestTracer::snapshotsShareUnchangedPaths() {
     QVERIFY(last->paths[0] == middle->paths[0]); // the same object
 }
 
-QTEST_GUILESS_MAIN(TestTracer)
+NATLENS_TEST(TestTracer)
 #include "tst_tracer.moc"

@@ -1,5 +1,5 @@
 // `natlens explain` and `natlens rules` as people run them: kube-proxy's recorded decisions, and bad questions.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
 
@@ -32,7 +32,7 @@ class TestExplain : public QObject {
     QTemporaryDir m_folder;
     QString at(const QString &name) const { return m_folder.filePath(name); }
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         QFile file(QStringLiteral(NATLENS_TEST_DATA "/conformance/flows.json"));
         QVERIFY(file.open(QIODevice::ReadOnly));
@@ -186,5 +186,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestExplain)
+NATLENS_TEST(TestExplain)
 #include "tst_explain.moc"

@@ -4,7 +4,7 @@
 #include <QProcess>
 #include <QRegularExpression>
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 
@@ -37,7 +37,7 @@ class TestProgram : public QObject {
     QTemporaryDir m_dir;
     QString at(const QString &name) const { return m_dir.filePath(name); }
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         QVERIFY(testing::writeRecording(testing::createFile(at("good.pcapng").toStdString()), testing::conversation()));
         const std::string bytes = testing::contents(at("good.pcapng").toStdString());
@@ -255,5 +255,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestProgram)
+NATLENS_TEST(TestProgram)
 #include "tst_program.moc"

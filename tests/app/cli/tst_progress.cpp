@@ -3,12 +3,12 @@
 #include "app/cli/watch.h"
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 class TestProgress : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void readingStage_data();
     void readingStage();
 };
@@ -43,5 +43,5 @@ void TestProgress::readingStage() {
              text);
 }
 
-QTEST_APPLESS_MAIN(TestProgress)
+NATLENS_TEST(TestProgress)
 #include "tst_progress.moc"

@@ -4,7 +4,7 @@
 
 #include <QRegularExpression>
 #include <QStringList>
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::cli;
@@ -121,7 +121,7 @@ QStringList prose(const QString &text, int *blocks = nullptr) {
 
 class TestReportMarkdown : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void says_data() {
         QTest::addColumn<QString>("words");
         for (const char *words : {"# natlens report",
@@ -235,5 +235,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestReportMarkdown)
+NATLENS_TEST(TestReportMarkdown)
 #include "tst_report_markdown.moc"

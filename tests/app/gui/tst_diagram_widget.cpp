@@ -4,7 +4,7 @@
 
 #include <QAccessible>
 #include <QSignalSpy>
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include <map>
 
@@ -41,7 +41,7 @@ class TestDiagramWidget : public QObject {
         QVERIFY(QTest::qWaitForWindowExposed(&widget));
     }
 
-private slots:
+private Q_SLOTS:
     void initTestCase() { installDiagramAccessibility(); }
 
     void layerIsPaintedOnlyWhenItMust() {
@@ -261,5 +261,5 @@ private slots:
     }
 };
 
-QTEST_MAIN(TestDiagramWidget)
+NATLENS_TEST(TestDiagramWidget)
 #include "tst_diagram_widget.moc"

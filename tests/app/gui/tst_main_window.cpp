@@ -18,7 +18,7 @@
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace gui;
@@ -63,13 +63,13 @@ struct Bench {
 
 class TestMainWindow : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void startPageOpensAScenario() {
         Bench bench;
         auto *list = bench.window.findChild<StartPage *>()->scenarioList();
         QCOMPARE(list->count(), 2);
         list->setCurrentRow(1);
-        emit list->itemActivated(list->item(1));
+        Q_EMIT list->itemActivated(list->item(1));
         QCOMPARE(QString::fromStdString(std::get<session::LabSource>(bench.asked.what).scenario), "clusterip");
         QVERIFY(bench.asked.options.interactive);
         QVERIFY(!bench.window.notice().isEmpty()); // the lab is being built
@@ -91,7 +91,7 @@ private slots:
         QCOMPARE(bench.window.details()->hops()->rowCount(), 2);
         QVERIFY(bench.window.details()->remarks().contains("D13"));
 
-        emit bench.window.picture()->pathActivated("p1");
+        Q_EMIT bench.window.picture()->pathActivated("p1");
         QCOMPARE(bench.window.paths()->view()->currentIndex().row(), 0);
         QCOMPARE(bench.window.details()->hops()->path()->id, "p1");
     }
@@ -328,5 +328,5 @@ private slots:
     }
 };
 
-QTEST_MAIN(TestMainWindow)
+NATLENS_TEST(TestMainWindow)
 #include "tst_main_window.moc"

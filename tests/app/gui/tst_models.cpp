@@ -6,7 +6,7 @@
 
 #include <QAbstractItemModelTester>
 #include <QSignalSpy>
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include <set>
 
@@ -16,7 +16,7 @@ using namespace gui::handmade;
 
 class TestModels : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void rowsAndTexts() {
         PathModel model;
         const QAbstractItemModelTester tester(&model, QAbstractItemModelTester::FailureReportingMode::QtTest);
@@ -210,5 +210,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestModels)
+NATLENS_TEST(TestModels)
 #include "tst_models.moc"

@@ -1,7 +1,7 @@
 #include "app/gui/packet_motion.h"
 #include "hand_made.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using gui::PacketMotion;
@@ -10,7 +10,7 @@ using namespace gui::handmade;
 
 class TestPacketMotion : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void polyline_data() {
         QTest::addColumn<double>("share");
         QTest::addColumn<QPointF>("expected");
@@ -123,5 +123,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestPacketMotion)
+NATLENS_TEST(TestPacketMotion)
 #include "tst_packet_motion.moc"

@@ -3,7 +3,7 @@
 #include "app/lab/cluster.h"
 #include "proxycore/model/kubernetes_json.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 #include <fstream>
 #include <iterator>
 
@@ -39,7 +39,7 @@ proxycore::Node node(const std::vector<std::string> &addresses, const std::vecto
 
 class TestAddressing : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void nodes_data() {
         QTest::addColumn<QStringList>("addresses");
         QTest::addColumn<QStringList>("ranges");
@@ -128,5 +128,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestAddressing)
+NATLENS_TEST(TestAddressing)
 #include "tst_addressing.moc"

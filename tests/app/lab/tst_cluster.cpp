@@ -2,7 +2,7 @@
 #include "app/lab/cluster.h"
 #include "app/lab/scenario.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 #include <nlohmann/json.hpp>
 
 using namespace natlens;
@@ -31,7 +31,7 @@ bool watcherAgrees(const LabCluster &after, const std::vector<std::string> &even
 
 class TestCluster : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void slicesAreMadeForSelectors() {
         const auto lab = cluster("nodeport");
         QCOMPARE(lab.state().endpointSlices.size(), std::size_t(1));
@@ -137,5 +137,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestCluster)
+NATLENS_TEST(TestCluster)
 #include "tst_cluster.moc"

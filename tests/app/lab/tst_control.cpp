@@ -1,7 +1,7 @@
 // The lab's side of docs/lab-protocol.md.
 #include "app/lab/control.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 
@@ -17,7 +17,7 @@ QByteArray json(const char *text) { return QByteArray(text).replace('\'', '"'); 
 
 class TestControl : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void commands_data() {
         QTest::addColumn<QByteArray>("line");
         QTest::addColumn<int>("kind"); // index in the variant
@@ -95,5 +95,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestControl)
+NATLENS_TEST(TestControl)
 #include "tst_control.moc"

@@ -2,7 +2,7 @@
 #include "app/lab/scenario.h"
 
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::lab;
@@ -16,7 +16,7 @@ QByteArray json(const char *text) { return QByteArray(text).replace('\'', '"'); 
 
 class TestScenario : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void builtInScenariosAreSound_data() {
         QTest::addColumn<QString>("name");
         for (const auto &[name, json] : builtInScenarios())
@@ -137,5 +137,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestScenario)
+NATLENS_TEST(TestScenario)
 #include "tst_scenario.moc"

@@ -2,7 +2,7 @@
 #include "../../proxycore/kernel/namespace_child.h"
 #include "app/lab/sctp_server.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 #include <arpa/inet.h>
 #include <cstdlib>
 #include <poll.h>
@@ -63,7 +63,7 @@ std::string conversation(bool v6, int protocol) {
 
 class TestSctpServer : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void tellsTheClientsAddress_data() {
         QTest::addColumn<bool>("v6");
         QTest::addColumn<int>("protocol");
@@ -83,5 +83,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestSctpServer)
+NATLENS_TEST(TestSctpServer)
 #include "tst_sctp_server.moc"

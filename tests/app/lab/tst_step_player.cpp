@@ -1,7 +1,7 @@
 // Steps are played in order, without blocking, and a load balancer that never settles does not hang the lab.
 #include "app/lab/step_player.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens::lab;
 using namespace std::chrono_literals;
@@ -45,7 +45,7 @@ const StepPlayer::Clock::time_point kStart{};
 
 class TestStepPlayer : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void oneRequestAfterTheOther() {
         const std::vector<Step> steps{request({"a", "b"}, false)};
         Recorder recorder;
@@ -140,5 +140,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestStepPlayer)
+NATLENS_TEST(TestStepPlayer)
 #include "tst_step_player.moc"

@@ -101,7 +101,7 @@ private:
         return recorded;
     }
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         NATLENS_NEED_NAMESPACE(whyNot);
         QVERIFY(m_folder.isValid());
@@ -304,5 +304,5 @@ private slots:
     }
 };
 
-NATLENS_NAMESPACE_MAIN(CaptureServiceTest)
+NATLENS_NAMESPACE_TEST(CaptureServiceTest)
 #include "tst_capture_service.moc"

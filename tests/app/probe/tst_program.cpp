@@ -29,7 +29,7 @@ private:
         void onStatistics(const file::PointStatistics &) override { ++statistics; }
     };
 
-private slots:
+private Q_SLOTS:
     void initTestCase() { NATLENS_NEED_NAMESPACE(whyNot); }
 
     void arguments_data() {
@@ -123,5 +123,5 @@ private slots:
     }
 };
 
-NATLENS_NAMESPACE_MAIN(ProgramTest)
+NATLENS_NAMESPACE_TEST(ProgramTest)
 #include "tst_program.moc"

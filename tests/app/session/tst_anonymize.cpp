@@ -6,7 +6,7 @@
 #include "tracer/path/path_json.h"
 
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 #include <algorithm>
 #include <bit>
 #include <random>
@@ -103,7 +103,7 @@ class TestAnonymize : public QObject {
         return view;
     }
 
-private slots:
+private Q_SLOTS:
     /// The example of the paper's appendix: key 00 01 ... 0f, input 00 01 ... 0e.
     void keyedHashIsSipHash() {
         Bytes input;
@@ -437,5 +437,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestAnonymize)
+NATLENS_TEST(TestAnonymize)
 #include "tst_anonymize.moc"

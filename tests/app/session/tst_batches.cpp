@@ -15,7 +15,7 @@
 #endif
 
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 #include <fcntl.h>
 #include <fstream>
 
@@ -77,7 +77,7 @@ class TestBatches : public QObject {
     std::vector<std::byte> m_bytes;
     QStringList m_expected; ///< straight into a tracer, all at once
 
-private slots:
+private Q_SLOTS:
     void initTestCase();
     void inPieces_data();
     void inPieces();
@@ -224,5 +224,5 @@ void TestBatches::manyThreadsDoEachPieceOnce() {
     }
 }
 
-QTEST_GUILESS_MAIN(TestBatches)
+NATLENS_TEST(TestBatches)
 #include "tst_batches.moc"

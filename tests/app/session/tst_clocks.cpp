@@ -4,7 +4,7 @@
 #include "tracer/path/path_json.h"
 
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -141,7 +141,7 @@ class TestClocks : public QObject {
         return at(name);
     }
 
-private slots:
+private Q_SLOTS:
     void corrected_data() {
         QTest::addColumn<Clocks>("clocks");
         QTest::addColumn<unsigned>("connections");
@@ -252,5 +252,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestClocks)
+NATLENS_TEST(TestClocks)
 #include "tst_clocks.moc"

@@ -1,6 +1,6 @@
 #include "app/session/expectations.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 #include <nlohmann/json.hpp>
 
 using namespace natlens;
@@ -87,7 +87,7 @@ std::string path(const std::string &more) {
 
 class TestExpectations : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void compare_data() {
         QTest::addColumn<QString>("expect");
         QTest::addColumn<int>("world"); // 0 delivered, 1 dropped, 2 nothing, 3 delivered then dropped, 4 health checks
@@ -215,5 +215,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestExpectations)
+NATLENS_TEST(TestExpectations)
 #include "tst_expectations.moc"

@@ -3,7 +3,7 @@
 #include "tracer/path/path_json.h"
 
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 #include <regex>
 
 using namespace natlens;
@@ -53,7 +53,7 @@ class TestFiles : public QObject {
         return ended(**session);
     }
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         auto frames = testing::conversation(53210);
         const auto second = testing::conversation(53300, 5'000);
@@ -252,5 +252,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestFiles)
+NATLENS_TEST(TestFiles)
 #include "tst_files.moc"

@@ -3,7 +3,7 @@
 #include "recording.h"
 
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 #include <csignal>
 #include <fstream>
 #include <sys/resource.h>
@@ -60,7 +60,7 @@ class TestLab : public QObject {
 
     std::string m_inherited = ":"; ///< descriptors that whoever started this test left open for all its children
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         for (int fd = 5; fd < 256; ++fd) { // 3 and 4 are the lab's own
             const int flags = ::fcntl(fd, F_GETFD);
@@ -253,5 +253,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestLab)
+NATLENS_TEST(TestLab)
 #include "tst_lab.moc"

@@ -1,6 +1,6 @@
 #include "app/session/lab_messages.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 #include <nlohmann/json.hpp>
 
 using namespace natlens::session;
@@ -25,7 +25,7 @@ const std::string kState =
 
 class TestLabMessages : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     /// A stream socket may cut a line anywhere: every cut gives the same state.
     void linesMayBeCutAnywhere() {
         const std::string text =
@@ -112,5 +112,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestLabMessages)
+NATLENS_TEST(TestLabMessages)
 #include "tst_lab_messages.moc"

@@ -2,7 +2,7 @@
 #include "recording.h"
 
 #include <QTemporaryDir>
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using session::BlockBoundary;
@@ -16,7 +16,7 @@ class TestStreamStore : public QObject {
     }
     std::string m_recording;
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         QVERIFY(testing::writeRecording(testing::createFile(at("r.pcapng")), testing::conversation()));
         m_recording = testing::contents(at("r.pcapng"));
@@ -92,5 +92,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestStreamStore)
+NATLENS_TEST(TestStreamStore)
 #include "tst_stream_store.moc"

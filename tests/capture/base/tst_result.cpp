@@ -1,5 +1,5 @@
 // What a person reads when something fails, and which exit status it gives.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/base/result.h"
 
@@ -9,7 +9,7 @@ using namespace natlens::base;
 
 class TestResult : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void sentence_data();
     void sentence();
     void takesErrno_data();
@@ -79,5 +79,5 @@ void TestResult::exitStatuses() {
     QCOMPARE(statusOf(ErrorCode::unsupported), 3);
 }
 
-QTEST_GUILESS_MAIN(TestResult)
+NATLENS_TEST(TestResult)
 #include "tst_result.moc"

@@ -1,5 +1,5 @@
 // Time stamps, owned descriptors, byte order and hashing.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/base/byte_order.h"
 #include "capture/base/hash.h"
@@ -14,7 +14,7 @@ using namespace natlens::base;
 
 class TestValues : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void timestampText_data();
     void timestampText();
     void timestampArithmetic();
@@ -98,5 +98,5 @@ void TestValues::hashSeesEveryByteAndTheLength() {
     QVERIFY(hashBytes(bytes, 1) != hashBytes(bytes, 2));
 }
 
-QTEST_GUILESS_MAIN(TestValues)
+NATLENS_TEST(TestValues)
 #include "tst_values.moc"

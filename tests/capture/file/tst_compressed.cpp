@@ -1,5 +1,5 @@
 // Compressed captures: gzip and zstd, whole, in crumbs, several in a row, cut and damaged.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/file/file_maker.h"
 #include "capture/file/read_in.h"
@@ -63,7 +63,7 @@ std::span<const std::byte> span(const QByteArray &bytes) {
 
 class TestCompressed : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void formats_data();
     void formats();
     void everyTruncation_data() { formats_data(); }
@@ -185,5 +185,5 @@ void TestCompressed::compressedTwice() {
     QVERIFY2(outcome.sentence().contains("is compressed once more"), qPrintable(outcome.sentence()));
 }
 
-QTEST_GUILESS_MAIN(TestCompressed)
+NATLENS_TEST(TestCompressed)
 #include "tst_compressed.moc"

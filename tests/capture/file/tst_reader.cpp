@@ -1,5 +1,5 @@
 // The reader against files made by hand: every block type, both byte orders, whole and in crumbs, and damaged ones.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/file/file_maker.h"
 #include "capture/file/read_in.h"
@@ -92,7 +92,7 @@ QStringList pcapLines(std::uint32_t magic) {
 
 class TestReader : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void wholeFiles_data();
     void wholeFiles();
     void everyTruncation_data() { wholeFiles_data(); }
@@ -312,5 +312,5 @@ void TestReader::truncationSentence() {
              QString("read capture at byte 0: the capture is empty: it has not even a file header"));
 }
 
-QTEST_GUILESS_MAIN(TestReader)
+NATLENS_TEST(TestReader)
 #include "tst_reader.moc"

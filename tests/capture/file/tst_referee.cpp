@@ -1,6 +1,6 @@
 // Wireshark's programs as referees: what capinfos counts and tshark dissects is what our reader and decoder say, for
 // files in every variant and for packets behind unusual headers and in tunnels.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/file/file_maker.h"
 #include "capture/file/recording_sink.h"
@@ -159,7 +159,7 @@ QString asWritten(base::Timestamp time, const QString &like) {
 
 class TestReferee : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void initTestCase();
     void countsAndTimes();
     void formatsOfEditcap();
@@ -325,5 +325,5 @@ void TestReferee::packets() {
     QVERIFY2(wrong.isEmpty(), qPrintable(wrong.join('\n')));
 }
 
-QTEST_GUILESS_MAIN(TestReferee)
+NATLENS_TEST(TestReferee)
 #include "tst_referee.moc"

@@ -1,5 +1,5 @@
 // Classic pcap as others wrote and write it: old versions, patched libpcaps, Ixia, AIX; and captures of all interfaces.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/file/file_maker.h"
 #include "capture/file/read_in.h"
@@ -38,7 +38,7 @@ QString line(int number, const char *fraction, const QByteArray &data, int lengt
 
 class TestVariants : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void variants_data();
     void variants();
     void aSinglePacketIsNotHeldBack();
@@ -187,5 +187,5 @@ void TestVariants::namesFromFileAndInterface() {
     QCOMPARE(names, points);
 }
 
-QTEST_GUILESS_MAIN(TestVariants)
+NATLENS_TEST(TestVariants)
 #include "tst_variants.moc"

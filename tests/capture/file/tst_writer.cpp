@@ -1,5 +1,5 @@
 // What the writer writes, read back by our reader and by Wireshark's tools; and files as readFile() finds them.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/file/file_maker.h"
 #include "capture/file/pcapng_writer.h"
@@ -50,7 +50,7 @@ std::vector<std::byte> httpSyn() {
 
 class TestWriter : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void init() { QVERIFY(m_folder.isValid()); }
     void roundTrip();
     void largePackets();
@@ -292,5 +292,5 @@ void TestWriter::readsFromAPipe() {
     QCOMPARE(lines.first(), QString("point 0 'piped/eth0' '' link 1 snap 0"));
 }
 
-QTEST_GUILESS_MAIN(TestWriter)
+NATLENS_TEST(TestWriter)
 #include "tst_writer.moc"

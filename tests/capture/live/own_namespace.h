@@ -1,7 +1,7 @@
-// A user and network namespace for a whole test program, so that tests may send packets as an ordinary user.
+// A user and network namespace for a whole test, so that tests may send packets as an ordinary user.
 #pragma once
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include <fcntl.h>
 #include <net/if.h>
@@ -55,13 +55,14 @@ inline std::string enterOwnNamespace() {
         }                                                                                                              \
     } while (false)
 
-/// QTEST_GUILESS_MAIN in a namespace; the test class has a static member `whyNot`.
-#define NATLENS_NAMESPACE_MAIN(TestClass)                                                                              \
-    int main(int argc, char **argv) {                                                                                  \
-        TestClass::whyNot = natlens::testing::enterOwnNamespace();                                                     \
-        QCoreApplication application(argc, argv);                                                                      \
-        TestClass test;                                                                                                \
-        return QTest::qExec(&test, argc, argv);                                                                        \
-    }
+/// A test class with a static member `whyNot`, run in a namespace of its own.
+template <typename TestClass>
+int runInNamespace(int count, char **arguments) {
+    TestClass::whyNot = enterOwnNamespace();
+    return runTest<TestClass>(count, arguments);
+}
+
+/// NATLENS_TEST in a namespace.
+#define NATLENS_NAMESPACE_TEST(TestClass) NATLENS_TEST_RUN(natlens::testing::runInNamespace<TestClass>)
 
 } // namespace natlens::testing

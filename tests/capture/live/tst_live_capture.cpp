@@ -50,7 +50,7 @@ private:
         return seen;
     }
 
-private slots:
+private Q_SLOTS:
     void initTestCase() { NATLENS_NEED_NAMESPACE(whyNot); }
 
     void listsInterfaces() {
@@ -153,5 +153,5 @@ private slots:
     }
 };
 
-NATLENS_NAMESPACE_MAIN(LiveCaptureTest)
+NATLENS_NAMESPACE_TEST(LiveCaptureTest)
 #include "tst_live_capture.moc"

@@ -11,7 +11,7 @@
 #include <vector>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using Bytes = std::vector<std::byte>;
@@ -38,7 +38,7 @@ class MessagesTest : public QObject {
         (void)netlink::decodeTrace(bytes, {{1, "lo"}});
     }
 
-private slots:
+private Q_SLOTS:
     /// What the kernel said, said by us: reading it back gives the same.
     void conntrackWritten() {
         const auto recorded = load("conntrack.hex");
@@ -230,5 +230,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(MessagesTest)
+NATLENS_TEST(MessagesTest)
 #include "tst_messages.moc"

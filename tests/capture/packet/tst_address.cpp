@@ -1,5 +1,5 @@
 // Addresses, prefixes, socket addresses and tuples as text; hashing.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/packet/address.h"
 
@@ -23,7 +23,7 @@ QString parsedText(const QString &input) {
 
 class TestAddress : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void address_data();
     void address() { compareParsed<IpAddress>(); }
     void prefix_data();
@@ -223,5 +223,5 @@ void TestAddress::hashesDiffer() {
     QVERIFY(hashValue(*IpAddress::parse("1.2.3.4")) != hashValue(*IpAddress::parse("102:304::")));
 }
 
-QTEST_GUILESS_MAIN(TestAddress)
+NATLENS_TEST(TestAddress)
 #include "tst_address.moc"

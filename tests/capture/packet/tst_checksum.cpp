@@ -1,5 +1,5 @@
 // Published vectors, and the incremental form against the whole one.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/packet/checksum.h"
 
@@ -19,7 +19,7 @@ std::vector<std::byte> fromHex(const QByteArray &hex) {
 
 class TestChecksum : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void sums_data();
     void sums();
     void transport_data();
@@ -125,5 +125,5 @@ void TestChecksum::sctp() {
     QTEST(crc32c(fromHex(hex)), "crc");
 }
 
-QTEST_GUILESS_MAIN(TestChecksum)
+NATLENS_TEST(TestChecksum)
 #include "tst_checksum.moc"

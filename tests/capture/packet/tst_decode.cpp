@@ -1,6 +1,6 @@
 // Packets as hex text in, fields out. The hex was written by hand from the RFCs' header layouts, so that decoder and
 // builder do not merely agree with each other.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/packet/builder.h"
 #include "capture/packet/decode.h"
@@ -59,7 +59,7 @@ const QByteArray kV6Addresses = "fd000000000000000000000000000001 fd000000000000
 
 class TestDecode : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void decodes_data();
     void decodes();
     void everyPrefixOfEveryPacket_data() { decodes_data(); }
@@ -254,5 +254,5 @@ void TestDecode::tcpOptionsHash() {
     QVERIFY(hashOf(scaled.windowScale(7)) != hashOf(scaledMore.windowScale(8)));
 }
 
-QTEST_GUILESS_MAIN(TestDecode)
+NATLENS_TEST(TestDecode)
 #include "tst_decode.moc"

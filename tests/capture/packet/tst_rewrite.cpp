@@ -1,6 +1,6 @@
 // A packet rewritten as NAT does it must equal the packet built with the new fields, checksums included; and what
 // survives NAT must give one fingerprint at all capture points.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/packet/builder.h"
 #include "capture/packet/checksum.h"
@@ -68,7 +68,7 @@ std::uint64_t fingerprint(const Bytes &bytes, LinkType link = LinkType::ethernet
 
 class TestRewrite : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void equalsBuilt_data();
     void equalsBuilt();
     void builtChecksumsAreRight_data() { equalsBuilt_data(); }
@@ -237,5 +237,5 @@ void TestRewrite::refusals() {
     QVERIFY(!rewrite(LinkType::ethernet, arp, {}));
 }
 
-QTEST_GUILESS_MAIN(TestRewrite)
+NATLENS_TEST(TestRewrite)
 #include "tst_rewrite.moc"

@@ -1,6 +1,6 @@
 // Unusual link headers, tags and tunnels: every layer is found, nothing is read outside the captured bytes, and what
 // only looks like a tunnel stays what it is.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "capture/packet/builder.h"
 #include "capture/packet/odd_packets.h"
@@ -42,7 +42,7 @@ QString layersOf(LinkType link, std::span<const std::byte> bytes) {
 
 class TestTunnel : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void layers_data();
     void layers();
     void everyPrefix_data() { layers_data(); }
@@ -172,5 +172,5 @@ void TestTunnel::linkTypeNames() {
     QVERIFY(!isDecoded(LinkType::netlink));
 }
 
-QTEST_GUILESS_MAIN(TestTunnel)
+NATLENS_TEST(TestTunnel)
 #include "tst_tunnel.moc"

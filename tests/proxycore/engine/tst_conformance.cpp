@@ -9,7 +9,7 @@
 #include <set>
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using Json = nlohmann::json;
@@ -35,7 +35,7 @@ class TestConformance : public QObject {
 
     Json m_scenarios;
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         m_scenarios = Json::parse(natlens::test::dataFile("conformance/flows.json"));
         std::size_t flows = 0;
@@ -102,5 +102,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestConformance)
+NATLENS_TEST(TestConformance)
 #include "tst_conformance.moc"

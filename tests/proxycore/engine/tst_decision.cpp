@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -57,7 +57,7 @@ QString summary(const Decision &decision) {
 class TestDecision : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void truthTable_data() {
         QTest::addColumn<int>("mode");
         QTest::addColumn<QString>("setting");
@@ -279,5 +279,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestDecision)
+NATLENS_TEST(TestDecision)
 #include "tst_decision.moc"

@@ -4,7 +4,7 @@
 #include "proxycore/test_state.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -76,7 +76,7 @@ QString ask(const ProxyPlan &plan, const std::string &from, const std::string &t
 class TestDocumentProfile : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     /// What was seen with rules of that time: `node` decides first, and the answer decides what the pod sees.
     void observed_data() {
         QTest::addColumn<QString>("node");
@@ -199,5 +199,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestDocumentProfile)
+NATLENS_TEST(TestDocumentProfile)
 #include "tst_document_profile.moc"

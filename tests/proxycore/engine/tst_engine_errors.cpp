@@ -3,7 +3,7 @@
 #include "proxycore/engine/engine_node.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -67,7 +67,7 @@ PacketBuilder between(const char *source, const char *destination) {
 class TestEngineErrors : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void errorFromARouterBeyondTheService() {
         TestNode node;
         node.engine.setPlan(v4Plan());
@@ -343,5 +343,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestEngineErrors)
+NATLENS_TEST(TestEngineErrors)
 #include "tst_engine_errors.moc"

@@ -3,7 +3,7 @@
 #include "proxycore/engine/engine_node.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -43,7 +43,7 @@ QString q(const std::string &text) {
 class TestPacketEngine : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void tcpOpensTransfersAndCloses() {
         TestNode node;
         node.engine.setPlan(planOf(web(), kOne));
@@ -367,5 +367,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestPacketEngine)
+NATLENS_TEST(TestPacketEngine)
 #include "tst_packet_engine.moc"

@@ -4,7 +4,7 @@
 #include "proxycore/test_state.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -22,7 +22,7 @@ QString header(const HttpAnswer &answer, const char *name) {
 class TestHealth : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void healthCheck_data() {
         QTest::addColumn<int>("profile");
         QTest::addColumn<unsigned>("endpoints");
@@ -162,5 +162,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestHealth)
+NATLENS_TEST(TestHealth)
 #include "tst_health.moc"

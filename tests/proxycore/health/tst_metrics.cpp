@@ -4,7 +4,7 @@
 #include "proxycore/test_state.h"
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -12,7 +12,7 @@ using std::chrono::milliseconds;
 
 class TestMetrics : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void syncs() {
         ProxyMetrics metrics(Mode::nftables);
         metrics.synced(IpFamily::v4, ProxyMetrics::Sync::full, milliseconds(3), 1700000000.5);
@@ -116,5 +116,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestMetrics)
+NATLENS_TEST(TestMetrics)
 #include "tst_metrics.moc"

@@ -7,7 +7,7 @@
 #endif
 
 #include <QRegularExpression>
-#include <QTest>
+#include "tests/test_program.h"
 
 #include <cstdlib>
 
@@ -56,7 +56,7 @@ std::string driftAfter(Applier &applier, const ProxyPlan &plan, const std::strin
 class TestDrift : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void nftables_data() {
         QTest::addColumn<QString>("command");
         QTest::addColumn<QString>("found");
@@ -229,5 +229,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestDrift)
+NATLENS_TEST(TestDrift)
 #include "tst_drift.moc"

@@ -12,7 +12,7 @@
 #endif
 
 #include <QStandardPaths>
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -68,7 +68,7 @@ ProxyPlan clusterPlan(const char *node, IpFamily family) {
 class TestIptables : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void sameRulesAsKubeProxy_data() {
         QTest::addColumn<QString>("file");
         QTest::addColumn<QString>("node");
@@ -224,5 +224,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestIptables)
+NATLENS_TEST(TestIptables)
 #include "tst_iptables.moc"

@@ -5,7 +5,7 @@
 #include "proxycore/kernel/random_changes.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -46,7 +46,7 @@ QStringList rulesOf(const ProxyPlan &plan, const std::string &table, const std::
 class TestIptables15 : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void nodePort_data() {
         QTest::addColumn<bool>("onlyLocal");
         QTest::addColumn<bool>("here");
@@ -172,5 +172,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestIptables15)
+NATLENS_TEST(TestIptables15)
 #include "tst_iptables_15.moc"

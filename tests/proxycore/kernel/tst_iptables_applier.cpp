@@ -11,7 +11,7 @@
 #include <set>
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -113,7 +113,7 @@ class TestIptablesApplier : public QObject {
         QTest::newRow("legacy") << static_cast<int>(IptablesBackend::legacy);
     }
 
-private slots:
+private Q_SLOTS:
     void whole_data() { backends(); }
     void whole() {
         QFETCH(int, backend);
@@ -217,5 +217,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestIptablesApplier)
+NATLENS_TEST(TestIptablesApplier)
 #include "tst_iptables_applier.moc"

@@ -5,7 +5,7 @@
 #include "proxycore/kernel/nft_userdata.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -76,7 +76,7 @@ ProxyPlan manyEndpoints(bool affinity) {
 class TestNftNetlink : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void sameListingAsText_data() {
         QTest::addColumn<ProxyPlan>("plan");
         QTest::newRow("recorded cluster, IPv4") << recordedPlan(recordedCluster());
@@ -209,5 +209,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestNftNetlink)
+NATLENS_TEST(TestNftNetlink)
 #include "tst_nft_netlink.moc"

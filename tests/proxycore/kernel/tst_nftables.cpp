@@ -4,7 +4,7 @@
 #include "proxycore/kernel/random_changes.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -45,7 +45,7 @@ std::string kernelText(NftablesApplier &applier, const std::string &table) {
 class TestNftables : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void sameRulesAsKubeProxy_data() {
         QTest::addColumn<QString>("file");
         QTest::addColumn<bool>("six");
@@ -248,5 +248,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestNftables)
+NATLENS_TEST(TestNftables)
 #include "tst_nftables.moc"

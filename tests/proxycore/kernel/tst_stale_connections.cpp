@@ -4,7 +4,7 @@
 #include "proxycore/test_state.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -33,7 +33,7 @@ SocketAddress at(const char *text) {
 
 class TestStaleConnections : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void contains_data() {
         QTest::addColumn<QString>("protocol");
         QTest::addColumn<QString>("asked");
@@ -101,5 +101,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestStaleConnections)
+NATLENS_TEST(TestStaleConnections)
 #include "tst_stale_connections.moc"

@@ -5,7 +5,7 @@
 #include "proxycore/model/proxy_config.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 
@@ -40,7 +40,7 @@ std::string sliceWith(const std::string &endpoints) {
 class TestBadInput : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void notJson_data() {
         QTest::addColumn<QByteArray>("text");
         QTest::addColumn<QString>("place");
@@ -220,5 +220,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestBadInput)
+NATLENS_TEST(TestBadInput)
 #include "tst_bad_input.moc"

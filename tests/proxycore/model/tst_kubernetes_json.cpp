@@ -5,7 +5,7 @@
 #include "proxycore/read_file.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 
@@ -25,7 +25,7 @@ std::string service(const std::string &spec, const std::string &metadata = "") {
 class TestKubernetesJson : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void bareServiceGetsDefaults() {
         const auto state = read(service(R"("clusterIP":"10.0.0.1","ports":[{"port":80}])"));
         QVERIFY(state.problems.empty());
@@ -349,5 +349,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestKubernetesJson)
+NATLENS_TEST(TestKubernetesJson)
 #include "tst_kubernetes_json.moc"

@@ -7,7 +7,7 @@
 #include <set>
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using Json = nlohmann::json;
@@ -17,7 +17,7 @@ class TestEndpointSelection : public QObject {
 
     Json m_cases;
 
-private slots:
+private Q_SLOTS:
     void initTestCase() {
         m_cases = Json::parse(natlens::test::dataFile("conformance/selection.json"));
         QCOMPARE(m_cases.size(), std::size_t{32});
@@ -65,5 +65,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestEndpointSelection)
+NATLENS_TEST(TestEndpointSelection)
 #include "tst_endpoint_selection.moc"

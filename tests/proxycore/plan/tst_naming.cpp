@@ -3,7 +3,7 @@
 #include "proxycore/plan/naming.h"
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 
@@ -24,7 +24,7 @@ ServicePortName portName(const QString &text, const QString &protocol) {
 class TestNaming : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void sha256_data() {
         QTest::addColumn<QByteArray>("text");
         QTest::addColumn<QByteArray>("digest");
@@ -187,5 +187,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestNaming)
+NATLENS_TEST(TestNaming)
 #include "tst_naming.moc"

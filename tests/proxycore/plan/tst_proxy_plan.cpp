@@ -5,7 +5,7 @@
 #include <random>
 #endif
 
-#include <QTest>
+#include "tests/test_program.h"
 
 using namespace natlens::proxycore;
 using namespace natlens::proxycore::test;
@@ -28,7 +28,7 @@ ClusterState nodePortState(TrafficPolicy policy) {
 class TestProxyPlan : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void text() {
         const auto plan = makePlan(nodePortState(TrafficPolicy::local), podRange("10.180.0.0/16"), kNode1);
         QCOMPARE(
@@ -199,5 +199,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestProxyPlan)
+NATLENS_TEST(TestProxyPlan)
 #include "tst_proxy_plan.moc"

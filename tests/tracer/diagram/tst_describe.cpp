@@ -4,7 +4,7 @@
 #include "tracer/diagram/diagram.h"
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::testing;
@@ -14,7 +14,7 @@ Q_DECLARE_METATYPE(natlens::tracer::Hop)
 
 class TestDescribe : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void hop_data();
     void hop();
     void path_data();
@@ -116,5 +116,5 @@ void TestDescribe::path() {
         QVERIFY(lines.contains(QString::fromStdString(diagram::describe(hop))));
 }
 
-QTEST_GUILESS_MAIN(TestDescribe)
+NATLENS_TEST(TestDescribe)
 #include "tst_describe.moc"

@@ -5,7 +5,7 @@
 #endif
 
 #include <QFile>
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::testing;
@@ -26,7 +26,7 @@ void noReplies(SampleSnapshot &s) {
 
 class TestDocument : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void picture_data();
     void picture();
     void nothingObserved();
@@ -153,5 +153,5 @@ void TestDocument::controlCharactersStayOut() {
         QVERIFY(c == '\n' || c >= ' ');
 }
 
-QTEST_GUILESS_MAIN(TestDocument)
+NATLENS_TEST(TestDocument)
 #include "tst_document.moc"

@@ -5,7 +5,7 @@
 #endif
 
 #include <QRectF>
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include <set>
 
@@ -90,7 +90,7 @@ bool hasBadge(const DisplayList &list, const std::string &text, const std::strin
 
 class TestLayout : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void properties_data();
     void properties();
     void places();
@@ -255,5 +255,5 @@ void TestLayout::nothingYet() {
     QVERIFY(list.bounds.width > 0 && list.bounds.height > 0);
 }
 
-QTEST_GUILESS_MAIN(TestLayout)
+NATLENS_TEST(TestLayout)
 #include "tst_layout.moc"

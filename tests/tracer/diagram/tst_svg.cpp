@@ -8,7 +8,7 @@
 #include <QDir>
 #include <QFile>
 #include <QXmlStreamReader>
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include <cmath>
 
@@ -37,7 +37,7 @@ double contrast(std::uint32_t a, std::uint32_t b) {
 
 class TestSvg : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void wellFormed_data();
     void wellFormed();
     void namesAreEscaped();
@@ -121,5 +121,5 @@ void TestSvg::contrastOfTexts() {
     QVERIFY2(ratio >= 4.5, qPrintable(QString("contrast %1").arg(ratio)));
 }
 
-QTEST_GUILESS_MAIN(TestSvg)
+NATLENS_TEST(TestSvg)
 #include "tst_svg.moc"

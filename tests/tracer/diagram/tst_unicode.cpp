@@ -5,7 +5,7 @@
 #endif
 
 #include <QFile>
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::testing;
@@ -21,7 +21,7 @@ QString render(const SampleSnapshot &sample, const diagram::SceneOptions &option
 
 class TestUnicode : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void shape_data();
     void shape();
     void golden_data();
@@ -106,5 +106,5 @@ void TestUnicode::nothingYet() {
     QCOMPARE(render(SampleSnapshot()), QString("Nothing captured yet.\n"));
 }
 
-QTEST_GUILESS_MAIN(TestUnicode)
+NATLENS_TEST(TestUnicode)
 #include "tst_unicode.moc"

@@ -3,7 +3,7 @@
 #include "tests/tracer/findings/case.h"
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include <functional>
 
@@ -64,7 +64,7 @@ Case datagrams(double last) {
 class TestCases : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void single_data();
     void single();
     void predictionWaitsForTheRules();
@@ -454,5 +454,5 @@ void TestCases::predictionWaitsForTheRules() {
     }
 }
 
-QTEST_GUILESS_MAIN(TestCases)
+NATLENS_TEST(TestCases)
 #include "tst_cases.moc"

@@ -3,7 +3,7 @@
 #include "tests/tracer/named.h"
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -56,7 +56,7 @@ QString codes(const tracer::Snapshot &snapshot) {
 class TestGrouped : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void answerFromElsewhere_data() {
         QTest::addColumn<QByteArray>("answersFrom");
         QTest::addColumn<QString>("found");
@@ -102,5 +102,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestGrouped)
+NATLENS_TEST(TestGrouped)
 #include "tst_grouped.moc"

@@ -5,7 +5,7 @@
 
 #include <QFile>
 #include <QRegularExpression>
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include <set>
 
@@ -14,7 +14,7 @@ using namespace natlens;
 class TestManual : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void everyDiagnosisIsWhole() {
         std::set<std::string_view> codes;
         const QRegularExpression code("^[DP][0-9]{2}$"), url("^https://[^ ]+$");
@@ -47,5 +47,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestManual)
+NATLENS_TEST(TestManual)
 #include "tst_manual.moc"

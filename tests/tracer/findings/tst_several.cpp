@@ -3,7 +3,7 @@
 #include "tests/tracer/findings/case.h"
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -17,7 +17,7 @@ constexpr auto kVip = "203.0.113.1:80";
 class TestSeveral : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void together();
 };
 
@@ -82,5 +82,5 @@ void TestSeveral::together() {
     QCOMPARE(judged("D38", {&asked.path}, {&answer.path}), 0u);
 }
 
-QTEST_GUILESS_MAIN(TestSeveral)
+NATLENS_TEST(TestSeveral)
 #include "tst_several.moc"

@@ -7,7 +7,7 @@
 #endif
 
 #include <QFile>
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::tracer;
@@ -113,7 +113,7 @@ bool valid(const nlohmann::json &schema, const nlohmann::json &value) {
 class TestPathJson : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void exactText();
     void nothingKnown();
     void whichHops();
@@ -201,5 +201,5 @@ void TestPathJson::schema() {
     QVERIFY(!valid(rules, wrong));
 }
 
-QTEST_GUILESS_MAIN(TestPathJson)
+NATLENS_TEST(TestPathJson)
 #include "tst_path_json.moc"

@@ -2,7 +2,7 @@
 #include "capture/packet/builder.h"
 #include "tracer/stitch/clock_alignment.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 #include <cmath>
 #include <deque>
 #include <map>
@@ -102,7 +102,7 @@ const std::vector<Station> kRequests{{"client", {64}}, {"node1", {64, 63}}, {"no
 
 class TestClockAlignment : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void chain() {
         Captures captures;
         captures.ahead = {{"node1", 5 * kSecond}, {"node2", -3 * kSecond}, {"pod", 40 * kMicro}};
@@ -210,5 +210,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestClockAlignment)
+NATLENS_TEST(TestClockAlignment)
 #include "tst_clock_alignment.moc"

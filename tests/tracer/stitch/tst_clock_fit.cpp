@@ -1,7 +1,7 @@
 // Two simulated clocks, and packets that both of their hosts see: is the truth inside what is found?
 #include "tracer/stitch/clock_fit.h"
 
-#include <QtTest>
+#include "tests/test_program.h"
 #include <cmath>
 #include <random>
 
@@ -73,7 +73,7 @@ Q_DECLARE_METATYPE(World)
 
 class TestClockFit : public QObject {
     Q_OBJECT
-private slots:
+private Q_SLOTS:
     void truthIsWithinTheBound_data() {
         QTest::addColumn<World>("world");
         QTest::addColumn<qint64>("widestBound");
@@ -211,5 +211,5 @@ private slots:
     void nothing() { QVERIFY(fitClocks({}, 1).pieces.empty()); }
 };
 
-QTEST_GUILESS_MAIN(TestClockFit)
+NATLENS_TEST(TestClockFit)
 #include "tst_clock_fit.moc"

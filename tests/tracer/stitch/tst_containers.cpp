@@ -9,7 +9,7 @@
 #include <vector>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens::tracer;
 
@@ -24,7 +24,7 @@ std::span<const std::byte> bytes(std::string_view text) {
 class TestContainers : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void smallVectorIsAVector();
     void smallVectorMoves();
     void indexTableIsAMap_data();
@@ -146,5 +146,5 @@ void TestContainers::aStreamThatEndsGivesItsBytesBack() {
     QCOMPARE(other, handle);
 }
 
-QTEST_APPLESS_MAIN(TestContainers)
+NATLENS_TEST(TestContainers)
 #include "tst_containers.moc"

@@ -6,7 +6,7 @@
 #include <vector>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using natlens::tracer::HttpPeek;
 
@@ -24,7 +24,7 @@ constexpr std::string_view kAnswer = "HTTP/1.1 503 Service Unavailable\r\nConten
 class TestHttpPeek : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void requestLine_data();
     void requestLine();
     void answerInPieces();
@@ -158,5 +158,5 @@ void TestHttpPeek::proxyHeader() {
     }
 }
 
-QTEST_GUILESS_MAIN(TestHttpPeek)
+NATLENS_TEST(TestHttpPeek)
 #include "tst_http_peek.moc"

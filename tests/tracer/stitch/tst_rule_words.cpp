@@ -3,7 +3,7 @@
 #include "tracer/stitch/rule_words.h"
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens::tracer;
 
@@ -18,7 +18,7 @@ QString text(const std::string &value) {
 class TestRuleWords : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void chainNames_data();
     void chainNames();
     void decisions_data();
@@ -133,5 +133,5 @@ void TestRuleWords::decisions() {
     QCOMPARE(text(decision.field), field);
 }
 
-QTEST_GUILESS_MAIN(TestRuleWords)
+NATLENS_TEST(TestRuleWords)
 #include "tst_rule_words.moc"

@@ -7,7 +7,7 @@
 #include <set>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using natlens::tracer::StreamSample;
 using natlens::tracer::StreamSamples;
@@ -39,7 +39,7 @@ unsigned common(const std::vector<StreamSample> &a, const std::vector<StreamSamp
 class TestStreamSamples : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void fewAreAllKept();
     void bounded_data();
     void bounded();
@@ -131,5 +131,5 @@ void TestStreamSamples::shortPayload() {
     QCOMPARE(StreamSamples::payloadHash(std::span(bytes).first(8)), StreamSamples::payloadHash(bytes));
 }
 
-QTEST_GUILESS_MAIN(TestStreamSamples)
+NATLENS_TEST(TestStreamSamples)
 #include "tst_stream_samples.moc"

@@ -1,5 +1,5 @@
 // The simulated lab from outside: every scenario of the document, the same pictures, the same bytes for the same seed.
-#include <QtTest>
+#include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
 
@@ -65,7 +65,7 @@ class TestSimulatedLab : public QObject {
             QTest::newRow(name) << QString(name);
     }
 
-private slots:
+private Q_SLOTS:
     /// What the scenario expects of the real lab is seen here too, and what each endpoint saw is what the document prints.
     void endsWell_data() {
         QTest::addColumn<QString>("scenario");
@@ -170,5 +170,5 @@ private slots:
     }
 };
 
-QTEST_GUILESS_MAIN(TestSimulatedLab)
+NATLENS_TEST(TestSimulatedLab)
 #include "tst_simulated_lab.moc"
