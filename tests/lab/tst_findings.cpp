@@ -97,7 +97,7 @@ private:
         workers.clear();
         for (auto &[name, lab] : m_runs) {
             if (lab.status == 0 || lab.status == 3) continue;
-            qInfo("%s failed beside others and runs again alone: %s", qPrintable(name), lab.said());
+            qInfo("%s failed beside others and runs again alone: %s", qPrintable(name), lab.said().constData());
             lab = run({"lab", "run", name, "--json"});
         }
     }
