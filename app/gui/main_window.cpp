@@ -67,7 +67,7 @@ void MainWindow::buildWorkspace() {
     upper->addWidget(m_paths);
     upper->addWidget(m_diagram);
     upper->setStretchFactor(1, 1);
-    upper->setSizes({300, 740});
+    upper->setSizes({324, 716});
     upper->setChildrenCollapsible(false);
 
     auto *left = new QSplitter(Qt::Vertical, this);

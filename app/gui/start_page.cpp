@@ -59,6 +59,7 @@ StartPage::StartPage(const std::vector<session::ScenarioInfo> &scenarios, QWidge
     m_list->setAccessibleName(tr("Scenarios"));
     m_list->setAlternatingRowColors(true);
     m_list->setWordWrap(true);
+    m_list->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     m_list->setStyleSheet("QListWidget::item { padding: 7px; }");
     for (const session::ScenarioInfo &scenario : scenarios) {
         auto *item = new QListWidgetItem(text(scenario.name) + "\n" + text(scenario.summary), m_list);
