@@ -1,19 +1,11 @@
-// Work that may be spread over threads, by whoever has some.
+// The tracer's name for work that may be spread over threads.
 #pragma once
 
-#include <cstddef>
-#include <functional>
+#include "capture/base/parallel.h"
 
 namespace natlens::tracer {
 
-/// Calls work(0) ... work(count - 1), each once, in any order and in any threads, and returns when all are done.
-/// The tracer has no threads of its own; what it computes does not depend on how this is done.
-using ParallelFor = std::function<void(std::size_t count, const std::function<void(std::size_t)> &work)>;
-
-/// One after the other, on the calling thread.
-inline void oneByOne(std::size_t count, const std::function<void(std::size_t)> &work) {
-    for (std::size_t i = 0; i < count; ++i)
-        work(i);
-}
+using base::oneByOne;
+using base::ParallelFor;
 
 } // namespace natlens::tracer

@@ -1,6 +1,7 @@
 #include "app/session/questions.h"
 
 #include "app/session/input_file.h"
+#include "app/session/threads.h"
 #include "proxycore/engine/explain.h"
 #include "proxycore/kernel/iptables.h"
 #include "proxycore/kernel/nftables.h"
@@ -44,8 +45,8 @@ base::Result<Inputs> readInputs(const PlanSource &source, const proxycore::FlowE
         return base::fail(ErrorCode::invalidInput, "only one file can be standard input", {}, "--proxy-config");
     const auto cluster = InputFile::read(source.cluster);
     if (!cluster) return std::unexpected(cluster.error());
-    auto state =
-        proxycore::readClusterState(cluster->text(), source.cluster == "-" ? "standard input" : source.cluster, ends);
+    auto state = proxycore::readClusterState(cluster->text(), source.cluster == "-" ? "standard input" : source.cluster,
+                                             ends, inThreads);
     if (!state) return std::unexpected(state.error());
     inputs.state = std::move(*state);
     remark(inputs.remarks, source.cluster, inputs.state.problems);

@@ -7,7 +7,7 @@
 namespace natlens::session {
 
 /// Calls work(0) ... work(count - 1), each once, in as many threads as there are processors (this one included), and
-/// returns when all are done. tracer::ParallelFor.
+/// returns when all are done. base::ParallelFor.
 void inThreads(std::size_t count, const std::function<void(std::size_t)> &work);
 
 } // namespace natlens::session

@@ -13,6 +13,17 @@ std::string_view toString(Verdict value) {
     return "not-a-service";
 }
 
+std::string_view viaWords(Via via) {
+    switch (via) {
+    case Via::none: return "";
+    case Via::clusterIP: return "the cluster IP";
+    case Via::externalIP: return "an external IP";
+    case Via::loadBalancerIP: return "the load balancer IP";
+    case Via::nodePort: return "the node port";
+    }
+    return "";
+}
+
 namespace {
 
 std::string fieldOf(Via via) {
@@ -22,17 +33,6 @@ std::string fieldOf(Via via) {
     case Via::externalIP: return "spec.externalIPs";
     case Via::loadBalancerIP: return "status.loadBalancer.ingress[].ip";
     case Via::nodePort: return "spec.ports[].nodePort";
-    }
-    return "";
-}
-
-std::string viaWords(Via via) {
-    switch (via) {
-    case Via::none: return "";
-    case Via::clusterIP: return "the cluster IP";
-    case Via::externalIP: return "an external IP";
-    case Via::loadBalancerIP: return "the load balancer IP";
-    case Via::nodePort: return "the node port";
     }
     return "";
 }

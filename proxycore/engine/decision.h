@@ -54,6 +54,8 @@ struct Decision {
 
     bool operator==(const Decision &) const = default;
 };
+/// What the packet was sent to, in words: "the node port", "an external IP"; "" for none.
+[[nodiscard]] std::string_view viaWords(Via via);
 
 /// Finds the front end of a destination in constant time. Keeps its plan alive.
 class FrontEndIndex final {

@@ -22,18 +22,6 @@ Json serviceJson(const Decision &decision) {
             {"protocol", packet::toString(service.name.protocol)}};
 }
 
-/// "the node port", ...
-std::string_view viaWords(Via via) {
-    switch (via) {
-    case Via::none: return "";
-    case Via::clusterIP: return "the cluster IP";
-    case Via::externalIP: return "an external IP";
-    case Via::loadBalancerIP: return "the load balancer IP";
-    case Via::nodePort: return "the node port";
-    }
-    return "";
-}
-
 /// The verdict, and what the client and the endpoint notice of it.
 std::string headline(const Decision &decision) {
     std::string text(toString(decision.verdict));

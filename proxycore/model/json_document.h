@@ -41,6 +41,11 @@ public:
     [[nodiscard]] unsigned keySlot() const;
     static constexpr unsigned kSlots = 64, kNoSlot = kSlots;
 
+    /// Strings without escapes: what they say. Nothing for other values.
+    [[nodiscard]] std::optional<std::string_view> plainText() const;
+    /// Whole numbers below a million, written without sign, point and exponent. Nothing for other values.
+    [[nodiscard]] std::optional<unsigned> smallNumber() const;
+
     /// Scalars that are not strings: as written.
     [[nodiscard]] std::string_view token() const;
     /// What a scalar begins with; '[' and '{' for arrays and objects.
@@ -52,8 +57,8 @@ public:
     [[nodiscard]] std::uint32_t end() const;
     /// Another value of the same document.
     [[nodiscard]] JsonValue atPlace(std::uint32_t at) const { return {*m_document, at}; }
-    /// Brings its part of the index into the cache, and its text (for which the index must be there): what is read of it
-    /// soon will not be waited for. `until`: where in the index something begins that is not prefetched.
+    /// Brings its part of the index into the cache, and its text (for which the index must be there): what is read of
+    /// it soon will not be waited for. `until`: where in the index something begins that is not prefetched.
     void prefetchIndex(std::uint32_t until) const;
     void prefetchText() const;
     /// A short form for messages: one line, at most 40 characters.
@@ -193,6 +198,27 @@ inline std::string_view JsonValue::text(std::string &scratch) const {
         return scratch;
     }
     return m_document->m_text.substr(begin, quoteOrBackslash(m_document->m_text, begin) - begin);
+}
+
+inline std::optional<std::string_view> JsonValue::plainText() const {
+    const auto entry = m_document->m_index[m_at];
+    if ((entry & (JsonDocument::kContainer | JsonDocument::kEscaped)) != 0) return std::nullopt;
+    const std::size_t begin = entry + 1;
+    if (m_document->m_text[entry] != '"') return std::nullopt;
+    return m_document->m_text.substr(begin, quoteOrBackslash(m_document->m_text, begin) - begin);
+}
+
+inline std::optional<unsigned> JsonValue::smallNumber() const {
+    const auto entry = m_document->m_index[m_at];
+    if ((entry & JsonDocument::kContainer) != 0) return std::nullopt;
+    const auto &whole = m_document->m_text;
+    unsigned number = 0;
+    std::size_t at = entry;
+    const auto isDigit = [&] { return at < whole.size() && whole[at] >= '0' && whole[at] <= '9'; };
+    for (; at < entry + std::size_t{6} && isDigit(); ++at)
+        number = number * 10 + static_cast<unsigned>(whole[at] - '0');
+    const bool more = isDigit() || (at < whole.size() && (whole[at] == '.' || whole[at] == 'e' || whole[at] == 'E'));
+    return at == entry || more ? std::nullopt : std::optional(number);
 }
 
 inline bool JsonValue::equals(std::string_view wanted) const {

@@ -82,16 +82,21 @@ std::string Reporter::pointerTo(std::uint32_t place) {
 }
 
 void Reporter::report(std::uint32_t place, std::string_view suffix, std::string text) {
-    if (m_problems->size() == kMostProblems)
-        m_problems->push_back(
-            {"document", "", "more than " + std::to_string(kMostProblems) + " faults; the rest of them is not listed"});
     if (m_problems->size() > kMostProblems) return;
     std::string object(m_kind);
     if (m_name != nullptr) object += " " + m_name->toString();
-    Problem problem{std::move(object), pointerTo(place).append(suffix), std::move(text)};
+    add(*m_problems, {std::move(object), pointerTo(place).append(suffix), std::move(text)});
+}
+
+void Reporter::add(std::vector<Problem> &problems, Problem problem) {
+    if (problems.size() > kMostProblems) return;
     // A field that is asked for twice is complained about once.
-    const auto recent = m_problems->size() > 16 ? m_problems->end() - 16 : m_problems->begin();
-    if (std::find(recent, m_problems->end(), problem) == m_problems->end()) m_problems->push_back(std::move(problem));
+    const auto recent = problems.size() > 16 ? problems.end() - 16 : problems.begin();
+    if (std::find(recent, problems.end(), problem) != problems.end()) return;
+    if (problems.size() == kMostProblems)
+        problem = {"document", "",
+                   "more than " + std::to_string(kMostProblems) + " faults; the rest of them is not listed"};
+    problems.push_back(std::move(problem));
 }
 
 void Fields::listMembers() const {
@@ -198,18 +203,12 @@ Labels Fields::labels() const {
     for (auto at = m_value.at() + 1, end = m_value.end(); at < end;) {
         const auto name = m_value.atPlace(at), value = m_value.atPlace(at + 1);
         at = value.end();
-        if (value.isString()) result[name.text()] = value.text(scratch);
+        if (value.isString())
+            result[name.text()] = value.text(scratch);
+        else
+            report(name.text(), "expected text, found " + value.shown() + "; ignored");
     }
     return result;
-}
-
-void Fields::checkLabels() const {
-    if (!isObject()) return;
-    for (auto at = m_value.at() + 1, end = m_value.end(); at < end;) {
-        const auto name = m_value.atPlace(at), value = m_value.atPlace(at + 1);
-        at = value.end();
-        if (!value.isString()) report(name.text(), "expected text, found " + value.shown() + "; ignored");
-    }
 }
 
 Fields Fields::inner(const FieldKey &key) const {

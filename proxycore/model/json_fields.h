@@ -35,7 +35,8 @@ public:
     /// About the value at `place` inside the root, and below it at `suffix` (a JSON pointer, or empty). A value is
     /// complained about once. Beyond kMostProblems only a number is kept.
     void report(std::uint32_t place, std::string_view suffix, std::string text);
-    [[nodiscard]] std::vector<Problem> &problems() { return *m_problems; }
+    /// Appends, up to the limit. Lists of several Reporters, put together by this, are the list of one.
+    static void add(std::vector<Problem> &problems, Problem problem);
 
     /// A million wrong endpoints are not a million lines.
     static constexpr std::size_t kMostProblems = 1000;
@@ -84,9 +85,8 @@ public:
     /// 0 when absent or wrong.
     [[nodiscard]] Port port(const FieldKey &key) const;
     [[nodiscard]] std::optional<IpAddress> address(const FieldKey &key) const;
-    /// This object as a map of texts. Others are left out; checkLabels() reports them.
+    /// This object as a map of texts. Others are reported and left out.
     [[nodiscard]] Labels labels() const;
-    void checkLabels() const;
 
     /// An object field; an empty one when absent or (reported) wrong.
     [[nodiscard]] Fields inner(const FieldKey &key) const;
@@ -94,12 +94,17 @@ public:
     /// Calls use(Fields) for each element of an array field, of whatever type; absent or (reported) wrong: none.
     template<class Use>
     void eachElement(const FieldKey &key, Use use) const {
+        eachValue(key, [&](const JsonValue &element, Reporter &reporter) { use(Fields(element, reporter)); });
+    }
+    /// The same with use(JsonValue, Reporter): not every element need be looked at closely.
+    template<class Use>
+    void eachValue(const FieldKey &key, Use use) const {
         const auto array = list(key);
         if (!array) return;
         for (auto at = array->at() + 1; at < array->end();) {
             const auto element = array->atPlace(at);
             at = element.end();
-            use(Fields(element, *m_reporter));
+            use(element, *m_reporter);
         }
     }
     /// The same for arrays of objects: other elements are reported and left out.

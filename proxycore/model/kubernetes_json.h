@@ -1,6 +1,7 @@
 // Kubernetes JSON in and out. Objects may be bare: defaults that an API server would have filled in are filled in here.
 #pragma once
 
+#include "capture/base/parallel.h"
 #include "capture/base/result.h"
 #include "proxycore/model/cluster_state.h"
 
@@ -24,9 +25,11 @@ struct FlowEnds {
 ///
 /// With `ends`, only what has a say in that flow is kept: the Nodes, the service ranges, Services that may take its
 /// destination or have its source as an endpoint, and their EndpointSlices. Everything is checked and reported on all
-/// the same, and a plan made from the part decides about the flow as a plan made from the whole.
+/// the same, and a plan made from the part decides about the flow as a plan made from the whole. The result does not
+/// depend on `parallel`.
 [[nodiscard]] base::Result<ClusterState> readClusterState(std::string_view text, std::string_view fileName,
-                                                          const FlowEnds *ends = nullptr);
+                                                          const FlowEnds *ends = nullptr,
+                                                          const base::ParallelFor &parallel = base::oneByOne);
 
 /// Whether the Service may take the flow's destination, on some node, or has its address or port for something else.
 [[nodiscard]] bool concerns(const Service &service, const FlowEnds &ends);

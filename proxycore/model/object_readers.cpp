@@ -76,7 +76,7 @@ std::optional<EndpointSlice> readEndpointSlice(const Fields &object, const Field
     EndpointSlice slice;
     slice.name = std::move(name);
     const auto labels = metadata.inner("labels");
-    labels.checkLabels();
+    slice.labels = labels.labels();
     if (const auto service = labels.find(FieldKey(kServiceNameLabel)); service && service->isString())
         slice.serviceName = service->text();
     const auto type = addressTypeOf(object);
@@ -100,9 +100,7 @@ Node readNode(const Fields &object, std::string name) {
     const auto metadata = object.inner("metadata"), spec = object.inner("spec"), status = object.inner("status");
     Node node;
     node.name = std::move(name);
-    const auto labels = metadata.inner("labels");
-    labels.checkLabels();
-    node.labels = labels.labels();
+    node.labels = metadata.inner("labels").labels();
     node.beingDeleted = metadata.has("deletionTimestamp");
     status.eachObject("addresses", [&](const Fields &entry) {
         NodeAddress address{entry.text("type"), entry.text("address")};
@@ -131,9 +129,7 @@ Pod readPod(const Fields &object, ObjectName name) {
     const auto spec = object.inner("spec"), status = object.inner("status");
     Pod pod;
     pod.name = std::move(name);
-    const auto labels = object.inner("metadata").inner("labels");
-    labels.checkLabels();
-    pod.labels = labels.labels();
+    pod.labels = object.inner("metadata").inner("labels").labels();
     pod.nodeName = spec.text("nodeName");
     pod.hostNetwork = spec.flag("hostNetwork", false);
     pod.phase = status.text("phase");

@@ -8,13 +8,8 @@
 
 namespace natlens::proxycore::detail {
 
-/// Everything but the labels, annotations and the selector: those are only checked. Nothing when the Service must be
-/// left out (reported).
+/// Nothing when the object must be left out (reported).
 [[nodiscard]] std::optional<Service> readService(const Fields &object, const Fields &metadata, ObjectName name);
-/// The rest of a Service that is kept.
-void readServiceLabels(const Fields &object, const Fields &metadata, Service &service);
-
-/// Everything but the labels, which are only checked; `serviceName`, which is one of them, is read.
 [[nodiscard]] std::optional<EndpointSlice> readEndpointSlice(const Fields &object, const Fields &metadata,
                                                              ObjectName name);
 

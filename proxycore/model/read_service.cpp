@@ -160,9 +160,9 @@ std::optional<Service> readService(const Fields &object, const Fields &metadata,
     const auto annotations = metadata.inner("annotations");
     Service service;
     service.name = std::move(name);
-    metadata.inner("labels").checkLabels();
-    annotations.checkLabels();
-    spec.inner("selector").checkLabels();
+    service.labels = metadata.inner("labels").labels();
+    service.annotations = annotations.labels();
+    service.selector = spec.inner("selector").labels();
     const auto type = typeOf(spec);
     if (!type) return std::nullopt;
     service.type = *type;
@@ -179,12 +179,6 @@ std::optional<Service> readService(const Fields &object, const Fields &metadata,
     service.trafficDistribution = spec.text("trafficDistribution");
     readIngress(object, service);
     return service;
-}
-
-void readServiceLabels(const Fields &object, const Fields &metadata, Service &service) {
-    service.labels = metadata.inner("labels").labels();
-    service.annotations = metadata.inner("annotations").labels();
-    service.selector = object.inner("spec").inner("selector").labels();
 }
 
 } // namespace natlens::proxycore::detail
