@@ -24,7 +24,7 @@ const QStringList kBytes{"capture/base", "capture/packet"};
 const QStringList kCapture{"capture/base", "capture/packet", "capture/live", "capture/file", "capture/netlink"};
 const QStringList kPlan{"capture/base", "capture/packet", "proxycore/model", "proxycore/plan"};
 const QStringList kProxycore{"proxycore/model", "proxycore/plan", "proxycore/engine", "proxycore/kernel",
-                             "proxycore/health"};
+                             "proxycore/health", "proxycore/rules"};
 const QStringList kTracer{"tracer", "tracer/path", "tracer/stitch", "tracer/findings", "tracer/diagram"};
 // What a front end gets from a session: views made of snapshots, whose fields are paths, addresses and times.
 const QStringList kFrontEnd{"app/session", "tracer/diagram", "tracer/path", "capture/packet", "capture/base"};
@@ -41,6 +41,7 @@ const QList<Rule> kRules{
     {"proxycore/engine", kPlan},
     {"proxycore/kernel", kPlan},
     {"proxycore/health", kPlan},
+    {"proxycore/rules", kPlan},
 
     {"tracer/path", kBytes},
     {"tracer/stitch", kBytes + QStringList{"tracer/path"}},
