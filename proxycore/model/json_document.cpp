@@ -1,8 +1,9 @@
 #include "proxycore/model/json_document.h"
 
 #include "proxycore/model/json_scan.h"
+#include "proxycore/model/json_structure.h"
 
-#include <simdjson.h>
+#include <new>
 #include <sys/mman.h>
 
 namespace natlens::proxycore::detail {
@@ -21,25 +22,35 @@ void preferHugePages(std::uint32_t *index, std::size_t entries) {
 
 } // namespace
 
-/// Walks simdjson's index once, checks the grammar between the places it names, and packs what will be asked for.
+/// Walks the places where something begins once, checks the grammar between them, and packs what will be asked for.
 class JsonDocument::Builder final {
 public:
-    Builder(std::string_view text, std::uint32_t *index, std::size_t size)
+    Builder(std::string_view text, JsonStructure &structure, std::uint32_t *index)
         : m_text(text)
-        , m_index(index)
-        , m_size(size) {}
+        , m_structure(structure)
+        , m_index(index) {}
 
     /// False when the text is not JSON.
     bool build(std::vector<std::uint32_t> &roots) {
-        while (m_in < m_size) {
+        while (more()) {
             roots.push_back(m_out);
             if (!value()) return false;
         }
-        return !roots.empty();
+        return !roots.empty() && !m_structure.failed();
     }
 
 private:
-    [[nodiscard]] char peek() const { return m_in < m_size ? m_text[m_index[m_in]] : '\0'; }
+    [[nodiscard]] bool more() {
+        while (m_in == m_inEnd)
+            [[unlikely]] {
+                const auto places = m_structure.next();
+                if (!places) return false;
+                m_in = places->data();
+                m_inEnd = m_in + places->size();
+            }
+        return true;
+    }
+    [[nodiscard]] char peek() { return more() ? m_text[*m_in & JsonPlace::kPlace] : '\0'; }
 
     /// One value with everything in it. One loop, not recursion: nesting may be as deep as the text is long.
     bool value() {
@@ -63,12 +74,13 @@ private:
                 if (m_open.size() == outermost) return true;
                 const bool inObject = (m_index[m_open.back()] & kObject) != 0;
                 const char c = peek();
-                ++m_in;
                 if (c == ',') {
+                    ++m_in;
                     if (inObject && !key()) return false;
                     break;
                 }
                 if (c != (inObject ? '}' : ']')) return false;
+                ++m_in;
                 m_index[m_open.back()] |= m_out;
                 m_open.pop_back();
             }
@@ -76,40 +88,48 @@ private:
     }
 
     bool scalar(char first) {
-        if (m_in >= m_size) return false;
-        const std::uint32_t place = m_index[m_in++];
-        if (first == '"') return string(place);
+        if (!more()) return false;
+        const std::uint32_t place = *m_in++;
         m_index[m_out++] = place;
-        return first == 't'   ? isLiteral(m_text, place, "true")
+        return first == '"'   ? true
+               : first == 't' ? isLiteral(m_text, place, "true")
                : first == 'f' ? isLiteral(m_text, place, "false")
                : first == 'n' ? isLiteral(m_text, place, "null")
                               : isNumber(m_text, place);
     }
 
-    bool string(std::uint32_t place) {
-        const auto end = quoteOrBackslash(m_text, place + 1);
-        if (end < m_text.size() && m_text[end] == '"') [[likely]] {
-            m_index[m_out++] = place;
-            return true;
-        }
-        m_index[m_out++] = place | kEscaped;
-        return escapesAreRight(m_text, place);
-    }
-
     bool key() {
-        if (peek() != '"' || !string(m_index[m_in++]) || peek() != ':') return false;
+        if (peek() != '"') return false;
+        m_index[m_out++] = *m_in++;
+        if (peek() != ':') return false;
         ++m_in;
         return true;
     }
 
     std::string_view m_text;
+    JsonStructure &m_structure;
     std::uint32_t *m_index;
-    std::size_t m_size, m_in = 0;
-    std::uint32_t m_out = 0; ///< never ahead of m_in: what is packed takes no more entries than it had
+    const std::uint32_t *m_in = nullptr, *m_inEnd = nullptr;
+    std::uint32_t m_out = 0;
     std::vector<std::uint32_t> m_open;
 };
 
-base::Result<JsonDocument> JsonDocument::parse(std::string_view text, std::string_view fileName) {
+bool JsonDocument::build(JsonStructure &structure, const base::ParallelFor &parallel) {
+    m_roots.clear();
+    bool built = false;
+    const auto walk = [&] {
+        built = Builder(m_text, structure, m_index.get()).build(m_roots);
+        structure.stop();
+    };
+    if (structure.stretches() == 1)
+        walk();
+    else
+        parallel(2, [&](std::size_t i) { i == 0 ? walk() : structure.lookAhead(); });
+    return built;
+}
+
+base::Result<JsonDocument> JsonDocument::parse(std::string_view text, std::string_view fileName,
+                                               const base::ParallelFor &parallel) {
     const auto broken = [&](std::string reason) {
         return base::fail(base::ErrorCode::invalidInput, std::move(reason), "parse", std::string(fileName));
     };
@@ -126,18 +146,16 @@ base::Result<JsonDocument> JsonDocument::parse(std::string_view text, std::strin
 
     JsonDocument document;
     document.m_text = text;
-    std::unique_ptr<simdjson::internal::dom_parser_implementation> indexer;
-    const auto *simd = static_cast<const simdjson::implementation *>(simdjson::get_active_implementation());
-    if (simd->create_dom_parser_implementation(text.size(), 1, indexer) != simdjson::SUCCESS)
-        return broken("too large for this machine's memory");
     // As many entries as there could be; the memory of those that are not needed is never touched.
-    preferHugePages(indexer->structural_indexes.get(), text.size());
-    const auto *bytes = reinterpret_cast<const std::uint8_t *>(text.data());
-    if (indexer->stage1(bytes, text.size(), simdjson::stage1_mode::regular) != simdjson::SUCCESS) return refused();
-    document.m_index = std::move(indexer->structural_indexes);
-    Builder builder(text, document.m_index.get(), indexer->n_structural_indexes);
-    if (!builder.build(document.m_roots)) return refused();
-    return document;
+    document.m_index.reset(new (std::nothrow) std::uint32_t[text.size()]);
+    if (!document.m_index) return broken("too large for this machine's memory");
+    preferHugePages(document.m_index.get(), text.size());
+    JsonStructure structure(text, JsonStructure::Stretches::many);
+    if (document.build(structure, parallel)) return document;
+    if (structure.stretches() == 1) return refused();
+    JsonStructure whole(text, JsonStructure::Stretches::one); // the borders between the stretches may have been wrong
+    if (document.build(whole, parallel)) return document;
+    return refused();
 }
 
 std::string JsonValue::text() const {

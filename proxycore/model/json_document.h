@@ -1,8 +1,10 @@
 // A JSON text with an index of its values. For the .cpp files of this folder only.
 #pragma once
 
+#include "capture/base/parallel.h"
 #include "capture/base/result.h"
 #include "proxycore/model/json_scan.h"
+#include "proxycore/model/json_structure.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -71,30 +73,31 @@ private:
 
 /// One or several JSON values, one after the other, checked as RFC 8259 wants it and indexed in one pass. The text is
 /// not copied and must outlive the document; nothing is allocated for a value. simdjson finds the places where
-/// something begins (its "stage 1": 5 GB/s); what it calls stage 2, a tree with copies of all strings, is left out: for
-/// a cluster of 10,000 Services it costs twice as much as everything else together, and most of it is never read.
+/// something begins (json_structure.h); what it calls stage 2, a tree with copies of all strings, is left out: for a
+/// cluster of 10,000 Services it costs twice as much as everything else together, and most of it is never read.
 ///
-/// The index is simdjson's, packed in place: a scalar is its offset in the text, an array or object is the place after
-/// its last value, followed by its values (an object's: key, value, key, value).
+/// The index has an entry for each value and key: a scalar is its offset in the text, an array or object is the place
+/// after its last value, followed by its values (an object's: key, value, key, value).
 class JsonDocument final {
 public:
     /// One bit of an index entry says what it is, one more which of two; the rest is a place in the text.
     static constexpr std::size_t kLargest = (std::size_t{1} << 30) - 1;
 
     /// Errors: invalidInput with "line L, column C" and the reason in one line. A byte order mark is passed over.
-    /// Nesting is limited by memory only.
-    [[nodiscard]] static base::Result<JsonDocument> parse(std::string_view text, std::string_view fileName);
+    /// Nesting is limited by memory only. The document does not depend on `parallel`.
+    [[nodiscard]] static base::Result<JsonDocument> parse(std::string_view text, std::string_view fileName,
+                                                          const base::ParallelFor &parallel = base::oneByOne);
 
     [[nodiscard]] std::size_t size() const { return m_roots.size(); } ///< at least 1
     [[nodiscard]] JsonValue root(std::size_t i) const { return {*this, m_roots[i]}; }
 
 private:
     friend class JsonValue;
-    static constexpr std::uint32_t kContainer = 1U << 31, kObject = 1U << 30, kEscaped = 1U << 30;
-    static constexpr std::uint32_t kPlace = kObject - 1;
+    static constexpr std::uint32_t kContainer = 1U << 31, kObject = 1U << 30, kEscaped = JsonPlace::kEscaped;
+    static constexpr std::uint32_t kPlace = JsonPlace::kPlace;
 
-    /// What is needed to check and pack simdjson's index.
     class Builder;
+    [[nodiscard]] bool build(JsonStructure &structure, const base::ParallelFor &parallel);
 
     std::string_view m_text;
     std::unique_ptr<std::uint32_t[]> m_index;

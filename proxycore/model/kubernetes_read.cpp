@@ -27,7 +27,7 @@ bool hasEndpoint(const EndpointSlice &slice, const IpAddress &ip) {
 
 base::Result<ClusterState> readClusterState(std::string_view text, std::string_view fileName, const FlowEnds *ends,
                                             const base::ParallelFor &parallel) {
-    const auto document = JsonDocument::parse(text, fileName);
+    const auto document = JsonDocument::parse(text, fileName, parallel);
     if (!document) return std::unexpected(document.error());
     ClusterState state;
     const auto items = detail::findObjects(*document, state.problems);
