@@ -21,14 +21,6 @@ bool has(const std::vector<Nat> &nat, Nat kind) {
     return std::ranges::find(nat, kind) != nat.end();
 }
 
-/// "/healthz", "/some/healthz?full=1": what health checks ask for by convention.
-bool isHealthTarget(std::string_view target) {
-    const std::string_view path = target.substr(0, target.find_first_of("?#"));
-    const auto slash = path.rfind('/');
-    const std::string_view last = slash == std::string_view::npos ? path : path.substr(slash + 1);
-    return last == "healthz" || last == "livez" || last == "readyz";
-}
-
 /// The host that decided about a request: who translated it, or where it ended.
 bool decided(const Path &path, const Hop &hop) {
     return hop.direction == Direction::request && (!hop.nat.empty() || hop.host == path.droppedAt ||
@@ -75,6 +67,13 @@ RuleDecision predict(const FrontEndMatch &match, const Hop &hop, const Path &pat
 }
 
 } // namespace
+
+bool Annotator::isHealthTarget(std::string_view target) {
+    const std::string_view path = target.substr(0, target.find_first_of("?#"));
+    const auto slash = path.rfind('/');
+    const std::string_view last = slash == std::string_view::npos ? path : path.substr(slash + 1);
+    return last == "healthz" || last == "livez" || last == "readyz";
+}
 
 void Annotator::nameHosts(CapturePoints &points, HostRoles &roles, const ClusterContext &cluster) {
     const ClusterView *view = cluster.latest();

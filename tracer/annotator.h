@@ -36,6 +36,9 @@ public:
     /// about several paths; it refers to `path` and `evidence`.
     FindingInput annotate(Path &path, const PathBuilder &builder, const ConnectionEvidence &evidence);
 
+    /// "/healthz", "/some/healthz?full=1": what health checks ask for by convention.
+    [[nodiscard]] static bool isHealthTarget(std::string_view target);
+
     /// Names and roles that cluster state gives to hosts.
     static void nameHosts(CapturePoints &points, HostRoles &roles, const ClusterContext &cluster);
 

@@ -1,6 +1,8 @@
 #include "tracer/path_archive.h"
 
+#include "capture/base/hash.h"
 #include "tracer/connection_evidence.h"
+#include "tracer/likeness.h"
 #include "tracer/path_groups.h"
 
 #include <algorithm>
@@ -29,6 +31,12 @@ LegIndex legOf(const Connection &connection) {
     return first;
 }
 
+/// All legs are steps of the connection: nothing was left over or tried before.
+bool isWhole(const Connection &connection, const std::vector<LegIndex> &legs) {
+    return connection.steps.size() == legs.size() && connection.attempts.empty() && connection.halves.empty() &&
+           std::ranges::none_of(connection.steps, [](const Step &step) { return step.leg == kNone; });
+}
+
 /// Two addresses with one hash cost a piece of work, nothing else.
 std::uint32_t shortHash(const IpAddress &address) {
     return static_cast<std::uint32_t>(packet::hashValue(address));
@@ -49,12 +57,75 @@ struct PathArchive::Piece {
     PathGroups groups;
 };
 
+/// What became of connections in one piece, by likeness.
+class PathArchive::Known {
+public:
+    Known(const Sources &sources, const Facts &facts)
+        : m_facts(facts)
+        , m_likeness(sources.legs, sources.flows, facts.points, sources.cluster)
+        , m_version(version()) {}
+
+    /// False if these legs have no likeness.
+    [[nodiscard]] bool look(const std::vector<LegIndex> &legs) {
+        m_leg = legs.front();
+        return m_likeness.read(legs);
+    }
+    /// Counts the connection that was looked at, if one like it is known.
+    [[nodiscard]] bool count(Piece &piece) const {
+        const auto like = m_kinds.find(m_likeness.bytes());
+        if (like == m_kinds.end()) return false;
+        piece.groups.addLike(like->second.counted, m_likeness.packets(), m_likeness.lastSeen(), piece.records.size());
+        piece.records.push_back({m_likeness.firstSeen(), m_leg, like->second.remarkable, false});
+        return true;
+    }
+    void remember(PathGroups::Counted counted, bool remarkable) {
+        m_kinds.emplace(m_likeness.bytes(), Kind{std::move(counted), remarkable});
+    }
+    /// What is learned of hosts may change how others are judged: then nothing known counts any more. `roles`: some
+    /// role has changed.
+    bool forgets(bool roles) {
+        const auto now = version();
+        if (!roles && now == m_version) return false;
+        m_version = now;
+        m_kinds.clear();
+        return true;
+    }
+
+private:
+    struct Kind {
+        PathGroups::Counted counted;
+        bool remarkable = false;
+    };
+    struct Hash {
+        std::size_t operator()(const std::string &bytes) const {
+            return base::hashBytes(std::as_bytes(std::span(bytes)));
+        }
+    };
+    using Version = std::array<std::size_t, 3>;
+    [[nodiscard]] Version version() const {
+        const auto mixed = std::ranges::count_if(m_facts.points.points(), &CapturePointInfo::mixed);
+        return {m_facts.points.addressesLearned(), m_facts.annotator.known(), static_cast<std::size_t>(mixed)};
+    }
+
+    const Facts &m_facts;
+    Likeness m_likeness;
+    LegIndex m_leg = kNone;
+    std::unordered_map<std::string, Kind, Hash> m_kinds;
+    Version m_version;
+};
+
 PathArchive::PathArchive(const Sources &sources, const Facts &facts, const Moment &moment, ParallelFor parallel)
     : m_sources(sources)
     , m_facts(facts)
     , m_moment(moment)
     , m_parallel(std::move(parallel))
     , m_components(sources.legs, sources.finder) {}
+
+/// See Likeness: these might say something about a connection that its flows do not.
+bool PathArchive::mayRecognise() const {
+    return m_sources.translations.empty() && m_sources.rules.empty() && m_sources.facts.empty() &&
+           !m_facts.points.lostAnything();
+}
 
 PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
     Piece piece;
@@ -67,13 +138,23 @@ PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
     const PathSources sources{m_sources.legs,         m_sources.flows, facts.points,
                               m_sources.translations, m_sources.rules, facts.roles};
     const PathBuilder builder(sources, m_moment);
+    Known known(m_sources, facts);
+    const bool mayRecognise = this->mayRecognise();
     for (std::size_t i = from; i < to; ++i) {
-        for (const Connection &connection : m_sources.finder.connect(m_components.legsOf(m_components.roots()[i]))) {
+        const auto legs = m_components.legsOf(m_components.roots()[i]);
+        const bool plain = mayRecognise && known.look(legs);
+        if (plain && known.count(piece)) continue;
+        const auto connections = m_sources.finder.connect(legs);
+        for (const Connection &connection : connections) {
             Path path = builder.build(connection);
             (void)facts.annotator.annotate(path, builder, StitchedEvidence(connection, sources, m_moment));
-            (void)facts.roles.learn(path);
-            const bool first = piece.groups.add(path, piece.records.size());
+            const bool news = facts.roles.learn(path);
+            PathGroups::Counted counted;
+            const bool first = piece.groups.add(path, piece.records.size(), &counted);
             piece.records.push_back({path.firstSeen, legOf(connection), isRemarkable(path), first});
+            if (known.forgets(news)) continue;
+            if (plain && connections.size() == 1 && isWhole(connection, legs))
+                known.remember(std::move(counted), isRemarkable(path));
         }
     }
     facts.points.noteQuestions(nullptr);

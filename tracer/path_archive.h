@@ -43,6 +43,7 @@ public:
         const RuleTraceLog &rules;
         const LinkFinder &finder;
         const ClusterContext &cluster;
+        const FactsLog &facts;
     };
 
     /// `facts`: what is known already.
@@ -69,9 +70,10 @@ private:
         bool exemplary = false; ///< the first of its group
     };
     struct Piece;
-    class Groups;
+    class Known;
 
     [[nodiscard]] Piece work(std::size_t from, std::size_t to) const;
+    [[nodiscard]] bool mayRecognise() const;
     void makePieces(std::vector<Piece> &pieces, std::size_t begin);
     [[nodiscard]] bool learn(Piece &piece, std::vector<std::uint32_t> &newAddresses);
     void collect(std::vector<Piece> &pieces, std::uint32_t lastId);

@@ -68,7 +68,33 @@ const std::string &PathGroups::keyOf(const Path &path, std::string &key) {
     return key;
 }
 
-bool PathGroups::add(const Path &path, std::uint64_t place) {
+void PathGroups::count(Group &group, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place) {
+    ++group.group.connections;
+    group.group.packets += packets;
+    group.group.lastSeen = std::max(group.group.lastSeen, lastSeen);
+    if (group.places.size() < kExamples) group.places.push_back(place);
+}
+
+void PathGroups::count(Found &found, std::uint64_t place) {
+    ++found.group.connections;
+    if (found.places.size() < kExamples) found.places.push_back(place);
+}
+
+PathGroups::Found *PathGroups::findingWith(std::string_view code) {
+    const auto known = std::ranges::lower_bound(
+        m_findings, code, {}, [](const Found &f) -> const auto & { return f.group.finding.code; });
+    return known == m_findings.end() || known->group.finding.code != code ? nullptr : &*known;
+}
+
+void PathGroups::addLike(const Counted &first, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place) {
+    ++m_connections;
+    ++m_outcomes[static_cast<std::size_t>(first.outcome)];
+    count(first.group == kMost ? *m_rest : m_groups[first.group], packets, lastSeen, place);
+    for (const std::string &code : first.findings)
+        count(*findingWith(code), place);
+}
+
+bool PathGroups::add(const Path &path, std::uint64_t place, Counted *counted) {
     ++m_connections;
     ++m_outcomes[static_cast<std::size_t>(path.outcome)];
     thread_local std::string buffer;
@@ -86,17 +112,19 @@ bool PathGroups::add(const Path &path, std::uint64_t place) {
         if (!m_rest) m_rest.emplace().group.example = withoutDetails(path);
         group = &*m_rest;
     }
-    ++group->group.connections;
-    group->group.packets += path.packets;
-    group->group.lastSeen = std::max(group->group.lastSeen, path.lastSeen);
-    if (group->places.size() < kExamples) group->places.push_back(place);
+    count(*group, path.packets, path.lastSeen, place);
     for (const Finding &finding : path.findings) {
         auto known =
             std::ranges::lower_bound(m_findings, finding.code, {}, [](const Found &f) { return f.group.finding.code; });
         if (known == m_findings.end() || known->group.finding.code != finding.code)
             known = m_findings.insert(known, Found{{finding, 0, {}}, {}});
-        ++known->group.connections;
-        if (known->places.size() < kExamples) known->places.push_back(place);
+        count(*known, place);
+    }
+    if (counted) {
+        const bool rest = m_rest && group == &*m_rest;
+        *counted = {.group = rest ? kMost : static_cast<std::size_t>(group - m_groups.data()), .outcome = path.outcome};
+        for (const Finding &finding : path.findings)
+            counted->findings.push_back(finding.code);
     }
     return isNew;
 }

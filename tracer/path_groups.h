@@ -15,9 +15,18 @@ class PathGroups final {
 public:
     static constexpr std::size_t kMost = 10'000;
 
+    /// What counting a path changed: enough to count another one like it. Valid until this collection is moved.
+    struct Counted {
+        std::size_t group = 0; ///< kMost: the rest
+        Outcome outcome = Outcome::incomplete;
+        std::vector<std::string> findings = {}; ///< their codes
+    };
+
     /// Ids are known only when all is collected: until then a path is known by its place.
     /// True if the path is the first of its group.
-    bool add(const Path &path, std::uint64_t place);
+    bool add(const Path &path, std::uint64_t place, Counted *counted = nullptr);
+    /// Another one of the same group, with the same findings.
+    void addLike(const Counted &first, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place);
     /// Takes over another collection whose places come after all of this one's.
     void add(PathGroups &&later, std::uint64_t placesBefore);
     /// The summary, with `idOf(place)` for the examples.
@@ -36,6 +45,9 @@ private:
         std::vector<std::uint64_t> places;
     };
     [[nodiscard]] static const std::string &keyOf(const Path &path, std::string &buffer);
+    void count(Group &group, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place);
+    void count(Found &found, std::uint64_t place);
+    [[nodiscard]] Found *findingWith(std::string_view code);
     void sortGroups();
 
     std::unordered_map<std::string, std::size_t> m_index;

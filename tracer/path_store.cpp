@@ -162,7 +162,7 @@ void PathStore::archiveAll(const Moment &moment) {
     m_refresh.clear();
     Annotator::nameHosts(*m_points, m_roles, m_cluster);
     const PathArchive::Sources sources{*m_legs,         m_sources.flows, m_sources.translations,
-                                       m_sources.rules, m_finder,        m_cluster};
+                                       m_sources.rules, m_finder,        m_cluster, m_facts};
     m_archive = std::make_unique<PathArchive>(sources, Facts(*m_points, m_roles, m_annotator), moment, m_parallel);
     m_archive->make(m_lastId);
     *m_points = m_archive->facts().points;

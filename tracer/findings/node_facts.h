@@ -36,6 +36,7 @@ public:
     /// False if nothing could be made of it. An empty host stands for all that told nothing themselves.
     bool add(std::string_view host, Timestamp time, std::string_view json);
 
+    [[nodiscard]] bool empty() const { return m_hosts.empty(); }
     /// The newest at a moment, else the first later one; null when the host told nothing.
     [[nodiscard]] const NodeFacts *at(std::string_view host, Timestamp time) const;
     /// How far the counters rose from the last reading before `from` to the first one after `to`; `count` is that of

@@ -54,6 +54,7 @@ bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
         (at != known.end() && *at == address))
         return false;
     known.insert(at, address);
+    ++m_learned;
     const auto owner = m_owners.emplace(address, index).first;
     owner->second = std::min(owner->second, index);
     return true;
@@ -101,6 +102,12 @@ void CapturePoints::addDrops(base::CapturePointId id, Timestamp time, std::uint6
         drops.back().time = time;
     else
         drops.insert(at, Drop{time, total});
+}
+
+bool CapturePoints::lostAnything() const {
+    return std::ranges::any_of(m_drops, [](const auto &drops) {
+        return std::ranges::any_of(drops, [](const Drop &drop) { return drop.total != 0; });
+    });
 }
 
 std::uint64_t CapturePoints::lost(std::string_view host, Timestamp from, Timestamp to, bool evidence) const {

@@ -46,10 +46,12 @@ public:
     /// A host is seen to use this address as its own.
     /// True when that is news.
     bool learnAddress(HostIndex host, const IpAddress &address);
-    /// The first host that has it.
+    /// Grows with every address learned, of whatever host.
+    [[nodiscard]] std::size_t addressesLearned() const { return m_learned; }
     /// A host that nobody captured on as such; packets between others show that it is there.
     void inferHost(HostIndex index) { m_inferred.insert(index); }
     [[nodiscard]] bool isInferred(HostIndex index) const { return m_inferred.contains(index); }
+    /// The first host that has it.
     [[nodiscard]] const Host *ownerOf(const IpAddress &address) const;
     [[nodiscard]] bool owns(HostIndex host, const IpAddress &address) const;
 
@@ -69,6 +71,8 @@ public:
     [[nodiscard]] std::uint64_t eventsLostAt(std::string_view host, Timestamp from, Timestamp to) const {
         return lost(host, from, to, true);
     }
+    /// Some counter of some point says that something was lost.
+    [[nodiscard]] bool lostAnything() const;
 
 private:
     [[nodiscard]] std::uint64_t lost(std::string_view host, Timestamp from, Timestamp to, bool evidence) const;
@@ -81,6 +85,7 @@ private:
     void note(const IpAddress &address) const;
 
     std::vector<Host> m_hosts;
+    std::size_t m_learned = 0;
     std::set<HostIndex> m_inferred;
     std::map<std::string, HostIndex, std::less<>> m_byName;
     std::unordered_map<IpAddress, HostIndex> m_owners; ///< the lowest index of those that have it

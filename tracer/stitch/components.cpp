@@ -1,5 +1,6 @@
 #include "tracer/stitch/components.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace natlens::tracer {
@@ -9,11 +10,10 @@ Components::Components(const LegTable &legs, const LinkFinder &finder)
     : m_root(legs.size())
     , m_next(legs.size(), kNone) {
     std::iota(m_root.begin(), m_root.end(), LegIndex{0});
-    for (LegIndex leg = 0; leg < legs.size(); ++leg)
-        finder.visitNeighbours(leg, [&](LegIndex other) {
-            const LegIndex a = find(leg), b = find(other);
-            m_root[std::max(a, b)] = std::min(a, b);
-        });
+    finder.visitAllNeighbours([&](LegIndex one, LegIndex other) {
+        const LegIndex a = find(one), b = find(other);
+        m_root[std::max(a, b)] = std::min(a, b);
+    });
     std::vector<LegIndex> last(legs.size());
     for (LegIndex leg = 0; leg < legs.size(); ++leg) {
         const LegIndex root = find(leg);

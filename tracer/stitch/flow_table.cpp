@@ -272,8 +272,7 @@ void FlowTable::peek(Flow &flow, const Observation &seen) {
         return;
     }
     if (!begins && !flow.hasIsn) return;
-    flow.http = m_http.begin(base);
-    m_http.add(flow.http, packet.tcpSeq, seen.payload);
+    flow.http = m_http.begin(base, packet.tcpSeq, seen.payload);
 }
 
 } // namespace natlens::tracer

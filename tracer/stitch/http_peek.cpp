@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace natlens::tracer {
 
@@ -90,9 +91,7 @@ void HttpPeek::add(std::uint32_t sequence, std::span<const std::byte> bytes) {
     if (offset >= kLimit) return;
     const std::size_t end = std::min<std::size_t>(kLimit, offset + bytes.size());
     if (end > m_bytes.size()) m_bytes.resize(end);
-    std::transform(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(end - offset),
-                   m_bytes.begin() + static_cast<std::ptrdiff_t>(offset),
-                   [](std::byte b) { return static_cast<char>(b); });
+    std::memcpy(m_bytes.data() + offset, bytes.data(), end - offset);
     if (offset <= m_filled) {
         m_filled = std::max(m_filled, end);
         if (m_laterEnd > m_filled && m_laterBegin <= m_filled) m_filled = m_laterEnd;

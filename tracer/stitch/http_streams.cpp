@@ -2,6 +2,8 @@
 
 #include "capture/base/hash.h"
 
+#include <algorithm>
+
 namespace natlens::tracer {
 
 namespace {
@@ -15,16 +17,24 @@ std::uint64_t hashOf(const HttpFirstLines &lines) {
 
 } // namespace
 
-std::uint32_t HttpStreams::begin(std::uint32_t firstSequence) {
+std::uint32_t HttpStreams::begin(std::uint32_t firstSequence, std::uint32_t sequence,
+                                 std::span<const std::byte> bytes) {
+    const auto looked = bytes.first(std::min(bytes.size(), HttpPeek::kLimit));
+    const std::string_view text(reinterpret_cast<const char *>(looked.data()), looked.size());
+    Read &read = m_read[base::hashBytes(looked) % m_read.size()];
+    if (sequence == firstSequence && read.handle != kNone && read.bytes == text) return read.handle;
     auto peek = std::make_unique<HttpPeek>(firstSequence);
+    std::uint32_t handle = static_cast<std::uint32_t>(m_reading.size());
     if (m_free.empty()) {
         m_reading.push_back(std::move(peek));
-        return static_cast<std::uint32_t>(m_reading.size() - 1);
+    } else {
+        handle = m_free.back();
+        m_free.pop_back();
+        m_reading[handle] = std::move(peek);
     }
-    const std::uint32_t place = m_free.back();
-    m_free.pop_back();
-    m_reading[place] = std::move(peek);
-    return place;
+    add(handle, sequence, bytes);
+    if (sequence == firstSequence && (handle & kDone)) read = {std::string(text), handle};
+    return handle;
 }
 
 void HttpStreams::add(std::uint32_t &handle, std::uint32_t sequence, std::span<const std::byte> bytes) {

@@ -35,6 +35,12 @@ public:
     [[nodiscard]] LegIndex newest(const packet::Tuple &tuple) const;
     /// All legs filed under a key that some leg has.
     [[nodiscard]] const SmallVector<LegIndex, 2> *withKey(std::uint64_t key) const;
+    /// Calls `visit(members)` for the legs under each key.
+    template<class Visit>
+    void visitGroups(Visit &&visit) const {
+        for (std::uint32_t i = 0; i < m_groups.size(); ++i)
+            visit(m_groups[i].members);
+    }
     void prefetch(LegIndex index) const { m_legs.prefetch(index); }
 
     void touch(LegIndex index) {

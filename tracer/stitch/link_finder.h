@@ -63,6 +63,20 @@ public:
             visit(other);
     }
 
+    /// Calls `join(a, b)` so often that all that are neighbours are joined, if need be by others.
+    template<class Join>
+    void visitAllNeighbours(Join &&join) const {
+        m_legs->visitGroups([&](const auto &members) {
+            if (members.size() <= kMaxGroup)
+                for (const LegIndex member : members)
+                    join(members.front(), member);
+        });
+        const bool all = m_streamsNeeded || !m_translations->empty();
+        for (LegIndex leg = 0; leg < m_legs->size(); ++leg)
+            if (all || (*m_legs)[leg].tuple.protocol != packet::Protocol::tcp)
+                visitNeighbours(leg, [&](LegIndex other) { join(leg, other); });
+    }
+
 private:
     struct Work;
     /// Comparing every pair of a larger group would be slow and could only end in "ambiguous".

@@ -30,6 +30,7 @@ public:
     /// The tuple of the record that the event belongs to; `none` protocol while it is not known yet.
     packet::Tuple add(const RuleTraceEvent &event);
 
+    [[nodiscard]] bool empty() const { return m_records.empty(); }
     /// The newest record of a host about a tuple that began within [from, to]; null if there is none.
     [[nodiscard]] const RuleTrace *find(std::string_view host, const packet::Tuple &tuple, base::Timestamp from,
                                         base::Timestamp to) const;
