@@ -116,10 +116,12 @@ void TestContainers::streamsAlikeShareTheirLines() {
     HttpStreams streams;
     std::vector<std::uint32_t> handles;
     for (std::uint32_t i = 0; i < 4; ++i) {
-        handles.push_back(streams.begin(1000 * i));
-        QVERIFY(!streams.found(handles[i]));
         const std::string_view request = i == 3 ? "GET /b HTTP/1.1\r\n" : "GET /a HTTP/1.1\r\n";
-        streams.add(handles[i], 1000 * i, bytes(request));
+        // The second one in two segments.
+        const std::size_t first = i == 1 ? 6 : request.size();
+        handles.push_back(streams.begin(1000 * i, 1000 * i, bytes(request.substr(0, first))));
+        QCOMPARE(streams.found(handles[i]) == nullptr, i == 1);
+        streams.add(handles[i], static_cast<std::uint32_t>(1000 * i + first), bytes(request.substr(first)));
     }
     QCOMPARE(streams.found(handles[0])->target, std::string("/a"));
     QCOMPARE(streams.found(handles[3])->target, std::string("/b"));
@@ -133,15 +135,13 @@ void TestContainers::aStreamThatEndsGivesItsBytesBack() {
     // A status line is complete, but the body could still say more: the end of the stream decides.
     HttpStreams streams;
     const std::string_view answer = "HTTP/1.1 204 No Content\r\n\r\n";
-    std::uint32_t handle = streams.begin(0), other = streams.begin(0);
-    streams.add(handle, 0, bytes(answer));
+    std::uint32_t handle = streams.begin(0, 0, bytes(answer)), other = streams.begin(0, 0, bytes(answer));
     const std::uint32_t reading = handle;
     streams.end(handle, static_cast<std::uint32_t>(answer.size()) + 5); // five bytes are missing
     QCOMPARE(handle, reading);
     streams.end(handle, static_cast<std::uint32_t>(answer.size()));
     QVERIFY(handle != reading);
     QCOMPARE(streams.found(handle)->status, 204);
-    streams.add(other, 0, bytes(answer));
     streams.end(other, static_cast<std::uint32_t>(answer.size()));
     QCOMPARE(other, handle);
 }
