@@ -94,6 +94,15 @@ base::Status HostActions::checkNeeds(const Scenario &scenario) {
         if (::access(("/proc/sys/" + key).c_str(), W_OK) != 0)
             return base::fail(base::ErrorCode::unsupported, "this kernel does not let a network namespace set it",
                               "scenario", key);
+    if (!scenario.datapaths.empty() && std::ranges::find(scenario.datapaths, scenario.datapath) == scenario.datapaths.end()) {
+        std::string others;
+        for (const auto kind : scenario.datapaths)
+            others += (others.empty() ? "" : " or ") + std::string(toString(kind));
+        return base::fail(base::ErrorCode::unsupported,
+                          fmt::format("it shows what happens with {} only; run it with --datapath {}", others,
+                                      toString(scenario.datapaths.front())),
+                          "scenario", scenario.name);
+    }
     return {};
 }
 

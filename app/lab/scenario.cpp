@@ -96,6 +96,11 @@ Scenario readFields(const json &object) {
     scenario.profile = fields.text("profile", scenario.profile);
     scenario.keepStaleConnections = fields.flag("keepStaleConnections");
     scenario.needs = fields.texts("needs");
+    for (const auto &name : fields.texts("datapaths")) {
+        const auto kind = parseDatapath(name);
+        if (!kind) fields.fail("datapaths", "has a name that is none of nftables, iptables, engine");
+        scenario.datapaths.push_back(*kind);
+    }
     std::size_t index = 0;
     for (const auto &host : fields.get("outside", Kind::array)) {
         const ScenarioFields one(host, fmt::format("/outside/{}", index++));

@@ -60,6 +60,7 @@ struct Scenario {
     proxycore::ProxyConfig proxyConfig;
     bool keepStaleConnections = false;  ///< the nodes' proxies do not delete stale UDP connections
     std::vector<std::string> needs;     ///< sysctls that the kernel must have ("net/bridge/bridge-nf-call-iptables")
+    std::vector<DatapathKind> datapaths; ///< those that it can be played on; empty: all
     std::vector<HostAction> setup;      ///< done once, before the first request
     std::vector<Step> steps;
     std::string expectJson = "[]";      ///< passed on to the front end as it is

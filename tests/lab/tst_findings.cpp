@@ -1,4 +1,5 @@
-// Every finding in the real lab: its scenario brings it about and nothing unrelated, its healthy twin does not.
+// Every finding in the lab, on every datapath that can show it: its scenario brings it about and nothing unrelated, its
+// healthy twin does not.
 #include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
@@ -14,6 +15,9 @@ using namespace natlens::test;
 
 class TestFindings : public QObject {
     Q_OBJECT
+
+    using Which = std::pair<QString, QString>; ///< scenario, datapath
+    inline static const std::vector<QString> kDatapaths{"nftables", "iptables", "engine", "simulated"};
 
 private Q_SLOTS:
     void initTestCase() {
@@ -44,24 +48,29 @@ private Q_SLOTS:
     /// The document's scenarios show what it describes (D01, D13) and nothing else.
     void documentScenariosAreHealthy() {
         NATLENS_NEEDS_LAB();
-        for (const char *name : {"clusterip", "nodeport", "nodeport-local", "loadbalancer", "loadbalancer-local"})
-            for (const auto &path : m_runs[name].paths())
+        for (const char *name : {"clusterip", "nodeport", "nodeport-local", "loadbalancer", "loadbalancer-local"}) {
+            const Run &lab = m_runs[{name, "nftables"}];
+            for (const auto &path : lab.paths())
                 for (const auto &finding : path["findings"])
-                    QVERIFY2(finding["code"] == "D01" || finding["code"] == "D13", m_runs[name].said());
+                    QVERIFY2(finding["code"] == "D01" || finding["code"] == "D13", lab.said());
+        }
     }
 
     void scenario_data() {
         QTest::addColumn<QString>("name");
-        for (const auto &name : m_names)
-            QTest::newRow(qPrintable(name)) << name;
+        QTest::addColumn<QString>("datapath");
+        for (const auto &datapath : kDatapaths)
+            for (const auto &name : m_names)
+                QTest::addRow("%s, %s", qPrintable(name), qPrintable(datapath)) << name << datapath;
     }
 
     /// `lab run` itself compares the findings with what the scenario declares: the whole set, companions included.
     void scenario() {
         NATLENS_NEEDS_LAB();
         QFETCH(QString, name);
-        const Run &lab = m_runs[name];
-        if (lab.status == 3) QSKIP(lab.err.trimmed().constData()); // this kernel cannot do it, and says why
+        QFETCH(QString, datapath);
+        const Run &lab = m_runs[{name, datapath}];
+        if (lab.status == 3) QSKIP(lab.err.trimmed().constData()); // this kernel or datapath cannot do it, and says why
         QVERIFY2(lab.status == 0, lab.said());
         const bool healthy = name.endsWith("-healthy");
         std::set<std::string> codes;
@@ -82,28 +91,40 @@ private:
     /// Labs know nothing of each other, so a few run at once: most of their time they wait. Steps of scenarios have their
     /// milliseconds, which a machine busy with other labs may not give: what failed beside others runs again alone.
     void runAll() {
-        std::vector<QString> names = m_names;
+        std::vector<Which> all;
+        for (const auto &datapath : kDatapaths)
+            for (const auto &name : m_names)
+                all.emplace_back(name, datapath);
         for (const char *name : {"clusterip", "nodeport", "nodeport-local", "loadbalancer", "loadbalancer-local"})
-            names.emplace_back(name);
-        for (const auto &name : names)
-            m_runs[name] = {};
+            all.emplace_back(name, "nftables");
+        for (const auto &which : all)
+            m_runs[which] = {};
         std::atomic<std::size_t> next = 0;
         std::vector<std::jthread> workers;
         for (int i = 0; i < 4; ++i)
             workers.emplace_back([&] {
-                for (std::size_t at = next++; at < names.size(); at = next++)
-                    m_runs.at(names[at]) = run({"lab", "run", names[at], "--json"});
+                for (std::size_t at = next++; at < all.size(); at = next++)
+                    m_runs.at(all[at]) = runOne(all[at]);
             });
         workers.clear();
-        for (auto &[name, lab] : m_runs) {
+        for (auto &[which, lab] : m_runs) {
             if (lab.status == 0 || lab.status == 3) continue;
-            qInfo("%s failed beside others and runs again alone: %s", qPrintable(name), lab.said().constData());
-            lab = run({"lab", "run", name, "--json"});
+            qInfo("%s failed beside others and runs again alone: %s", qPrintable(which.first), lab.err.constData());
+            lab = runOne(which);
         }
     }
 
+    static Run runOne(const Which &which) {
+        QStringList arguments{"lab", "run", which.first, "--json"};
+        if (which.second == "simulated")
+            arguments << "--simulated";
+        else
+            arguments << "--datapath" << which.second;
+        return run(arguments);
+    }
+
     std::vector<QString> m_names;
-    std::map<QString, Run> m_runs;
+    std::map<Which, Run> m_runs;
 };
 
 NATLENS_TEST(TestFindings)

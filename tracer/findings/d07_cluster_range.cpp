@@ -61,19 +61,42 @@ std::optional<Finding> masqueradedPod(const FindingInput &input) {
     return result;
 }
 
+/// The answer that went past the translator and ended on its way: kube-proxy's iptables rules drop it at the client's
+/// node, whose connection tracking finds it invalid.
+std::optional<StrayReply> strayReplyOnItsWay(const FindingInput &input) {
+    const auto &hops = input.path.hops;
+    const Hop *translator = hopWith(input.path, Nat::dnat);
+    if (translator == nullptr || hops.back().direction != Direction::reply || hops.back().out || !hops.back().in)
+        return std::nullopt;
+    const Hop &last = hops.back();
+    if (last.host == translator->host || last.host == input.path.client.node) return std::nullopt;
+    if (last.in->dst.ip != input.path.client.address.ip || last.in->src == input.path.requested) return std::nullopt;
+    for (const Hop &hop : hops)
+        if (hop.direction == Direction::reply && (hop.host == translator->host || !hop.nat.empty())) return std::nullopt;
+    for (const Sight &sight : input.evidence->sights())
+        if (sight.direction == Direction::reply && sight.host == last.host && sight.syn && !sight.icmp)
+            return StrayReply{.sight = sight, .translator = translator->host, .opening = true};
+    return std::nullopt;
+}
+
 std::optional<Finding> bypassedNode(const FindingInput &input) {
     const Path &path = input.path;
-    const auto stray = strayReply(input);
-    if (!stray || !stray->opening || !input.cluster) return std::nullopt;
+    if (!input.cluster || input.evidence == nullptr) return std::nullopt;
+    auto stray = strayReply(input);
+    if (!stray) stray = strayReplyOnItsWay(input);
+    if (!stray || !stray->opening) return std::nullopt;
     const auto translator = nodeName(input, stray->translator);
     const auto endpoint = input.cluster->podWith(stray->sight.src.ip);
     if (translator.empty() || !endpoint || endpoint->nodeName == translator) return std::nullopt;
     Finding result = finding(
         kD07,
         fmt::format(
-            "{} sent the request on to {} on another node and kept the source address, so the answer came straight "
-            "to {} from {} instead of {}: the client knows nothing of that address. {}",
-            stray->translator, endpoint->name.toString(), path.client.address.ip.toString(),
+            "{} sent the request on to {} on another node and kept the source address, so the answer {} "
+            "from {} instead of {}: the client knows nothing of that address. {}",
+            stray->translator, endpoint->name.toString(),
+            stray->sight.host == path.client.node
+                ? fmt::format("came straight to {}", path.client.address.ip.toString())
+                : fmt::format("went straight to {}, where it ended,", stray->sight.host),
             stray->sight.src.toString(), path.requested.toString(), configured(input, stray->translator)));
     result.severity = Severity::error;
     if (const Hop *hop = requestHop(path, stray->translator)) {

@@ -46,7 +46,7 @@ std::optional<Finding> find(const FindingInput &input) {
     const std::string &node = path.droppedAt;
     const auto found = input.traced.find(node);
     const bool traced = found != input.traced.end() && found->second.dropped && found->second.localOnly;
-    if (found != input.traced.end() && found->second.dropped && !found->second.localOnly) return std::nullopt;
+    const bool otherwise = found != input.traced.end() && found->second.dropped && !found->second.localOnly;
     bool predicted = false;
     std::string elsewhere;
     if (input.service && input.cluster) {
@@ -57,6 +57,8 @@ std::optional<Finding> find(const FindingInput &input) {
         for (const auto &name : count.nodes)
             elsewhere += (elsewhere.empty() ? "" : ", ") + name;
     }
+    // The rule that dropped it has a name only with nftables; with iptables the cluster state must say which it was.
+    if (otherwise && !predicted) return std::nullopt;
 
     const std::string who = serviceInWords(input), field = policyField(input.service, true);
     std::string cause;
