@@ -38,6 +38,7 @@ base::Result<Document> readJson(const std::filesystem::path &path) {
     if (!file) return std::unexpected(file.error());
     Document document;
     document.text = file->text();
+    if (auto whole = file->wasWhole(); !whole) return std::unexpected(whole.error());
     try {
         document.value = json::parse(document.text);
     } catch (const json::parse_error &error) {

@@ -3,14 +3,10 @@
 #include "app/session/threads.h"
 #include "capture/base/unique_fd.h"
 
-#include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -30,10 +26,8 @@ std::unexpected<base::Error> badErrno(const std::string &path) {
     return failure;
 }
 
-/// What does not begin as JSON is read up to here, so that it can be said what it is.
-constexpr std::size_t kAtOnce = std::size_t{1} << 20;
-/// Of a whole file one thread reads this much, then the next thread does: large enough for huge pages.
-constexpr std::size_t kPortion = std::size_t{2} << 20;
+/// What one thread makes ready at a time.
+constexpr std::size_t kPortion = std::size_t{8} << 20;
 
 const std::string kTooLarge = "larger than 1 GiB, and that is the most that is read";
 
@@ -44,6 +38,7 @@ bool looksLikeJson(std::string_view text) {
 
 /// Appends everything that comes. `isFifo`: opened without waiting for a writer, so one is given a moment to come.
 base::Status readAll(int descriptor, const std::string &path, bool isFifo, std::string &text) {
+    constexpr std::size_t kAtOnce = std::size_t{1} << 20;
     const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(2);
     for (;;) {
         if (text.size() > InputFile::kLargest) return bad(path, kTooLarge);
@@ -70,8 +65,9 @@ base::Status readAll(int descriptor, const std::string &path, bool isFifo, std::
 
 base::Result<InputFile> InputFile::read(const std::string &path) {
     InputFile file;
+    file.m_path = path;
     if (path == "-") {
-        if (auto status = readAll(STDIN_FILENO, "standard input", false, file.m_portions); !status)
+        if (auto status = readAll(STDIN_FILENO, "standard input", false, file.m_copy); !status)
             return std::unexpected(status.error());
         return file;
     }
@@ -81,48 +77,27 @@ base::Result<InputFile> InputFile::read(const std::string &path) {
     struct stat status {};
     if (::fstat(opened.get(), &status) != 0) return badErrno(path);
     if (S_ISDIR(status.st_mode)) return bad(path, "this is a folder; name a file");
-    if (!S_ISREG(status.st_mode) || status.st_size == 0) {
-        if (auto done = readAll(opened.get(), path, S_ISFIFO(status.st_mode), file.m_portions); !done)
-            return std::unexpected(done.error());
-        return file;
+    if (S_ISREG(status.st_mode)) {
+        const auto size = static_cast<std::size_t>(status.st_size);
+        if (size > kLargest) return bad(path, kTooLarge);
+        file.m_mapped = base::MappedFile::map(opened.get(), size);
+        if (file.m_mapped) {
+            // A page fault for each sixteen pages costs more than bringing them into reach all at once.
+            if (size < kLargest / 4)
+                inThreads((size + kPortion - 1) / kPortion,
+                          [&](std::size_t portion) { file.m_mapped->prepare(portion * kPortion, kPortion); });
+            return file;
+        }
     }
-    const auto size = static_cast<std::size_t>(status.st_size);
-    if (size > kLargest) return bad(path, kTooLarge);
-    std::array<char, 4096> begin{};
-    const auto got = ::pread(opened.get(), begin.data(), begin.size(), 0);
-    const bool other = got > 0 && !looksLikeJson({begin.data(), static_cast<std::size_t>(got)});
-    return readWhole(opened.get(), other ? std::min(size, kAtOnce) : size, path);
+    if (auto done = readAll(opened.get(), path, S_ISFIFO(status.st_mode), file.m_copy); !done)
+        return std::unexpected(done.error());
+    return file;
 }
 
-base::Result<InputFile> InputFile::readWhole(int descriptor, std::size_t size, const std::string &path) {
-    InputFile file;
-    void *const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return badErrno(path);
-    file.m_memory = std::shared_ptr<const void>(memory, [size](void *mapped) { ::munmap(mapped, size); });
-    file.m_whole = {static_cast<const char *>(memory), size};
-    ::madvise(memory, size, MADV_HUGEPAGE); // a hint, and may fail
-
-    const auto portions = (size + kPortion - 1) / kPortion;
-    std::atomic<int> failed = 0;
-    std::atomic<bool> shortened = false;
-    inThreads(portions, [&](std::size_t portion) {
-        const auto begin = portion * kPortion, end = std::min(size, begin + kPortion);
-        for (auto at = begin; at < end && failed == 0 && !shortened;) {
-            const auto got = ::pread(descriptor, static_cast<char *>(memory) + at, end - at, static_cast<off_t>(at));
-            if (got > 0)
-                at += static_cast<std::size_t>(got);
-            else if (got == 0)
-                shortened = true;
-            else if (errno != EINTR)
-                failed = errno;
-        }
-    });
-    if (failed != 0) {
-        errno = failed;
-        return badErrno(path);
-    }
-    if (shortened) return bad(path, "became shorter while it was read; wait until it is written, and try again");
-    return file;
+base::Status InputFile::wasWhole() const {
+    if (m_mapped && m_mapped->damaged())
+        return bad(m_path, "became shorter while it was read; wait until it is written, and try again");
+    return {};
 }
 
 } // namespace natlens::session

@@ -47,6 +47,7 @@ base::Result<Inputs> readInputs(const PlanSource &source, const proxycore::FlowE
     if (!cluster) return std::unexpected(cluster.error());
     auto state = proxycore::readClusterState(cluster->text(), source.cluster == "-" ? "standard input" : source.cluster,
                                              ends, inThreads);
+    if (auto whole = cluster->wasWhole(); !whole) return std::unexpected(whole.error());
     if (!state) return std::unexpected(state.error());
     inputs.state = std::move(*state);
     remark(inputs.remarks, source.cluster, inputs.state.problems);
@@ -54,6 +55,7 @@ base::Result<Inputs> readInputs(const PlanSource &source, const proxycore::FlowE
         const auto file = InputFile::read(source.proxyConfig);
         if (!file) return std::unexpected(file.error());
         auto config = proxycore::readProxyConfig(file->text(), source.proxyConfig, modeOf(source.mode));
+        if (auto whole = file->wasWhole(); !whole) return std::unexpected(whole.error());
         if (!config) return std::unexpected(config.error());
         inputs.config = std::move(*config);
         remark(inputs.remarks, source.proxyConfig, inputs.config.problems);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -103,6 +104,24 @@ private:
     std::unique_ptr<std::uint32_t[]> m_index;
     std::vector<std::uint32_t> m_roots;
 };
+
+/// Names of fields are short, and mostly the same when they are compared: a call would cost more than it does.
+inline bool sameBytes(const char *left, const char *right, std::size_t size) {
+    constexpr std::size_t kWord = sizeof(std::uint64_t);
+    const auto wordAt = [](const char *bytes) {
+        std::uint64_t word;
+        std::memcpy(&word, bytes, kWord);
+        return word;
+    };
+    if (size >= kWord) {
+        for (std::size_t at = 0; at + kWord < size; at += kWord)
+            if (wordAt(left + at) != wordAt(right + at)) return false;
+        return wordAt(left + size - kWord) == wordAt(right + size - kWord);
+    }
+    for (std::size_t at = 0; at < size; ++at)
+        if (left[at] != right[at]) return false;
+    return true;
+}
 
 /// The slot of a key by its first two letters (the second may be the closing quote).
 constexpr unsigned slotOf(char first, char second) {
@@ -233,8 +252,7 @@ inline bool JsonValue::equals(std::string_view wanted) const {
     // An unescaped string ends at the first quote, and there is one: nothing behind it is looked at.
     const auto &whole = m_document->m_text;
     const std::size_t begin = (entry & JsonDocument::kPlace) + 1, end = begin + wanted.size();
-    return end < whole.size() && whole[end] == '"' &&
-           std::char_traits<char>::compare(whole.data() + begin, wanted.data(), wanted.size()) == 0;
+    return end < whole.size() && whole[end] == '"' && sameBytes(whole.data() + begin, wanted.data(), wanted.size());
 }
 
 } // namespace natlens::proxycore::detail

@@ -67,22 +67,33 @@ void appendUtf8(std::string &text, int code) {
 constexpr std::string_view kEscapeLetters = "\"\\/bfnrt", kEscapeMeanings = "\"\\/\b\f\n\r\t";
 
 bool endsHere(std::string_view text, std::size_t at) {
-    return at >= text.size() || std::string_view(" \t\r\n,:]}").find(text[at]) != std::string_view::npos;
+    if (at >= text.size()) return true;
+    switch (text[at]) {
+    case ' ':
+    case '\t':
+    case '\r':
+    case '\n':
+    case ',':
+    case ':':
+    case ']':
+    case '}': return true;
+    default: return false;
+    }
 }
 
 } // namespace
 
-bool escapesAreRight(std::string_view text, std::size_t place) {
+std::size_t endOfEscaped(std::string_view text, std::size_t place) {
     for (std::size_t at = quoteOrBackslash(text, place + 1);; at = quoteOrBackslash(text, at)) {
-        if (at >= text.size()) return false;
-        if (text[at] == '"') return true;
-        if (at + 1 >= text.size()) return false;
+        if (at >= text.size()) return std::string_view::npos;
+        if (text[at] == '"') return at;
+        if (at + 1 >= text.size()) return std::string_view::npos;
         if (text[at + 1] == 'u') {
             const auto code = codePoint(text.substr(at + 2));
-            if (code.value < 0) return false;
+            if (code.value < 0) return std::string_view::npos;
             at += 2 + code.length;
         } else {
-            if (kEscapeLetters.find(text[at + 1]) == std::string_view::npos) return false;
+            if (kEscapeLetters.find(text[at + 1]) == std::string_view::npos) return std::string_view::npos;
             at += 2;
         }
     }
@@ -122,15 +133,15 @@ std::string unescaped(std::string_view body) {
     for (std::size_t at = 0;;) {
         const auto end = quoteOrBackslash(body, at);
         result += body.substr(at, end - at);
-        if (end >= body.size() || body[end] == '"') return result;
+        if (end + 1 >= body.size() || body[end] == '"') return result;
         const char letter = body[end + 1];
         at = end + 2;
         if (letter == 'u') {
             const auto code = codePoint(body.substr(at));
-            appendUtf8(result, code.value);
+            if (code.value >= 0) appendUtf8(result, code.value);
             at += code.length;
-        } else {
-            result += kEscapeMeanings[kEscapeLetters.find(letter)];
+        } else if (const auto known = kEscapeLetters.find(letter); known != std::string_view::npos) {
+            result += kEscapeMeanings[known];
         }
     }
 }

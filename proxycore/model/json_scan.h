@@ -27,16 +27,17 @@ namespace natlens::proxycore::detail {
     return at;
 }
 
-/// Checks the escapes of the string whose opening quote is at `place`; that it is closed, has no control characters and
-/// is UTF-8 is known already. Surrogates must come in pairs.
-[[nodiscard]] bool escapesAreRight(std::string_view text, std::size_t place);
+/// The closing quote of the string whose opening quote is at `place`; npos when one of its escapes is wrong (surrogates
+/// must come in pairs) or it is not closed. That it has no control characters and is UTF-8 is known already.
+[[nodiscard]] std::size_t endOfEscaped(std::string_view text, std::size_t place);
 
 /// Whether exactly this word stands at `place`, with nothing but white space, a separator or the end behind it.
 [[nodiscard]] bool isLiteral(std::string_view text, std::size_t place, std::string_view word);
 /// The same for a number.
 [[nodiscard]] bool isNumber(std::string_view text, std::size_t place);
 
-/// What a checked string says; `body` begins behind its opening quote and may go on behind the closing one.
+/// What a checked string says; `body` begins behind its opening quote and may go on behind the closing one. Stays in
+/// `body` even if that is no longer what was checked.
 [[nodiscard]] std::string unescaped(std::string_view body);
 
 /// Any text as JSON in ASCII, cut to 40 characters.

@@ -10,7 +10,8 @@ namespace natlens::proxycore::detail {
 namespace {
 
 constexpr std::size_t kStretch = std::size_t{1} << 19; ///< with its places it fits into a processor's own cache
-constexpr std::size_t kLine = std::size_t{1} << 16;    ///< no line of what kubectl prints is longer
+constexpr std::size_t kMostAhead = 4;
+constexpr std::size_t kLine = std::size_t{1} << 16; ///< no line of what kubectl prints is longer
 
 } // namespace
 
@@ -30,23 +31,30 @@ public:
         const auto error = m_simd->stage1(bytes, end - begin, simdjson::stage1_mode::regular);
         m_count = error == simdjson::EMPTY ? 0 : m_simd->n_structural_indexes; // blanks only
         if (error != simdjson::SUCCESS && error != simdjson::EMPTY) return false;
-        auto *places = m_simd->structural_indexes.get();
-        for (std::size_t i = 0; i < m_count; ++i) {
-            auto &entry = places[i];
-            entry += static_cast<std::uint32_t>(begin);
-            if (text[entry] != '"') continue;
-            const auto special = quoteOrBackslash(text, entry + 1);
-            if (special < text.size() && text[special] == '"') [[likely]]
-                continue;
-            if (!escapesAreRight(text, entry)) return false;
-            entry |= JsonPlace::kEscaped;
-        }
-        return true;
+        for (auto &place : std::span(m_simd->structural_indexes.get(), m_count))
+            place += static_cast<std::uint32_t>(begin);
+        return markEscapes(text.substr(0, end), begin);
     }
 
     [[nodiscard]] std::span<const std::uint32_t> places() const { return {m_simd->structural_indexes.get(), m_count}; }
 
 private:
+    /// False for a wrong escape, or a backslash outside of strings. Few strings have any: what is between them is
+    /// passed over at once.
+    bool markEscapes(std::string_view text, std::size_t from) {
+        auto *place = m_simd->structural_indexes.get(), *const end = place + m_count;
+        for (auto at = text.find('\\', from); at != std::string_view::npos;) {
+            while (end - place > 1 && place[1] <= at)
+                ++place;
+            if (place >= end || *place >= at || text[*place] != '"') return false;
+            const auto closed = endOfEscaped(text, *place);
+            if (closed == std::string_view::npos || closed < at) return false;
+            *place |= JsonPlace::kEscaped;
+            at = text.find('\\', closed);
+        }
+        return true;
+    }
+
     std::unique_ptr<simdjson::internal::dom_parser_implementation> m_simd;
     std::size_t m_count = 0;
 };
@@ -85,6 +93,8 @@ std::size_t JsonStructure::stretches() const {
 
 void JsonStructure::stop() {
     m_claimed = m_stretches.size();
+    m_next = m_stretches.size();
+    m_next.notify_all();
 }
 
 /// A line break cannot be inside a string. Where there are none, two objects of a list are looked for.
@@ -115,23 +125,32 @@ void JsonStructure::find(Stretch &stretch) {
 }
 
 void JsonStructure::lookAhead() {
-    for (auto i = m_claimed++; i < m_stretches.size(); i = m_claimed++)
+    for (auto i = m_claimed++; i < m_stretches.size(); i = m_claimed++) {
+        // Before the first is asked for nobody may be there to ask: nothing is waited for.
+        for (auto asked = m_next.load(); asked != 0 && asked + kMostAhead < i; asked = m_next.load())
+            m_next.wait(asked);
         find(m_stretches[i]);
+    }
 }
 
 std::optional<std::span<const std::uint32_t>> JsonStructure::next() {
-    if (m_next > 0 && m_stretches[m_next - 1].scanner) {
+    const auto i = m_next.load();
+    if (i > 0 && i <= m_stretches.size() && m_stretches[i - 1].scanner) {
         const std::scoped_lock lock(m_mutex);
-        m_idle.push_back(std::move(m_stretches[m_next - 1].scanner));
+        m_idle.push_back(std::move(m_stretches[i - 1].scanner));
     }
-    if (m_failed || m_next == m_stretches.size()) return std::nullopt;
-    auto &stretch = m_stretches[m_next];
-    auto unclaimed = m_next;
-    if (m_claimed.compare_exchange_strong(unclaimed, m_next + 1))
-        find(stretch);
-    else
-        stretch.progress.wait(Stretch::Progress::none);
-    ++m_next;
+    if (m_failed || i >= m_stretches.size()) return std::nullopt;
+    auto &stretch = m_stretches[i];
+    m_next = i + 1;
+    m_next.notify_all();
+    // While another thread has it, there is enough to do behind it.
+    while (stretch.progress == Stretch::Progress::none) {
+        auto other = m_claimed.load();
+        if (other > i + kMostAhead || other >= m_stretches.size())
+            stretch.progress.wait(Stretch::Progress::none);
+        else if (m_claimed.compare_exchange_strong(other, other + 1))
+            find(m_stretches[other]);
+    }
     m_failed = stretch.progress != Stretch::Progress::found;
     if (m_failed) return std::nullopt;
     return stretch.scanner->places();

@@ -43,7 +43,8 @@ public:
     [[nodiscard]] std::optional<std::span<const std::uint32_t>> next();
     [[nodiscard]] bool failed() const { return m_failed; }
 
-    /// For other threads: finds places that nobody has begun to look for, until there are none left.
+    /// For other threads: finds places that nobody has begun to look for, until there are none left. Stays not far
+    /// ahead of next() once that has been called, so that the memory of few stretches does for all.
     void lookAhead();
     /// No more will be asked for: lookAhead() returns soon.
     void stop();
@@ -60,7 +61,7 @@ private:
     std::vector<Stretch> m_stretches;
     std::size_t m_longest = 0;
     std::atomic<std::size_t> m_claimed = 0; ///< stretches that somebody has begun
-    std::size_t m_next = 0;
+    std::atomic<std::size_t> m_next = 0;    ///< stretches that have been asked for
     bool m_failed = false;
     std::mutex m_mutex;
     std::vector<std::unique_ptr<Scanner>> m_idle; ///< under the mutex: their memory has been touched already

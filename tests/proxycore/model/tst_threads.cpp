@@ -213,6 +213,58 @@ private Q_SLOTS:
         QCOMPARE(one.problems.empty(), wrong == 0);
     }
 
+    /// Places are found stretch by stretch; where one ends is guessed, and a wrong guess may change nothing.
+    void borderInsideAText_data() {
+        QTest::addColumn<QByteArray>("text");
+        const QByteArray filling(700000, 'x');
+        QTest::newRow("two objects, as it seems") << filling + "},{";
+        QTest::newRow("two objects, escaped") << filling + "},{\\\"a\\\":1},{\\\"";
+        QTest::newRow("a backslash at the end") << filling + "},{\\\\";
+        QTest::newRow("letters of two bytes") << QByteArray("\xc3\xa4").repeated(700000);
+        QTest::newRow("nothing that looks like a border") << filling.repeated(3);
+    }
+    void borderInsideAText() {
+        QFETCH(QByteArray, text);
+        auto json = cluster(4000, 0, "");
+        const auto object = QByteArray(",{'kind':'Service','metadata':{'name':'long','annotations':{'a':'@'}},"
+                                       "'spec':{'clusterIP':'10.96.0.2'}}")
+                                .replace('\'', '"')
+                                .replace("@", text)
+                                .toStdString();
+        json.insert(json.find(",{"), object);
+        const auto one = readClusterState(json, "one").value();
+        QVERIFY(same(readClusterState(json, "many", nullptr, allAtOnce).value(), one));
+        QVERIFY(same(readClusterState(json, "backwards", nullptr, lastFirst).value(), one));
+        QCOMPARE(one.services.size(), std::size_t{4001});
+        QVERIFY(one.problems.empty());
+        QVERIFY(one.service("default", "long")->annotations.at("a").size() > 600000);
+    }
+
+    void brokenFarBehind_data() {
+        QTest::addColumn<QByteArray>("broken");
+        QTest::newRow("line break in a text") << QByteArray("{\"kind\":\"a\nb\"}");
+        QTest::newRow("no bracket") << QByteArray("{\"kind\":1");
+        QTest::newRow("bracket too many") << QByteArray("{}}");
+        QTest::newRow("wrong escape") << QByteArray("{\"kind\":\"\\x\"}");
+        QTest::newRow("backslash outside") << QByteArray("{\"kind\":1\\}");
+        QTest::newRow("backslash alone") << QByteArray("{\"kind\": \\ \"a\"}");
+        QTest::newRow("backslash behind a text") << QByteArray("{\"kind\":\"a\"\\}");
+        QTest::newRow("half a letter") << QByteArray("{\"kind\":\"\xc3\"}");
+        QTest::newRow("text without an end") << QByteArray("{\"kind\":\"a}");
+    }
+    void brokenFarBehind() {
+        QFETCH(QByteArray, broken);
+        for (const char *const between : {"", "\n"}) {
+            auto json = cluster(4000, 0, between);
+            json.insert(json.find(",", json.size() - 60000), "," + broken.toStdString());
+            const auto one = readClusterState(json, "file");
+            const auto many = readClusterState(json, "file", nullptr, allAtOnce);
+            QVERIFY(!one && !many);
+            QCOMPARE(QString::fromStdString(many.error().sentence()), QString::fromStdString(one.error().sentence()));
+            QVERIFY2(one.error().message.find("not JSON: ") != std::string::npos, one.error().message.c_str());
+        }
+    }
+
     /// A glance may only pass over what reading has nothing to say about.
     void oneObject_data() {
         QTest::addColumn<QByteArray>("json");
