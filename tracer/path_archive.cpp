@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace natlens::tracer {
 
@@ -20,6 +19,8 @@ constexpr std::size_t kFirstPiece = 64, kPiece = 512;
 constexpr int kRounds = 3;
 /// Paths of one piece of output.
 constexpr std::size_t kBlock = 256, kBlocksTogether = 4;
+/// Examples that one processor makes at a time.
+constexpr std::size_t kExamples = 64;
 
 /// The leg by which a connection is known: its first one.
 LegIndex legOf(const Connection &connection) {
@@ -232,10 +233,13 @@ void PathArchive::collect(std::vector<Piece> &pieces, std::uint32_t lastId) {
         legs.push_back(record.leg);
     // Ids are given in the order in which connections began to be seen, as PathStore gives them.
     std::ranges::sort(m_records, {}, &Record::leg);
-    std::unordered_set<std::uint32_t> used;
+    std::vector<bool> used(lastId + 1); // of those given before
     for (const Record &record : m_records) {
         std::uint32_t &id = m_sources.legs[record.leg].pathId;
-        if (id == 0 || !used.insert(id).second) id = ++lastId;
+        if (id == 0 || used[id])
+            id = ++lastId;
+        else
+            used[id] = true;
     }
     std::ranges::stable_sort(m_records, {}, &Record::firstSeen);
     m_summary =
@@ -284,8 +288,15 @@ std::vector<std::shared_ptr<const Path>> PathArchive::examples(std::size_t most)
     take(most - most / 3, [](const Record &r) { return r.remarkable; });
     take(most, [](const Record &) { return true; });
     std::ranges::stable_sort(chosen, {}, &Record::firstSeen);
+    std::vector<std::vector<std::shared_ptr<const Path>>> blocks((chosen.size() + kExamples - 1) / kExamples);
+    m_parallel(blocks.size(), [&](std::size_t i) {
+        const auto rest = std::span<const Record>(chosen).subspan(i * kExamples);
+        withPaths(rest.first(std::min(kExamples, rest.size())),
+                  [&](Path path) { blocks[i].push_back(std::make_shared<const Path>(std::move(path))); });
+    });
     std::vector<std::shared_ptr<const Path>> paths;
-    withPaths(chosen, [&](Path path) { paths.push_back(std::make_shared<const Path>(std::move(path))); });
+    for (auto &block : blocks)
+        paths.insert(paths.end(), block.begin(), block.end());
     return paths;
 }
 

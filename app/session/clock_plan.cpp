@@ -1,5 +1,7 @@
 #include "app/session/clock_plan.h"
 
+#include "app/session/clock_note.h"
+
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -9,8 +11,9 @@
 namespace natlens::session {
 namespace {
 
-/// Of a single file so much is looked at first: hundreds of thousands of packets, in a few hundredths of a second.
-constexpr std::uint64_t kFirstLook = 16U << 20;
+constexpr std::uint64_t kEverything = std::numeric_limits<std::uint64_t>::max();
+/// Every host of one file was seen in so many packets: that tells whether clocks agree.
+constexpr std::uint32_t kEnough = 4'096;
 /// With one host only up to here there is nothing to compare.
 constexpr std::uint64_t kFirstGlance = 1U << 20;
 /// Ids of capture points in different files are kept apart by this.
@@ -48,6 +51,13 @@ public:
     void onStatistics(const file::PointStatistics &) override {}
 
     [[nodiscard]] const std::set<std::string> &hosts() const { return m_hosts; }
+    /// Every host was seen in so many packets.
+    [[nodiscard]] bool sawAll(std::uint32_t packets) const {
+        std::map<std::string_view, std::uint64_t> seen;
+        for (const Point &point : m_points)
+            if (point.wanted) seen[point.host] += point.packets;
+        return std::ranges::all_of(seen, [&](const auto &host) { return host.second >= packets; });
+    }
     [[nodiscard]] tracer::ClockEvidence evidence(const std::vector<std::string> &hosts, std::uint32_t number) const {
         tracer::ClockEvidence result{&m_sightings, number * kPointsPerFile, {}};
         for (const Point &point : m_points)
@@ -71,7 +81,7 @@ private:
 struct Comparison {
     std::vector<std::string> hosts; ///< sorted: the result must not depend on the order of the files
     std::vector<tracer::HostAlignment> alignments;
-    bool partial = false; ///< the file goes on beyond what was looked at
+    bool partial = false; ///< files go on beyond what was looked at
 };
 
 Comparison compare(const std::vector<Survey> &surveys) {
@@ -94,7 +104,10 @@ Comparison compareInOneFile(CaptureInput input, std::uint64_t limit, const std::
     inputs.push_back(std::move(input));
     bool partial = false;
     (void)readMerged(inputs, surveys[0], {[&](std::uint64_t bytes) {
-                         if (bytes >= limit || (bytes >= kFirstGlance && surveys[0].hosts().size() < 2)) partial = true;
+                         const bool glanced = limit != kEverything && bytes >= kFirstGlance;
+                         const bool enough = glanced && surveys[0].sawAll(kEnough);
+                         if (bytes >= limit || enough || (bytes >= kFirstGlance && surveys[0].hosts().size() < 2))
+                             partial = true;
                          return !partial && goOn();
                      }});
     Comparison result = compare(surveys);
@@ -102,14 +115,19 @@ Comparison compareInOneFile(CaptureInput input, std::uint64_t limit, const std::
     return result;
 }
 
-Comparison compareFiles(std::vector<CaptureInput> inputs, const std::function<bool()> &goOn) {
+/// `limit`: bytes of each.
+Comparison compareFiles(std::vector<CaptureInput> inputs, std::uint64_t limit, const std::function<bool()> &goOn) {
     std::vector<Survey> surveys(inputs.size());
     std::atomic<std::size_t> next = 0;
+    std::atomic<bool> partial = false;
     const auto work = [&] {
         for (std::size_t i = next++; i < inputs.size(); i = next++) {
             std::vector<CaptureInput> one;
             one.push_back(std::move(inputs[i]));
-            (void)readMerged(one, surveys[i], {[&](std::uint64_t) { return goOn(); }});
+            (void)readMerged(one, surveys[i], {[&](std::uint64_t bytes) {
+                                 if (bytes >= limit) partial = true;
+                                 return bytes < limit && goOn();
+                             }});
         }
     };
     {
@@ -119,7 +137,9 @@ Comparison compareFiles(std::vector<CaptureInput> inputs, const std::function<bo
             threads.emplace_back(work);
         work();
     }
-    return compare(surveys);
+    Comparison result = compare(surveys);
+    result.partial = partial;
+    return result;
 }
 
 bool isCorrected(const tracer::HostAlignment &alignment) {
@@ -211,27 +231,43 @@ std::string hostOfPoint(const std::string &pointName) {
     return pointName.substr(0, pointName.find('/'));
 }
 
-ClockPlan ClockPlan::make(const std::function<std::vector<CaptureInput>()> &open, const std::function<bool()> &goOn) {
-    ClockPlan plan;
+ClockPlan ClockPlan::make(const std::function<std::vector<CaptureInput>()> &open, const std::function<bool()> &goOn,
+                          const std::function<void(const ClockPlan &)> &early, const ClockLooks &looks) {
+    const auto planOf = [](Comparison result) {
+        ClockPlan plan;
+        for (std::size_t i = 0; i < result.alignments.size(); ++i) {
+            plan.m_clocks[result.hosts[i]] = result.alignments[i].clock;
+            if (isCorrected(result.alignments[i]))
+                plan.m_corrections[result.hosts[i]] = std::move(result.alignments[i].correction);
+        }
+        return plan;
+    };
+    const auto look = [&](std::vector<CaptureInput> inputs, std::uint64_t limit) {
+        if (inputs.size() == 1) return compareInOneFile(std::move(inputs.front()), limit, goOn);
+        return compareFiles(std::move(inputs), limit == kEverything ? limit : limit / inputs.size(), goOn);
+    };
     auto inputs = open();
-    if (inputs.empty()) return plan;
-    Comparison result;
-    if (inputs.size() == 1) {
-        result = compareInOneFile(std::move(inputs.front()), kFirstLook, goOn);
-        // Hosts that disagree in one file: it was put together from several machines' captures.
-        if (result.partial && std::ranges::any_of(result.alignments, isCorrected))
-            if (inputs = open(); inputs.size() == 1)
-                result = compareInOneFile(std::move(inputs.front()), std::numeric_limits<std::uint64_t>::max(), goOn);
-    } else {
-        result = compareFiles(std::move(inputs), goOn);
+    if (inputs.empty()) return {};
+    const bool one = inputs.size() == 1;
+    std::uint64_t size = 0;
+    for (const CaptureInput &input : inputs)
+        size += input.size;
+    Comparison result = look(std::move(inputs), !one && size <= looks.small ? kEverything : looks.first);
+    // Hosts that agree in the beginning of one file: one machine has written it.
+    if (result.partial && (!one || std::ranges::any_of(result.alignments, isCorrected)) && goOn()) {
+        if (early) early(planOf(result));
+        if (inputs = open(); !inputs.empty()) result = look(std::move(inputs), kEverything);
     }
-    if (!goOn()) return plan;
-    for (std::size_t i = 0; i < result.alignments.size(); ++i) {
-        plan.m_clocks[result.hosts[i]] = result.alignments[i].clock;
-        if (isCorrected(result.alignments[i]))
-            plan.m_corrections[result.hosts[i]] = std::move(result.alignments[i].correction);
-    }
-    return plan;
+    return goOn() ? planOf(std::move(result)) : ClockPlan();
+}
+
+void tellClock(const ClockPlan &plan, const file::CapturePoint &point, TracerInput &input) {
+    const auto clock = plan.clocks().find(hostOfPoint(point.name));
+    if (clock == plan.clocks().end()) return;
+    // What the recording itself says of a correction stays true while nothing is corrected now.
+    if (!clock->second.changesTimes() && readClockNote(point.description).clock) return;
+    input.call(
+        [host = clock->first, what = clock->second](tracer::Tracer &tracer) { tracer.setHostClock(host, what); });
 }
 
 bool ClockPlan::corrects() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "app/session/file_merge.h"
+#include "app/session/tracer_input.h"
 #include "tracer/stitch/clock_alignment.h"
 
 #include <functional>
@@ -12,6 +13,15 @@
 
 namespace natlens::session {
 
+/// How much is looked at when.
+struct ClockLooks {
+    /// Read at first, of all files together, at most: hundreds of thousands of packets, in less than a tenth of a
+    /// second. Of one file less, if that shows thousands of packets of every host.
+    std::uint64_t first = 16U << 20;
+    /// Several files that are no larger than this together are read to their ends at once.
+    std::uint64_t small = 48U << 20;
+};
+
 /// What is known of the clocks behind a set of files. Immutable once made; sinks refer to it.
 class ClockPlan final {
 public:
@@ -19,8 +29,11 @@ public:
     /// takes to see that its hosts agree, since one machine usually wrote it). `goOn` is asked now and then, from
     /// several threads at once: false ends the comparison, and nothing is corrected. Faults in files are ignored here:
     /// whoever reads them in earnest will say so.
+    /// Where that takes long, `early` is first given what the beginnings of all files show.
     [[nodiscard]] static ClockPlan make(const std::function<std::vector<CaptureInput>()> &open,
-                                        const std::function<bool()> &goOn);
+                                        const std::function<bool()> &goOn,
+                                        const std::function<void(const ClockPlan &)> &early = {},
+                                        const ClockLooks &looks = {});
 
     /// True if some host's times are changed.
     [[nodiscard]] bool corrects() const;
@@ -39,6 +52,9 @@ private:
     std::map<std::string, tracer::HostClock> m_clocks;
     std::map<std::string, tracer::ClockCorrection> m_corrections;
 };
+
+/// Tells a tracer what is known of the clock behind a point, unless the recording says it itself.
+void tellClock(const ClockPlan &plan, const file::CapturePoint &point, TracerInput &input);
 
 /// "node2" of "node2/eth0".
 [[nodiscard]] std::string hostOfPoint(const std::string &pointName);

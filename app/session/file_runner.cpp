@@ -1,6 +1,6 @@
 // Recordings as a source.
 #include "app/session/batch.h"
-#include "app/session/clock_note.h"
+#include "app/session/beginning.h"
 #include "app/session/clock_plan.h"
 #include "app/session/cluster_file.h"
 #include "app/session/file_merge.h"
@@ -46,13 +46,7 @@ public:
 private:
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
         m_ingest->onCapturePoint(id, point);
-        const auto clock = m_clocks.clocks().find(hostOfPoint(point.name));
-        if (clock == m_clocks.clocks().end()) return;
-        // What the recording itself says of a correction stays true while nothing is corrected now.
-        if (clock->second.changesTimes() || !readClockNote(point.description).clock)
-            m_ingest->input().call([host = clock->first, what = clock->second](tracer::Tracer &tracer) {
-                tracer.setHostClock(host, what);
-            });
+        tellClock(m_clocks, point, m_ingest->input());
     }
     void onPacket(const file::PacketView &packet) override {
         if (m_options.replayAtCaptureSpeed && !pace(packet.time)) return;
@@ -74,6 +68,8 @@ private:
     [[nodiscard]] base::Result<CaptureInput> reopen(std::size_t input) const;
     [[nodiscard]] base::Result<std::vector<CaptureInput>> reopenAll() const;
     void compareClocks();
+    void showBeginning(const ClockPlan &clocks);
+    void endWithBeginning();
     void writeRecording();
     [[nodiscard]] std::uint64_t delivered() const { return m_packets.load(std::memory_order_relaxed); }
     void fail(const base::Error &error) {
@@ -84,7 +80,7 @@ private:
     const FileSource m_source;
     const Options m_options;
     Publisher &m_publisher;
-    std::string m_cluster;
+    std::string m_cluster, m_facts; ///< as a person gave them
     std::vector<CaptureInput> m_inputs;
     std::vector<std::unique_ptr<StreamStore>>
         m_copies; ///< by input: what came through a pipe; null: a file, or not kept
@@ -102,6 +98,7 @@ private:
     PublishClock m_publishClock{std::chrono::milliseconds(100)};
     View m_view;
     std::stop_token m_stop;
+    std::unique_ptr<Beginning> m_beginning; ///< while clocks are compared
     std::optional<base::Timestamp> m_firstTime;
     Clock::time_point m_paceStart;
     std::jthread m_thread; // last: joined before the rest goes
@@ -150,7 +147,8 @@ base::Status FileRunner::start() {
     if (!m_options.proxyConfigFile.empty()) {
         auto config = readJsonObject(m_options.proxyConfigFile, "KubeProxyConfiguration");
         if (!config) return std::unexpected(config.error());
-        m_tracer.addFacts({}, {}, "{\"kubeProxy\":" + *config + "}");
+        m_facts = "{\"kubeProxy\":" + *config + "}";
+        m_tracer.addFacts({}, {}, m_facts);
     }
     if (std::ranges::count(m_source.files, "-") > 1)
         return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
@@ -229,7 +227,29 @@ void FileRunner::compareClocks() {
         auto inputs = reopenAll();
         return inputs ? std::move(*inputs) : std::vector<CaptureInput>();
     };
-    m_clocks = ClockPlan::make(open, [this] { return !m_stop.stop_requested(); });
+    m_clocks = ClockPlan::make(
+        open, [this] { return !m_stop.stop_requested(); }, [this](const ClockPlan &early) { showBeginning(early); });
+}
+
+void FileRunner::showBeginning(const ClockPlan &clocks) {
+    auto inputs = reopenAll();
+    if (!inputs) return;
+    m_beginning = std::make_unique<Beginning>(m_options, m_facts, m_cluster, clocks);
+    m_beginning->read(
+        std::move(*inputs), [this] { return reopen(0); }, [this] { return !m_stop.stop_requested(); });
+    m_view.traced = m_beginning->snapshot();
+    m_publisher.publish(m_view);
+}
+
+/// Nobody wants to wait for the rest: what there is stays.
+void FileRunner::endWithBeginning() {
+    m_beginning->finish();
+    m_packets = m_beginning->packets();
+    m_view.bytes = m_beginning->bytes();
+    if (m_total != 0) m_view.progress = std::min(1.0, static_cast<double>(m_view.bytes) / static_cast<double>(m_total));
+    m_view.traced = m_beginning->snapshot();
+    m_view.ended = true;
+    m_publisher.publish(m_view);
 }
 
 void FileRunner::writeRecording() {
@@ -308,6 +328,8 @@ void FileRunner::run(std::stop_token stop) {
     if (!m_cluster.empty()) m_tracer.addClusterState({}, m_cluster);
     if (auto spooled = spool(); !spooled) fail(spooled.error());
     compareClocks();
+    if (m_beginning && m_stop.stop_requested() && !m_record) return endWithBeginning();
+    m_beginning.reset();
     if (auto done = m_options.replayAtCaptureSpeed ? readHere() : readBeside(); !done) fail(done.error());
     m_view.remarks = m_ingest->remarks();
     m_tracer.finish();

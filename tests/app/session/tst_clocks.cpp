@@ -1,10 +1,10 @@
 // Recordings whose clocks differ, replayed as people give them: what was recorded by one clock is the truth.
-#include "app/session/session.h"
+#include "app/session/beginning.h"
 #include "recording.h"
 #include "tracer/path/path_json.h"
 
-#include <QTemporaryDir>
 #include "tests/test_program.h"
+#include <QTemporaryDir>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -142,6 +142,7 @@ class TestClocks : public QObject {
     }
 
 private Q_SLOTS:
+    void theBeginningIsThereFirst();
     void corrected_data() {
         QTest::addColumn<Clocks>("clocks");
         QTest::addColumn<unsigned>("connections");
@@ -251,6 +252,44 @@ private Q_SLOTS:
         QCOMPARE(testing::contents(at("again.pcapng")), testing::contents(at("annotated.pcapng")));
     }
 };
+
+/// Files too large to be compared in a moment are shown as far as their beginnings go. Here all is in the beginning.
+void TestClocks::theBeginningIsThereFirst() {
+    const auto frames = asRead(connections(40), {{"node2", {.offset = 3 * kSecond}}});
+    const auto files = split("beginning-", frames);
+    QCOMPARE(files.size(), kPoints.size());
+    const auto whole = replay(files);
+    QVERIFY(whole);
+    const auto open = [&] {
+        std::vector<session::CaptureInput> inputs;
+        for (const auto &file : files)
+            if (auto input = session::CaptureInput::open(file)) inputs.push_back(std::move(*input));
+        return inputs;
+    };
+    const auto goOn = [] { return true; };
+    int looks = 0;
+    const auto again = [&] { return session::CaptureInput::open(files.front()); };
+    const auto early = [&](const session::ClockPlan &plan) {
+        ++looks;
+        QVERIFY(plan.corrects());
+        session::Beginning beginning({}, {}, {}, plan);
+        beginning.read(open(), again, goOn);
+        beginning.finish();
+        QCOMPARE(beginning.packets(), whole->traced->packets);
+        QCOMPARE(lines({.traced = beginning.snapshot()}), lines(*whole));
+    };
+    const auto small = session::ClockPlan::make(open, goOn, early);
+    QCOMPARE(looks, 0);
+    const auto large = session::ClockPlan::make(open, goOn, early, {.first = 1, .small = 0});
+    QCOMPARE(looks, 1);
+    QVERIFY(large.clocks() == small.clocks());
+    // Who stops after that look gets no plan that is half made.
+    bool stopped = false;
+    const auto none = session::ClockPlan::make(
+        open, [&] { return !stopped; }, [&](const session::ClockPlan &) { stopped = true; }, {.first = 1, .small = 0});
+    QVERIFY(stopped);
+    QVERIFY(none.clocks().empty());
+}
 
 NATLENS_TEST(TestClocks)
 #include "tst_clocks.moc"
