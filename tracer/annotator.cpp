@@ -235,4 +235,31 @@ FindingInput Annotator::annotate(Path &path, const PathBuilder &builder, const C
     return input;
 }
 
+FindingInput Annotator::annotateProxied(Path &path, const std::vector<Path> &parts,
+                                        const ConnectionEvidence &evidence) const {
+    const ClusterView *cluster = m_cluster->at(path.firstSeen);
+    FindingInput input{.path = path, .cluster = cluster, .history = m_cluster, .evidence = &evidence, .facts = m_facts};
+    nameEnds(path, cluster);
+    for (const Path &part : parts) {
+        if (path.kind == PathKind::direct) path.kind = part.kind;
+        if (!path.service && part.service) {
+            path.service = part.service;
+            if (cluster) input.service = cluster->service(part.protocol, part.requested);
+        }
+        for (const Hop &theirs : part.hops)
+            for (Hop &hop : path.hops)
+                if (hop.host == theirs.host && hop.direction == theirs.direction && hop.nat == theirs.nat &&
+                    (hop.in == theirs.in || hop.out == theirs.out) && !theirs.rule.empty()) {
+                    hop.rule = theirs.rule;
+                    hop.ruleField = theirs.ruleField;
+                    hop.evidence = theirs.evidence;
+                }
+        path.findings.insert(path.findings.end(), part.findings.begin(), part.findings.end());
+    }
+    for (Finding &found : findProxied(input))
+        path.findings.push_back(std::move(found));
+    std::ranges::stable_sort(path.findings, {}, &Finding::code);
+    return input;
+}
+
 } // namespace natlens::tracer

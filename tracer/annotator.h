@@ -39,6 +39,9 @@ public:
     /// "/healthz", "/some/healthz?full=1": what health checks ask for by convention.
     [[nodiscard]] static bool isHealthTarget(std::string_view target);
 
+    /// The same for a path through proxies whose connections, each annotated by itself, are `parts`.
+    FindingInput annotateProxied(Path &path, const std::vector<Path> &parts, const ConnectionEvidence &evidence) const;
+
     /// Names and roles that cluster state gives to hosts.
     static void nameHosts(CapturePoints &points, HostRoles &roles, const ClusterContext &cluster);
 

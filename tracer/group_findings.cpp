@@ -40,7 +40,6 @@ std::set<std::uint32_t> GroupFindings::judge(const PathOf &pathOf) {
         Group &group = m_groups[id];
         const Diagnosis &diagnosis = *diagnoses()[id.first];
         RelatedPaths paths;
-        paths.history = m_history;
         const auto fill = [&](const std::set<std::uint32_t> &ids, std::vector<const Path *> &into) {
             for (const std::uint32_t member : ids)
                 if (const Path *path = pathOf(member)) into.push_back(path);

@@ -19,9 +19,6 @@ class GroupFindings final {
 public:
     static constexpr std::size_t kMostMembers = 64;
 
-    explicit GroupFindings(const ClusterContext &history)
-        : m_history(&history) {}
-
     using PathOf = std::function<const Path *(std::uint32_t id)>;
     /// Takes over the keys of a path that was made anew.
     void update(std::uint32_t id, const FindingInput &input);
@@ -48,7 +45,6 @@ private:
     };
     void collect(std::uint32_t id, std::set<std::uint32_t> &changed);
 
-    const ClusterContext *m_history;
     std::unordered_map<std::uint32_t, std::vector<Place>> m_places; ///< by path id
     std::map<GroupId, Group> m_groups;
     std::set<GroupId> m_stale;

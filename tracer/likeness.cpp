@@ -101,6 +101,8 @@ bool Likeness::compareLegs(std::span<const LegIndex> legs) {
         for (std::size_t j = 0; j < i; ++j) {
             const Leg &b = (*m_legs)[legs[j]];
             const bool reversed = a.initiator != b.initiator;
+            if (a.isn[static_cast<std::size_t>(a.initiator)] != b.isn[static_cast<std::size_t>(b.initiator)])
+                return false; // a proxy stands between them: what they carry would have to decide
             unsigned agree = 0;
             bool contradicts = false;
             for (std::size_t side = 0; side < 2; ++side) {

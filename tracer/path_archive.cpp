@@ -4,6 +4,7 @@
 #include "tracer/connection_evidence.h"
 #include "tracer/likeness.h"
 #include "tracer/path_groups.h"
+#include "tracer/proxied_parts.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -148,7 +149,8 @@ PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
         const auto connections = m_sources.finder.connect(legs);
         for (const Connection &connection : connections) {
             Path path = builder.build(connection);
-            (void)facts.annotator.annotate(path, builder, StitchedEvidence(connection, sources, m_moment));
+            (void)annotateParts(facts.annotator, path, connection, builder, sources, m_moment,
+                                StitchedEvidence(connection, sources, m_moment));
             const bool news = facts.roles.learn(path);
             PathGroups::Counted counted;
             const bool first = piece.groups.add(path, piece.records.size(), &counted);
@@ -268,7 +270,8 @@ void PathArchive::withPaths(std::span<const Record> records, Use &&use) const {
             if (legOf(connection) != record.leg) continue;
             Path path = builder.build(connection);
             path.id = fmt::format("p{}", m_sources.legs[record.leg].pathId);
-            (void)facts.annotator.annotate(path, builder, StitchedEvidence(connection, sources, m_moment));
+            (void)annotateParts(facts.annotator, path, connection, builder, sources, m_moment,
+                                StitchedEvidence(connection, sources, m_moment));
             use(std::move(path));
         }
     }

@@ -1,6 +1,7 @@
 #include "tracer/path_store.h"
 
 #include "tracer/connection_evidence.h"
+#include "tracer/proxied_parts.h"
 
 #include <algorithm>
 
@@ -26,7 +27,6 @@ PathStore::PathStore(LegTable &legs, const FlowTable &flows, CapturePoints &poin
     , m_points(&points)
     , m_sources{legs, flows, points, translations, rules, m_roles}
     , m_finder(legs, flows, points, translations)
-    , m_groups(m_cluster)
     , m_annotator(points, m_cluster, m_facts) {}
 
 bool PathStore::addFacts(std::string_view host, Timestamp time, std::string_view json) {
@@ -118,7 +118,8 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
             Path path = builder.build(entry.connection);
             path.id = fmt::format("p{}", id);
             const StitchedEvidence evidence(entry.connection, m_sources, moment);
-            m_groups.update(id, m_annotator.annotate(path, builder, evidence));
+            m_groups.update(id,
+                            annotateParts(m_annotator, path, entry.connection, builder, m_sources, moment, evidence));
             const auto &shared = m_groups.of(id);
             path.findings.insert(path.findings.end(), shared.begin(), shared.end());
             news = learn(path) || news;

@@ -57,7 +57,7 @@ Scenario mixed(unsigned count) {
 /// As --json prints them, without ids.
 /// Findings about several paths are not made of a source this large (see the README of tracer): all others are.
 bool isOfOnePath(const tracer::Finding &finding) {
-    return finding.code != "D05" && finding.code != "D08" && finding.code != "D11" && finding.code != "D38";
+    return finding.code != "D11" && finding.code != "D38";
 }
 
 QStringList linesOf(const tracer::Snapshot &snapshot) {

@@ -26,6 +26,7 @@ std::string_view words(tracer::EvidenceKind kind) {
     case tracer::EvidenceKind::tcpTimestamp: return "TCP timestamps";
     case tracer::EvidenceKind::ipId: return "IP identification";
     case tracer::EvidenceKind::payload: return "payload";
+    case tracer::EvidenceKind::proxyHeader: return "what the proxy says of its client";
     case tracer::EvidenceKind::tuple: return "unchanged addresses";
     }
     return "";
@@ -52,9 +53,13 @@ std::string nameOr(const std::string &name, std::string_view otherwise) {
 
 /// "replaces the source A by B (SNAT) and the destination C by D (DNAT)". On the reply's way the same translation is
 /// undone: what SNAT did to the source is undone at the destination.
-std::string translation(const HopEnd &in, const HopEnd &out, Direction direction) {
+std::string translation(const HopEnd &in, const HopEnd &out, Direction direction, bool proxied) {
     const bool reply = direction == Direction::reply;
     std::string text;
+    if (proxied)
+        return reply ? fmt::format("passes the answer on to {}", out.dst.toString())
+                     : fmt::format("answers as {} itself and asks {} in its own name, as {} (a proxy, not NAT)",
+                                   in.dst.toString(), out.dst.toString(), out.src.toString());
     if (in.src != out.src)
         text = fmt::format("{} the source {} by {} ({})", reply ? "restores" : "replaces", in.src.toString(),
                            out.src.toString(), reply ? "undoes DNAT" : "SNAT");
@@ -143,7 +148,8 @@ std::string describe(const Hop &hop) {
     const auto what = hop.direction == Direction::request ? "the request" : "the reply";
     std::string text;
     if (hop.in && hop.out) {
-        const auto changed = translation(*hop.in, *hop.out, hop.direction);
+        const auto changed =
+            translation(*hop.in, *hop.out, hop.direction, hop.nat == std::vector{tracer::Nat::proxied});
         text = changed.empty() ? fmt::format("{} passes {} on unchanged: {} to {}", host, what, hop.out->src.toString(),
                                              hop.out->dst.toString())
                                : fmt::format("{} {}", host, changed);

@@ -1,11 +1,11 @@
 // D05: "the real address is 172.17.0.1": a userland proxy on the node.
-#include "tracer/findings/proxied.h"
+#include "tracer/findings/helpers.h"
 
 namespace natlens::tracer {
 
 namespace {
 
-std::vector<GroupFinding> judge(const RelatedPaths &group);
+std::optional<Finding> find(const FindingInput &input);
 
 } // namespace
 
@@ -20,34 +20,30 @@ const Diagnosis kD05{
     .field = "the container runtime's published port (userland-proxy), not a Kubernetes Service",
     .fix = "Switch the userland proxy off, or publish the port by a Service (type NodePort) instead.",
     .cost = "Without the proxy, connections from the host to its own published ports need hairpin translation.",
-    .evidence = "two connections with different sequence numbers and the same request, one ending and one beginning at "
+    .evidence = "two connections with different sequence numbers and the same bytes, one ending and one beginning at "
                 "the node",
     .reference = "https://github.com/moby/moby/issues/15086",
-    .keys = proxyKeys,
-    .judge = judge,
+    .findProxied = find,
 };
 
 namespace {
 
-std::vector<GroupFinding> judge(const RelatedPaths &group) {
-    std::vector<GroupFinding> findings;
-    for (const Proxied &pair : proxiedIn(group)) {
-        if (!pair.onNode) continue;
-        const Path &before = *pair.before, &after = *pair.after;
-        Finding result = finding(
-            kD05,
-            fmt::format(
-                "The connection from {} to {} ends at {}. A program there opened another one from {} to {} and asked "
-                "the same ({} {}): the server sees {}, the client's address is lost. This is a proxy, not NAT.",
-                before.client.address.ip.toString(), before.requested.toString(), before.endpoint->host,
-                after.client.address.toString(), after.requested.toString(), after.http->method, after.http->target,
-                after.client.address.ip.toString()));
-        for (const Path *path : {&before, &after})
-            if (!path->hops.empty())
-                addEvidence(result, path->hops.front().out ? path->hops.front().out : path->hops.front().in);
-        findings.push_back({&before, std::move(result)});
-    }
-    return findings;
+std::optional<Finding> find(const FindingInput &input) {
+    const Path &path = input.path;
+    const Hop *proxy = hopWith(path, Nat::proxied);
+    if (proxy == nullptr || !proxy->in || !proxy->out || nodeName(input, proxy->host).empty()) return std::nullopt;
+    const std::string asked =
+        path.http ? fmt::format("asked the same ({} {})", path.http->method, path.http->target) : "passed its bytes on";
+    Finding result = finding(
+        kD05,
+        fmt::format("The connection from {} to {} ends at {}. A program there opened another one from {} to {} and {}: "
+                    "the server sees {}, the client's address is lost. This is a proxy, not NAT.",
+                    path.client.address.ip.toString(), proxy->in->dst.toString(), proxy->host,
+                    proxy->out->src.toString(), proxy->out->dst.toString(), asked, proxy->out->src.ip.toString()));
+    addBeginning(result, path);
+    addEvidence(result, proxy->in);
+    addEvidence(result, proxy->out);
+    return result;
 }
 
 } // namespace

@@ -1,12 +1,14 @@
 // D08: a proxy's address in the logs, or "broken header": a proxy that does not say whom it speaks for, or says it to
 // somebody who does not understand.
-#include "tracer/findings/proxied.h"
+#include "tracer/findings/helpers.h"
+
+#include <algorithm>
 
 namespace natlens::tracer {
 
 namespace {
 
-std::vector<GroupFinding> judge(const RelatedPaths &group);
+std::optional<Finding> find(const FindingInput &input);
 
 } // namespace
 
@@ -24,45 +26,41 @@ const Diagnosis kD08{
              "kube-proxy's",
     .fix = "Make both sides agree: PROXY protocol on both or on neither; for HTTP let the proxy send X-Forwarded-For.",
     .cost = "A server that expects the PROXY protocol refuses clients that come without it, health checks included.",
-    .evidence = "the request to the proxy and the proxy's own request with all its header fields, and the answer to it",
+    .evidence =
+        "the request to the proxy and the proxy's own with all its header fields (or the very same bytes), and the "
+        "answer to it",
     .reference = "https://github.com/kubernetes/ingress-nginx/issues/1067",
-    .keys = proxyKeys,
-    .judge = judge,
+    .findProxied = find,
 };
 
 namespace {
 
-std::vector<GroupFinding> judge(const RelatedPaths &group) {
-    std::vector<GroupFinding> findings;
-    for (const Proxied &pair : proxiedIn(group)) {
-        if (pair.onNode) continue;
-        const Path &before = *pair.before, &after = *pair.after;
-        const bool refused =
-            after.http->proxyVersion != 0 && (after.http->status == 400 || after.outcome == Outcome::reset);
-        const bool silent =
-            after.http->proxyVersion == 0 && after.http->headersSeen && after.http->forwardedFor.empty();
-        if (!refused && !silent) continue;
-        const std::string where = fmt::format(
-            "{} took the request of {} and opened a connection of its own from {} to {}", before.endpoint->host,
-            before.client.address.ip.toString(), after.client.address.ip.toString(), after.requested.toString());
-        Finding result =
-            refused
-                ? finding(kD08,
-                          fmt::format("{}, beginning with a PROXY protocol header (version {}, client {}). The server "
-                                      "did not understand it and {}.",
-                                      where, after.http->proxyVersion, after.http->proxySource,
-                                      after.http->status == 400 ? "answered 400" : "reset the connection"))
-                : finding(kD08,
-                          fmt::format("{}, with neither a PROXY protocol header nor X-Forwarded-For: the server cannot "
-                                      "know the client.",
-                                      where));
-        if (refused) result.severity = Severity::error;
-        for (const Path *path : {&before, &after})
-            if (!path->hops.empty())
-                addEvidence(result, path->hops.front().out ? path->hops.front().out : path->hops.front().in);
-        findings.push_back({&before, std::move(result)});
-    }
-    return findings;
+std::optional<Finding> find(const FindingInput &input) {
+    const Path &path = input.path;
+    const Hop *proxy = hopWith(path, Nat::proxied);
+    if (proxy == nullptr || !proxy->in || !proxy->out || !nodeName(input, proxy->host).empty()) return std::nullopt;
+    const bool named = std::ranges::find(proxy->evidence, EvidenceKind::proxyHeader) != proxy->evidence.end();
+    const bool prefaced = path.http && path.http->proxyVersion != 0;
+    const bool refused = prefaced && (path.http->status == 400 || path.outcome == Outcome::reset);
+    const bool silent =
+        !named && !prefaced && (!path.http || (path.http->headersSeen && path.http->forwardedFor.empty()));
+    if (!refused && !silent) return std::nullopt;
+    const std::string where =
+        fmt::format("{} took the connection of {} and opened one of its own from {} to {}", proxy->host,
+                    path.client.address.ip.toString(), proxy->out->src.ip.toString(), proxy->out->dst.toString());
+    Finding result =
+        refused ? finding(kD08, fmt::format("{}, beginning with a PROXY protocol header (version {}, client {}). The "
+                                            "server did not understand it and {}.",
+                                            where, path.http->proxyVersion, path.http->proxySource,
+                                            path.http->status == 400 ? "answered 400" : "reset the connection"))
+                : finding(kD08, fmt::format("{}, with neither a PROXY protocol header nor X-Forwarded-For: the server "
+                                            "cannot know the client.",
+                                            where));
+    if (refused) result.severity = Severity::error;
+    addBeginning(result, path);
+    addEvidence(result, proxy->in);
+    addEvidence(result, proxy->out);
+    return result;
 }
 
 } // namespace

@@ -1,8 +1,6 @@
 // D11: sessionAffinity ClientIP sends everybody to one endpoint: the client addresses were replaced before.
 #include "tracer/findings/helpers.h"
 
-#include "capture/base/hash.h"
-
 #include <map>
 #include <set>
 
@@ -51,8 +49,7 @@ std::vector<GroupKey> keys(const FindingInput &input) {
     if (hop == nullptr || hop->in->src.ip == path.client.address.ip || !input.cluster) return {};
     const auto match = input.cluster->service(path.protocol, hop->in->dst);
     if (!match || !match->service->clientIpAffinity || input.cluster->endpoints(*match, "").ready < 2) return {};
-    const std::string name = match->servicePort();
-    return {{base::hashBytes(std::as_bytes(std::span(name)), 11), GroupKey::Side::first}};
+    return {filedUnder(match->servicePort(), GroupKey::Side::first)};
 }
 
 std::vector<GroupFinding> judge(const RelatedPaths &group) {

@@ -51,14 +51,11 @@ Unasked answeredTo(const Path &path) {
 std::vector<GroupKey> keys(const FindingInput &input) {
     const Path &path = input.path;
     if (path.protocol != Protocol::udp) return {};
-    const auto hash = [](const SocketAddress &address) {
-        return packet::hashValue(packet::Tuple{Protocol::udp, address, {}});
-    };
     std::vector<GroupKey> keys;
     const bool silent =
         path.outcome == Outcome::unanswered || path.outcome == Outcome::dropped || path.outcome == Outcome::rejected;
-    if (silent) keys.push_back({hash(path.client.address), GroupKey::Side::first});
-    keys.push_back({hash(answeredTo(path).to), GroupKey::Side::second});
+    if (silent) keys.push_back(filedUnder(path.client.address, GroupKey::Side::first));
+    keys.push_back(filedUnder(answeredTo(path).to, GroupKey::Side::second));
     return keys;
 }
 
@@ -84,8 +81,7 @@ std::vector<GroupFinding> judge(const RelatedPaths &group) {
                             asked->client.address.toString(), asked->requested.toString(), unasked.host,
                             unasked.from.toString()));
             for (const Path *path : {asked, answer})
-                if (!path->hops.empty())
-                    addEvidence(result, path->hops.front().out ? path->hops.front().out : path->hops.front().in);
+                addBeginning(result, *path);
             findings.push_back({asked, std::move(result)});
             break;
         }

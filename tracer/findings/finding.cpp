@@ -26,6 +26,14 @@ std::vector<Finding> findAll(const FindingInput &input) {
     return findings;
 }
 
+std::vector<Finding> findProxied(const FindingInput &input) {
+    std::vector<Finding> findings;
+    for (const Diagnosis *diagnosis : diagnoses())
+        if (diagnosis->findProxied != nullptr)
+            if (auto found = diagnosis->findProxied(input)) findings.push_back(std::move(*found));
+    return findings;
+}
+
 Finding finding(const Diagnosis &diagnosis, std::string text) {
     Finding finding;
     finding.code = diagnosis.code;

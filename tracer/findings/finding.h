@@ -42,7 +42,6 @@ struct GroupKey {
 /// Members by key and side, by time of their first packet; at most kMostMembers a side, the newest.
 struct RelatedPaths {
     std::vector<const Path *> first, second;
-    const ClusterContext *history = nullptr;
 };
 struct GroupFinding {
     const Path *path; ///< a member of the group
@@ -64,6 +63,8 @@ struct Diagnosis {
 
     /// Judges one path.
     std::optional<Finding> (*find)(const FindingInput &) = nullptr;
+    /// Judges one path through a proxy. The connections that it consists of have been judged each by itself.
+    std::optional<Finding> (*findProxied)(const FindingInput &) = nullptr;
     /// For those that need several paths: under which keys this one is filed, and what is found among them.
     std::vector<GroupKey> (*keys)(const FindingInput &) = nullptr;
     std::vector<GroupFinding> (*judge)(const RelatedPaths &) = nullptr;
@@ -80,6 +81,8 @@ struct Diagnosis {
 /// Asks all that judge single paths. The comparison with the prediction comes last and only says what no other
 /// explains.
 [[nodiscard]] std::vector<Finding> findAll(const FindingInput &input);
+/// Asks those that judge paths through proxies.
+[[nodiscard]] std::vector<Finding> findProxied(const FindingInput &input);
 
 /// How the policy of a Service is written: the field, or the annotation of Kubernetes 1.5 if the Service carries it.
 [[nodiscard]] std::string policyField(const std::optional<FrontEndMatch> &service, bool local);

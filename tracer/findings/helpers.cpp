@@ -1,5 +1,6 @@
 #include "tracer/findings/helpers.h"
 
+#include "capture/base/hash.h"
 #include "capture/packet/decode.h"
 
 #include <algorithm>
@@ -94,6 +95,20 @@ void addEvidence(Finding &finding, PacketNumber packet) {
 
 void addEvidence(Finding &finding, const std::optional<HopEnd> &end) {
     if (end) addEvidence(finding, end->packet);
+}
+
+void addBeginning(Finding &finding, const Path &path) {
+    if (path.hops.empty()) return;
+    const Hop &first = path.hops.front();
+    addEvidence(finding, first.out ? first.out : first.in);
+}
+
+GroupKey filedUnder(std::string_view name, GroupKey::Side side) {
+    return {base::hashBytes(std::as_bytes(std::span(name))), side};
+}
+
+GroupKey filedUnder(const SocketAddress &address, GroupKey::Side side) {
+    return {packet::hashValue(packet::Tuple{Protocol::none, address, {}}), side};
 }
 
 std::optional<StrayReply> strayReply(const FindingInput &input) {

@@ -31,6 +31,13 @@ namespace natlens::tracer {
 void addEvidence(Finding &finding, const std::optional<HopEnd> &end);
 void addEvidence(Finding &finding, PacketNumber packet);
 
+/// The packets that the path begins with.
+void addBeginning(Finding &finding, const Path &path);
+
+/// A group's key.
+[[nodiscard]] GroupKey filedUnder(std::string_view name, GroupKey::Side side);
+[[nodiscard]] GroupKey filedUnder(const SocketAddress &address, GroupKey::Side side);
+
 /// A reply that reached the client with an address that it never asked: somebody's translation was not undone.
 struct StrayReply {
     Sight sight;            ///< at the client

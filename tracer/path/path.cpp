@@ -62,6 +62,7 @@ std::string_view toString(EvidenceKind value) {
     case EvidenceKind::tcpTimestamp: return "tcp-timestamp";
     case EvidenceKind::ipId: return "ip-id";
     case EvidenceKind::payload: return "payload";
+    case EvidenceKind::proxyHeader: return "proxy-header";
     case EvidenceKind::tuple: return "tuple";
     }
     return "tuple";

@@ -39,6 +39,7 @@ enum class EvidenceKind : std::uint8_t {
     tcpSequence,
     tcpTimestamp,
     ipId,
+    proxyHeader, ///< a PROXY protocol header or X-Forwarded-For that names the client
     payload,
     tuple
 };
@@ -101,7 +102,8 @@ struct Hop {
     double confidence = 0;              ///< 0..1; 1 only with conntrack
     bool inferred = false;              ///< no capture point saw it; concluded from its neighbours
     std::uint64_t captureDrops = 0;     ///< packets that this host's capture points lost while the path lived
-    std::shared_ptr<const HostClock> clock = {}; ///< how the times of this hop were corrected; null: they are as captured
+    std::shared_ptr<const HostClock> clock =
+        {}; ///< how the times of this hop were corrected; null: they are as captured
     /// What this host's captures do not show of the connection, in words.
     std::vector<std::string> doubts = {};
 
@@ -153,14 +155,15 @@ struct EndpointEnd {
     bool operator==(const EndpointEnd &) const = default;
 };
 
+/// Of a proxied connection: what the client asked, and how the server was told of the client.
 struct HttpExchange {
     std::string method = {}, target = {};
-    int status = 0;            ///< 0: no response seen
+    int status = 0;                 ///< 0: no response seen
     std::string clientAddress = {}; ///< what the echo server's body said in "client_address=", "" when not seen
     std::string host = {};          ///< the request's Host field
     std::string forwardedFor = {};  ///< its X-Forwarded-For field, "" when it has none
-    bool headersSeen = false;  ///< all of the request's header fields were captured
-    unsigned proxyVersion = 0; ///< of a PROXY protocol header before the request, 0 none
+    bool headersSeen = false;       ///< all of the request's header fields were captured
+    unsigned proxyVersion = 0;      ///< of a PROXY protocol header before the request, 0 none
     std::string proxySource = {};   ///< the client's address that it gives
 
     bool operator==(const HttpExchange &) const = default;

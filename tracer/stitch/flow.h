@@ -29,7 +29,7 @@ struct Observation {
     base::PacketNumber number;
     Facing facing = Facing::unknown;
     const packet::DecodedPacket *packet = nullptr;
-    std::span<const std::byte> payload; ///< captured part
+    std::span<const std::byte> payload;           ///< captured part
     const packet::Encapsulation *outer = nullptr; ///< the tunnel that `packet` was taken out of; null: it was in none
 };
 
@@ -57,7 +57,7 @@ struct Pass {
     std::uint16_t ipId = 0; ///< of the first packet
     std::uint8_t ttl = 0;
     Facing facing = Facing::unknown;
-    std::uint16_t tunnel = 0; ///< of the first packet, see FlowTable::tunnel
+    std::uint16_t tunnel = 0;   ///< of the first packet, see FlowTable::tunnel
     std::uint16_t lastIpId = 0; ///< of the newest packet
 };
 
@@ -114,6 +114,8 @@ struct Leg {
     LegIndex older = kNone;
     base::Timestamp first, last;
     std::array<StreamSamples::Set, 2> samples; ///< of what each side sent
+    /// LegTable's own: what each side sent first, once it has sent something.
+    std::array<std::uint32_t, 2> openings{kNone, kNone};
     SmallVector<FlowIndex, 4> flows;
     SmallVector<std::uint64_t, 1> keys; ///< under which likely partners across a NAT are found
     std::uint32_t pathId = 0;           ///< of the path this leg belonged to last; 0 none

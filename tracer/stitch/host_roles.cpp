@@ -70,7 +70,10 @@ bool HostRoles::learn(const Path &path) {
         if (hop.direction == Direction::request) request.push_back(&hop);
     for (std::size_t i = 0; i < request.size(); ++i) {
         const Hop &hop = *request[i];
-        if (!hop.nat.empty()) say(hop.host, &Seen::node);
+        if (hop.nat == std::vector{Nat::proxied})
+            say(hop.host, &Seen::loadBalancer);
+        else if (!hop.nat.empty())
+            say(hop.host, &Seen::node);
         if (!hop.in || !hop.out || !hop.nat.empty()) continue;
         const bool translatedLater = std::any_of(request.begin() + static_cast<std::ptrdiff_t>(i) + 1, request.end(),
                                                  [](const Hop *h) { return !h->nat.empty(); });

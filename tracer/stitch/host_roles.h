@@ -11,8 +11,8 @@ namespace natlens::tracer {
 
 /// Collects what paths show of their hosts. Names from cluster state win; otherwise: who translates, routes replies,
 /// drops, rejects or answers health checks is a node; who passes packets for an address that is not its own on
-/// without translating, and does not see the replies, is a load balancer, and so is who sends health checks; where
-/// connections end behind a node is a pod; where they begin is a client.
+/// without translating, and does not see the replies, is a load balancer, and so is a proxy and who sends health
+/// checks; where connections end behind a node is a pod; where they begin is a client.
 class HostRoles final {
 public:
     /// From cluster state; HostRole::unknown takes a name back.

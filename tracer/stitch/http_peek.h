@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace natlens::tracer {
 
@@ -19,6 +20,10 @@ struct HttpFirstLines {
     bool headersSeen = false;   ///< the request's header fields were all there
     unsigned proxyVersion = 0;  ///< of a PROXY protocol header before the request; 0 none
     std::string proxySource;    ///< the client's address in it
+    /// The request's header fields but for those that are a proxy's own, hashed: name above, value below; sorted.
+    std::vector<std::uint32_t> fields;
+    std::int64_t bodyLength = -1; ///< an answer's Content-Length; -1: not seen
+    std::uint32_t body = 0;       ///< hash of the beginning of its body; 0: not seen
 
     bool operator==(const HttpFirstLines &) const = default;
 };
@@ -48,6 +53,7 @@ public:
 private:
     void parse();
     void parseRequest(std::string_view text, std::string_view line);
+    void parseAnswer(std::string_view text);
     void finish();
 
     std::uint32_t m_base;

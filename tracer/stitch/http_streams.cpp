@@ -8,8 +8,13 @@ namespace natlens::tracer {
 
 namespace {
 
+/// So many different requests and answers are kept with all that was seen of them.
+constexpr std::size_t kManyLines = 50'000;
+
 std::uint64_t hashOf(const HttpFirstLines &lines) {
-    std::uint64_t hash = static_cast<std::uint64_t>(lines.status);
+    std::uint64_t hash = base::mix(lines.body, static_cast<std::uint64_t>(lines.status));
+    for (const std::uint32_t field : lines.fields)
+        hash = base::mix(hash, field);
     for (const auto *text : {&lines.method, &lines.target, &lines.clientAddress})
         hash = base::hashBytes(std::as_bytes(std::span(*text)), hash);
     return hash;
@@ -49,11 +54,17 @@ void HttpStreams::end(std::uint32_t &handle, std::uint32_t sequence) {
 
 /// Keeps the lines and gives the bytes back.
 void HttpStreams::settle(std::uint32_t &handle) {
-    const HttpFirstLines &lines = m_reading[handle]->lines();
+    HttpFirstLines lines = m_reading[handle]->lines();
+    // What only tells equal requests apart would make every stream one of its own.
+    if (m_lines.size() >= kManyLines) {
+        lines.fields = {};
+        lines.bodyLength = -1;
+        lines.body = 0;
+    }
     auto &index = m_index.at(hashOf(lines), [&](std::uint32_t i) { return m_lines[i] == lines; });
     if (index == kNone) {
         index = static_cast<std::uint32_t>(m_lines.size());
-        m_lines.push_back(lines);
+        m_lines.push_back(std::move(lines));
     }
     m_reading[handle].reset();
     m_free.push_back(handle);

@@ -166,6 +166,25 @@ void LegTable::sample(Leg &leg, int side, const Observation &seen) {
                                      .tsVal = tcp ? packet.tcpTsVal : packet.ipId});
 }
 
+/// The first bytes of a stream, or, behind a PROXY protocol header that came alone, the next ones.
+void LegTable::open(LegIndex index, int side, std::uint32_t offset, const Observation &seen) {
+    auto &place = m_legs[index].openings[static_cast<std::size_t>(side)];
+    auto payload = seen.payload;
+    if (payload.empty() || (offset != 0 && (place == kNone || m_openings[place].header != offset))) return;
+    if (place == kNone) place = m_openings.add();
+    StreamOpening &opening = m_openings[place];
+    if (offset == 0) {
+        const std::string_view text(reinterpret_cast<const char *>(payload.data()), payload.size());
+        const auto [preface, incomplete] = readPreface(text);
+        if (preface.version != 0) {
+            m_prefaces.insert_or_assign(index, preface);
+            opening.header = static_cast<std::uint16_t>(preface.length);
+            payload = payload.subspan(preface.length);
+        }
+    }
+    opening.learn(payload, seen.time);
+}
+
 void LegTable::learn(LegIndex index, int side, const Observation &seen, Flow::Kind kind) {
     Leg &leg = m_legs[index];
     if (seen.time < leg.first) leg.first = seen.time;
@@ -175,7 +194,11 @@ void LegTable::learn(LegIndex index, int side, const Observation &seen, Flow::Ki
     if (!seen.packet->isTcp()) return sample(leg, side, seen);
     const auto &packet = *seen.packet;
     if (!(packet.tcpFlags & TcpFlags::syn)) {
-        if (packet.payloadLength != 0 || (packet.tcpFlags & TcpFlags::fin)) sample(leg, side, seen);
+        if (packet.payloadLength == 0 && !(packet.tcpFlags & TcpFlags::fin)) return;
+        sample(leg, side, seen);
+        const auto own = static_cast<std::size_t>(side);
+        if (const std::uint32_t offset = packet.tcpSeq - leg.isn[own] - 1; leg.hasIsn[own] && offset < kLongestPreface)
+            open(index, side, offset, seen);
         return;
     }
     setIsn(index, side, packet.tcpSeq);

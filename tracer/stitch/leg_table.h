@@ -3,8 +3,11 @@
 
 #include "tracer/stitch/flow.h"
 #include "tracer/stitch/index_table.h"
+#include "tracer/stitch/proxy_preface.h"
+#include "tracer/stitch/stream_opening.h"
 
 #include <chrono>
+#include <map>
 #include <vector>
 
 namespace natlens::tracer {
@@ -30,6 +33,13 @@ public:
     [[nodiscard]] const Leg &operator[](LegIndex index) const { return m_legs[index]; }
     [[nodiscard]] std::uint32_t size() const { return m_legs.size(); }
     [[nodiscard]] const StreamSamples &samples() const { return m_samples; }
+    /// What a side of a TCP connection sent first; null where that was not seen.
+    [[nodiscard]] const StreamOpening *opening(const Leg &leg, int side) const {
+        const std::uint32_t index = leg.openings[static_cast<std::size_t>(side)];
+        return index == kNone || m_openings[index].length == 0 ? nullptr : &m_openings[index];
+    }
+    /// Legs that began with a PROXY protocol header (of either side: requests have it), with it.
+    [[nodiscard]] const std::map<LegIndex, ProxyPreface> &prefaces() const { return m_prefaces; }
 
     /// Newest leg with this tuple in either direction; follow `older`. kNone if there is none.
     [[nodiscard]] LegIndex newest(const packet::Tuple &tuple) const;
@@ -67,10 +77,13 @@ private:
     [[nodiscard]] LegIndex forSynAck(LegIndex newestLeg, int side, const Observation &seen);
     [[nodiscard]] LegIndex forLater(LegIndex newestLeg, int side, const Observation &seen, Flow::Kind kind);
     void sample(Leg &leg, int side, const Observation &seen);
+    void open(LegIndex index, int side, std::uint32_t offset, const Observation &seen);
     void setIsn(LegIndex index, int side, std::uint32_t isn);
 
     Pool<Leg> m_legs;
     StreamSamples m_samples;
+    Pool<StreamOpening> m_openings;
+    std::map<LegIndex, ProxyPreface> m_prefaces;
     IndexTable m_index;
     Pool<Group> m_groups;
     IndexTable m_groupIndex;

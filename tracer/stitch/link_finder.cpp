@@ -27,7 +27,9 @@ LinkFinder::LinkFinder(const LegTable &legs, const FlowTable &flows, const Captu
     , m_flows(&flows)
     , m_points(&points)
     , m_translations(&translations)
-    , m_judge(legs, flows, points, translations) {}
+    , m_judge(legs, flows, points, translations)
+    , m_proxyJudge(legs, flows, points)
+    , m_proxies(legs, m_proxyJudge) {}
 
 bool LinkFinder::entryIsOf(const Translation &entry, LegIndex index) const {
     const Leg &leg = (*m_legs)[index];
@@ -63,6 +65,7 @@ void LinkFinder::indexSamples(SampleIndex &into, LegIndex index) {
 }
 
 void LinkFinder::learn(const std::vector<LegIndex> &touched) {
+    m_proxies.learn(touched);
     for (const LegIndex i : touched)
         if (!isTcp((*m_legs)[i])) indexSamples(m_datagrams, i);
     const auto needsSamples = [&](LegIndex i) { return isTcp((*m_legs)[i]) && (*m_legs)[i].initiator < 0; };
@@ -164,6 +167,7 @@ std::vector<Connection> LinkFinder::connect(const std::vector<LegIndex> &touched
     linkByConntrack(work);
     linkBySight(work);
     findHalves(work);
+    linkProxied(work);
     std::vector<Connection> connections;
     std::set<LegIndex> placed;
     for (const auto &[half, down] : work.halves)

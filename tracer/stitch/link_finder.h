@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tracer/stitch/leg_judge.h"
+#include "tracer/stitch/proxy_index.h"
 #include "tracer/stitch/sample_index.h"
 
 #include <algorithm>
@@ -58,6 +59,7 @@ public:
     template<class Visit>
     void visitNeighbours(LegIndex index, Visit &&visit) const {
         (void)visitKin(index, visit);
+        if (m_proxies.isNeeded()) visitAcrossProxies(index, [&](LegIndex other) { visit(other); });
         if (m_translations->empty()) return;
         for (const LegIndex other : partners(index))
             visit(other);
@@ -75,6 +77,8 @@ public:
         for (LegIndex leg = 0; leg < m_legs->size(); ++leg)
             if (all || (*m_legs)[leg].tuple.protocol != packet::Protocol::tcp)
                 visitNeighbours(leg, [&](LegIndex other) { join(leg, other); });
+            else if (m_proxies.isNeeded())
+                visitAcrossProxies(leg, [&](LegIndex other) { join(leg, other); });
     }
 
 private:
@@ -111,6 +115,9 @@ private:
     void findSenses(Work &work) const;
     void linkByConntrack(Work &work) const;
     void linkBySight(Work &work) const;
+    void visitAcrossProxies(LegIndex index, const std::function<void(LegIndex)> &visit) const;
+    void linkProxied(Work &work) const;
+    [[nodiscard]] std::optional<ProxyVerdict> bestBefore(LegIndex after, Work &work) const;
     [[nodiscard]] std::optional<Verdict> bestUp(LegIndex down, Work &work) const;
     /// `leg` shows packets of the translation from `up` to `down` on `host` when only the destination was translated.
     [[nodiscard]] bool isHalf(const Work &work, LegIndex leg, LegIndex up, LegIndex down,
@@ -123,6 +130,8 @@ private:
     const CapturePoints *m_points;
     const TranslationLog *m_translations;
     LegJudge m_judge;
+    ProxyJudge m_proxyJudge;
+    ProxyIndex m_proxies;
     SampleIndex m_datagrams; ///< of everything that is not TCP
     SampleIndex m_streams;   ///< of TCP, kept from when the first connection without a SYN is met
     bool m_streamsNeeded = false;

@@ -198,8 +198,10 @@ void PathBuilder::learnAddresses(const Draft &draft) const {
         if (first.out && !first.in && isInitialTtl(first.out->ttl)) points.learnAddress(first.host, first.out->src.ip);
         // Who puts its own address in place of the client's owns that address.
         for (const Visit &visit : draft.request)
-            if (visit.in && visit.out && visit.in->src.ip != visit.out->src.ip)
+            if (visit.in && visit.out && visit.in->src.ip != visit.out->src.ip) {
                 points.learnAddress(visit.host, visit.out->src.ip);
+                if (visit.in->epoch != visit.out->epoch) points.learnAddress(visit.host, visit.in->dst.ip);
+            }
     }
     if (!draft.reply.empty()) {
         const Visit &first = draft.reply.front();

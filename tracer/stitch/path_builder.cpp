@@ -130,10 +130,16 @@ void PathBuilder::addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Di
     if (hop.captureDrops != 0) hop.doubts.push_back(fmt::format("the capture lost {} packets", hop.captureDrops));
     if (const auto events = points.eventsLostAt(hop.host, draft.path.firstSeen, draft.path.lastSeen))
         hop.doubts.push_back(fmt::format("{} conntrack or trace events were lost", events));
+    // A proxy may add to what it passes on, and is seen with both.
+    const auto epochOf = [](const Visit &v) -> std::optional<int> {
+        if (v.in && v.out && v.in->epoch != v.out->epoch) return std::nullopt;
+        return v.in ? v.in->epoch : v.out->epoch;
+    };
+    const auto epoch = epochOf(visit);
     std::uint64_t most = 0;
     for (const Visit &other : direction == Direction::request ? draft.request : draft.reply)
-        most = std::max(most, other.payloadBytes.value_or(0));
-    if (visit.payloadBytes && *visit.payloadBytes < most)
+        if (epoch && epochOf(other) == epoch) most = std::max(most, other.payloadBytes.value_or(0));
+    if (epoch && visit.payloadBytes && *visit.payloadBytes < most)
         hop.doubts.push_back(fmt::format("shows {} of {} bytes of the {} that were seen", *visit.payloadBytes, most,
                                          direction == Direction::request ? "request" : "reply"));
 }
@@ -156,7 +162,7 @@ std::optional<Hop> PathBuilder::hiddenTranslation(const Draft &draft, const Visi
         const Host *owner = m_sources.points.ownerOf(from.request.dst.ip);
         hop.host = owner ? owner->name : from.request.dst.ip.toString();
     }
-    hop.role = HostRole::node;
+    hop.role = from.next->proxied ? m_sources.roles.of(hop.host) : HostRole::node;
     const Tuple entering = travelling(direction == Direction::request ? from.request : to.request, direction);
     const Tuple leaving = travelling(direction == Direction::request ? to.request : from.request, direction);
     hop.in.emplace();
@@ -255,8 +261,16 @@ void PathBuilder::addCounts(Draft &draft) const {
 
 void PathBuilder::addHttp(Draft &draft) const {
     HttpExchange exchange;
+    bool passedOn = false;
+    const auto takeClient = [&](const HttpFirstLines &lines) {
+        exchange.forwardedFor = lines.forwardedFor;
+        exchange.headersSeen = lines.headersSeen;
+        exchange.proxyVersion = lines.proxyVersion;
+        exchange.proxySource = lines.proxySource;
+    };
     for (const Step &step : draft.connection.steps) {
         if (step.leg == kNone) continue;
+        bool told = false;
         for (const FlowIndex i : m_sources.legs[step.leg].flows) {
             const Flow &flow = m_sources.flows[i];
             const HttpFirstLines *lines = m_sources.flows.http(flow);
@@ -266,15 +280,16 @@ void PathBuilder::addHttp(Draft &draft) const {
                 exchange.method = lines->method;
                 exchange.target = lines->target;
                 exchange.host = lines->host;
-                exchange.forwardedFor = lines->forwardedFor;
-                exchange.headersSeen = lines->headersSeen;
-                exchange.proxyVersion = lines->proxyVersion;
-                exchange.proxySource = lines->proxySource;
+                takeClient(*lines);
+            } else if (request && passedOn && !told) {
+                takeClient(*lines);
+                told = true;
             } else if (!request) {
                 if (exchange.status == 0) exchange.status = lines->status;
                 if (exchange.clientAddress.empty()) exchange.clientAddress = lines->clientAddress;
             }
         }
+        passedOn = passedOn || (step.next && step.next->proxied);
     }
     if (!exchange.method.empty() || exchange.status != 0) draft.path.http = std::move(exchange);
 }

@@ -1,0 +1,106 @@
+#include "tracer/stitch/proxy_index.h"
+
+#include "capture/base/hash.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace natlens::tracer {
+
+using packet::Protocol;
+using packet::Tuple;
+
+namespace {
+
+Tuple namedIn(const ProxyPreface &preface) {
+    return {Protocol::tcp, preface.source, preface.destination};
+}
+
+Tuple requestOf(const Leg &leg) {
+    return leg.initiator == 1 ? leg.tuple.reversed() : leg.tuple;
+}
+
+} // namespace
+
+std::uint32_t ProxyIndex::key(std::uint32_t place, std::uint32_t content, std::int64_t period, Role role) const {
+    const std::uint64_t what = std::uint64_t{place} << 32 | content;
+    return static_cast<std::uint32_t>(base::mix(what, static_cast<std::uint64_t>(period) << 2 | role) >> 32);
+}
+
+void ProxyIndex::note(LegIndex leg) {
+    const auto add = [&](const ProxyJudge::Places &places, Role role) {
+        for (const std::uint32_t place : places) {
+            std::uint8_t &roles = m_places[place];
+            m_again = m_again || (roles != both && (roles | role) == both);
+            roles |= role;
+        }
+    };
+    add(m_judge->endsAt(leg), ends);
+    add(m_judge->beginsAt(leg), begins);
+    if (const auto preface = m_legs->prefaces().find(leg); preface != m_legs->prefaces().end()) {
+        m_needed = true;
+        auto &named = m_named[namedIn(preface->second)];
+        if (std::ranges::find(named, leg) == named.end()) named.push_back(leg);
+    }
+}
+
+void ProxyIndex::file(LegIndex leg) {
+    const auto add = [&](const ProxyJudge::Places &places, Role role) {
+        for (const std::uint32_t place : places)
+            if (passes(place))
+                m_index.add(key(place, m_judge->contentKey(leg), m_judge->asked(leg).nanoseconds >> kPeriodBits, role),
+                            leg);
+    };
+    add(m_judge->endsAt(leg), ends);
+    add(m_judge->beginsAt(leg), begins);
+}
+
+void ProxyIndex::learn(const std::vector<LegIndex> &touched) {
+    const auto isTcp = [&](LegIndex leg) { return (*m_legs)[leg].tuple.protocol == Protocol::tcp; };
+    for (const LegIndex leg : touched)
+        if (isTcp(leg)) note(leg);
+    if (std::exchange(m_again, false)) {
+        m_needed = true;
+        for (LegIndex leg = 0; leg < m_legs->size(); ++leg)
+            if (isTcp(leg)) file(leg);
+    } else {
+        for (const LegIndex leg : touched)
+            if (isTcp(leg)) file(leg);
+    }
+}
+
+std::size_t ProxyIndex::find(LegIndex leg, Role role, std::vector<LegIndex> &found) const {
+    const auto places = role == ends ? m_judge->beginsAt(leg) : m_judge->endsAt(leg);
+    std::size_t crowd = 0;
+    std::vector<LegIndex> members;
+    for (const std::uint32_t place : places) {
+        if (!passes(place)) continue;
+        const std::uint32_t content = m_judge->contentKey(leg);
+        const std::int64_t period = m_judge->asked(leg).nanoseconds >> kPeriodBits;
+        for (const std::int64_t step : {0, 1}) {
+            members.clear();
+            m_index.each(key(place, content, role == ends ? period - step : period + step, role),
+                         [&](LegIndex other) { members.push_back(other); });
+            if (members.size() > kMost)
+                crowd = std::max(crowd, members.size());
+            else
+                found.insert(found.end(), members.begin(), members.end());
+        }
+    }
+    return crowd;
+}
+
+std::size_t ProxyIndex::before(LegIndex leg, std::vector<LegIndex> &found) const {
+    if (const auto preface = m_legs->prefaces().find(leg); preface != m_legs->prefaces().end())
+        for (LegIndex i = m_legs->newest(namedIn(preface->second)); i != kNone; i = (*m_legs)[i].older)
+            found.push_back(i);
+    return find(leg, ends, found);
+}
+
+std::size_t ProxyIndex::after(LegIndex leg, std::vector<LegIndex> &found) const {
+    if (const auto named = m_named.find(requestOf((*m_legs)[leg])); named != m_named.end())
+        found.insert(found.end(), named->second.begin(), named->second.end());
+    return find(leg, begins, found);
+}
+
+} // namespace natlens::tracer

@@ -1,0 +1,233 @@
+#include "tracer/stitch/proxy_judge.h"
+
+#include "capture/base/hash.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+using packet::Protocol;
+using Likeness = StreamOpening::Likeness;
+
+namespace {
+
+/// By so much the clocks of two hosts may be wrong after their alignment.
+constexpr std::chrono::nanoseconds kClockError = std::chrono::milliseconds(1);
+
+bool isInitialTtl(int ttl) {
+    return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
+}
+
+packet::SocketAddress clientOf(const Leg &leg) {
+    return leg.initiator == 0 ? leg.tuple.src : leg.tuple.dst;
+}
+
+packet::SocketAddress serverOf(const Leg &leg) {
+    return leg.initiator == 0 ? leg.tuple.dst : leg.tuple.src;
+}
+
+bool began(const Leg &leg) {
+    return leg.tuple.protocol == Protocol::tcp && leg.initiator >= 0;
+}
+
+/// The side of a leg that its client or its server is.
+int sideOfEnd(const Leg &leg, int end) {
+    return end == 0 ? leg.initiator : 1 - leg.initiator;
+}
+
+std::uint32_t place(std::uint64_t kind, std::uint64_t value) {
+    return static_cast<std::uint32_t>(base::mix(0x706c6163 + kind, value) >> 32);
+}
+
+std::uint64_t hashText(std::string_view text, std::uint64_t seed) {
+    return base::hashBytes(std::as_bytes(std::span(text)), seed);
+}
+
+/// Sums of bytes that one capture or the other may have lost a little of.
+bool aboutEqual(std::uint64_t a, std::uint64_t b) {
+    return std::max(a, b) - std::min(a, b) <= std::max(a, b) / 10 + 1500;
+}
+
+/// Fields of a client's request that its proxy sent on as they were, and those that it did not.
+std::pair<unsigned, unsigned> compareFields(const std::vector<std::uint32_t> &before,
+                                            const std::vector<std::uint32_t> &after) {
+    unsigned common = 0, changed = 0;
+    for (const std::uint32_t field : before) {
+        const auto sameName = [&](std::uint32_t other) { return other >> 16 == field >> 16; };
+        if (std::ranges::binary_search(after, field))
+            ++common;
+        else
+            changed += std::ranges::any_of(after, sameName);
+    }
+    return {common, changed};
+}
+
+} // namespace
+
+const HttpFirstLines *ProxyJudge::http(const Leg &leg, int side) const {
+    const HttpFirstLines *best = nullptr;
+    for (const FlowIndex i : leg.flows) {
+        const Flow &flow = (*m_flows)[i];
+        if (flow.side != side) continue;
+        const HttpFirstLines *lines = m_flows->http(flow);
+        if (lines && (!best || lines->fields.size() > best->fields.size() || (best->body == 0 && lines->body != 0)))
+            best = lines;
+    }
+    return best;
+}
+
+std::uint64_t ProxyJudge::bytes(const Leg &leg, int side) const {
+    std::uint64_t most = 0;
+    for (const FlowIndex i : leg.flows)
+        if ((*m_flows)[i].side == side) most = std::max(most, (*m_flows)[i].payloadBytes);
+    const StreamOpening *opening = m_legs->opening(leg, side);
+    return most - std::min<std::uint64_t>(most, opening ? opening->header : 0);
+}
+
+ProxyJudge::Source ProxyJudge::sourceOf(const Leg &leg, int side) const {
+    Source source;
+    for (const FlowIndex i : leg.flows) {
+        const Flow &flow = (*m_flows)[i];
+        if (flow.side != side || flow.kind != Flow::Kind::packets) continue;
+        for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
+            // A stray packet with a time to live of its own (a reset made on the way) is no pass of the stream.
+            if (pass->packets * 8 < flow.packets || pass->ttl < source.ttl) continue;
+            if (pass->ttl > source.ttl) source = {.ttl = pass->ttl, .points = {}, .facing = true};
+            if (pass->facing == Facing::in) continue;
+            source.facing = source.facing && pass->facing == Facing::out;
+            source.points.push_back(flow.point);
+        }
+    }
+    return source;
+}
+
+ProxyJudge::Places ProxyJudge::placesOf(LegIndex index, int end) const {
+    const Leg &leg = (*m_legs)[index];
+    Places places;
+    if (!began(leg) || !m_legs->opening(leg, 0) || !m_legs->opening(leg, 1)) return places;
+    const Source source = sourceOf(leg, sideOfEnd(leg, end));
+    if (!isInitialTtl(source.ttl)) return places;
+    const auto add = [&](std::uint32_t token) {
+        if (std::ranges::find(places, token) == places.end()) places.push_back(token);
+    };
+    add(place(0, packet::hashValue((end == 0 ? clientOf(leg) : serverOf(leg)).ip)));
+    for (const auto point : source.points)
+        add(place(1, hostOf(point)));
+    return places;
+}
+
+std::uint32_t ProxyJudge::contentKey(LegIndex index) const {
+    const Leg &leg = (*m_legs)[index];
+    if (const HttpFirstLines *lines = http(leg, leg.initiator); lines && !lines->method.empty())
+        return static_cast<std::uint32_t>(hashText(lines->target, hashText(lines->method, 1)) >> 32);
+    const StreamOpening *opening = m_legs->opening(leg, leg.initiator);
+    return opening ? opening->begin : 0;
+}
+
+base::Timestamp ProxyJudge::asked(LegIndex index) const {
+    const Leg &leg = (*m_legs)[index];
+    const StreamOpening *opening = m_legs->opening(leg, leg.initiator);
+    return opening ? opening->time : base::Timestamp();
+}
+
+bool ProxyJudge::nested(const Leg &before, const Leg &after) const {
+    if (after.first + kClockError < before.first || after.first > before.last) return false;
+    const StreamOpening *request = m_legs->opening(before, before.initiator),
+                        *passedOn = m_legs->opening(after, after.initiator),
+                        *answer = m_legs->opening(after, 1 - after.initiator),
+                        *passedBack = m_legs->opening(before, 1 - before.initiator);
+    if (!request || !passedOn || !answer || !passedBack) return false;
+    return passedOn->time + kClockError >= request->time && passedBack->time + kClockError >= answer->time;
+}
+
+bool ProxyJudge::meet(const Leg &before, const Leg &after, std::string &host) const {
+    const Source end = sourceOf(before, 1 - before.initiator), begin = sourceOf(after, after.initiator);
+    if (!isInitialTtl(end.ttl) || !isInitialTtl(begin.ttl)) return false;
+    const bool oneAddress = serverOf(before).ip == clientOf(after).ip;
+    for (const auto a : end.points) {
+        for (const auto b : begin.points) {
+            if (hostOf(a) != hostOf(b)) continue;
+            // At one interface whose captures do not know what went out, both may have been made by others.
+            if (!oneAddress && !(end.facing && begin.facing) && (a == b || clientOf(before).ip == clientOf(after).ip))
+                continue;
+            host = m_points->host(hostOf(a)).name;
+            return true;
+        }
+    }
+    return oneAddress;
+}
+
+bool ProxyJudge::sameBytes(const Leg &before, const Leg &after) const {
+    bool equal = true, sameSums = true;
+    for (const int end : {0, 1}) {
+        const int a = sideOfEnd(before, end), b = sideOfEnd(after, end);
+        const StreamOpening *first = m_legs->opening(before, a), *second = m_legs->opening(after, b);
+        if (!first || !second) return false;
+        const Likeness likeness = first->compare(*second);
+        if (likeness == Likeness::different) return false;
+        equal = equal && likeness == Likeness::equal;
+        const std::uint64_t x = bytes(before, a), y = bytes(after, b);
+        if (!aboutEqual(x, y)) return false;
+        sameSums = sameSums && x == y;
+    }
+    // A protocol's greeting is the same in all its connections.
+    return equal || sameSums;
+}
+
+bool ProxyJudge::sameHttp(const Leg &before, const Leg &after, bool &clientNamed) const {
+    const HttpFirstLines *asked = http(before, before.initiator), *passedOn = http(after, after.initiator),
+                         *answer = http(after, 1 - after.initiator), *passedBack = http(before, 1 - before.initiator);
+    if (!asked || !passedOn || !answer || !passedBack) return false;
+    if (asked->method.empty() || asked->method != passedOn->method || asked->target != passedOn->target) return false;
+    if (answer->status == 0 || answer->status != passedBack->status) return false;
+    const auto [common, changed] = compareFields(asked->fields, passedOn->fields);
+    if (common == 0 || changed != 0) return false;
+    if (answer->bodyLength >= 0 && passedBack->bodyLength >= 0 && answer->bodyLength != passedBack->bodyLength)
+        return false;
+    if (answer->body != 0 && passedBack->body != 0 && answer->body != passedBack->body) return false;
+    if (passedOn->forwardedFor != asked->forwardedFor && !passedOn->forwardedFor.empty()) {
+        const std::string client = clientOf(before).ip.toString();
+        clientNamed = passedOn->forwardedFor == client || passedOn->forwardedFor.ends_with(" " + client) ||
+                      passedOn->forwardedFor.ends_with("," + client);
+        if (!clientNamed) return false;
+    }
+    return true;
+}
+
+std::optional<ProxyVerdict> ProxyJudge::compare(LegIndex first, LegIndex second) const {
+    const Leg &before = (*m_legs)[first], &after = (*m_legs)[second];
+    if (first == second || !began(before) || !began(after) || before.tuple == after.tuple) return std::nullopt;
+    // Numbers that agree are those of a translation.
+    for (const int end : {0, 1}) {
+        const auto a = static_cast<std::size_t>(sideOfEnd(before, end)),
+                   b = static_cast<std::size_t>(sideOfEnd(after, end));
+        if (before.hasIsn[a] && after.hasIsn[b] && before.isn[a] == after.isn[b]) return std::nullopt;
+    }
+    ProxyVerdict verdict{.before = first, .after = second, .asked = asked(first)};
+    const auto preface = m_legs->prefaces().find(second);
+    if (preface != m_legs->prefaces().end() && !preface->second.source.ip.isNone()) {
+        if (preface->second.source != clientOf(before)) return std::nullopt;
+        if (after.first + kClockError < before.first || after.first > before.last) return std::nullopt;
+        verdict.kind = ProxyVerdict::Kind::named;
+        (void)meet(before, after, verdict.host);
+        verdict.evidence = {EvidenceKind::proxyHeader};
+        if (sameBytes(before, after)) verdict.evidence.push_back(EvidenceKind::payload);
+        verdict.confidence = verdict.evidence.size() == 2 ? 0.97 : 0.93;
+        return verdict;
+    }
+    if (!nested(before, after) || !meet(before, after, verdict.host)) return std::nullopt;
+    bool clientNamed = false;
+    if (sameBytes(before, after)) {
+        verdict.kind = ProxyVerdict::Kind::equal;
+        verdict.confidence = verdict.host.empty() ? 0.8 : 0.9;
+    } else if (sameHttp(before, after, clientNamed)) {
+        verdict.confidence = (verdict.host.empty() ? 0.7 : 0.8) + (clientNamed ? 0.08 : 0);
+    } else {
+        return std::nullopt;
+    }
+    if (clientNamed) verdict.evidence.push_back(EvidenceKind::proxyHeader);
+    verdict.evidence.push_back(EvidenceKind::payload);
+    return verdict;
+}
+
+} // namespace natlens::tracer

@@ -1,0 +1,28 @@
+#include "tracer/stitch/stream_opening.h"
+
+#include "capture/base/hash.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+void StreamOpening::learn(std::span<const std::byte> payload, base::Timestamp when) {
+    if (payload.empty()) return;
+    if (time.nanoseconds == 0 || when < time) time = when;
+    const auto looked = payload.first(std::min(payload.size(), kLong));
+    if (looked.size() <= length) return;
+    const auto hash = [](std::span<const std::byte> bytes) {
+        return static_cast<std::uint32_t>(base::hashBytes(bytes, 0x6f70656e) >> 32);
+    };
+    begin = hash(looked.first(std::min(looked.size(), kShort)));
+    more = hash(looked);
+    length = static_cast<std::uint16_t>(looked.size());
+}
+
+StreamOpening::Likeness StreamOpening::compare(const StreamOpening &other) const {
+    if (length == 0 || other.length == 0 || begin != other.begin) return Likeness::different;
+    if (length == other.length) return more == other.more ? Likeness::equal : Likeness::different;
+    return std::min(length, other.length) >= kShort ? Likeness::alike : Likeness::different;
+}
+
+} // namespace natlens::tracer

@@ -1,0 +1,33 @@
+// What a TCP stream began with: enough to find the stream that somebody passed it on as.
+#pragma once
+
+#include "capture/base/timestamp.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace natlens::tracer {
+
+/// The first bytes of one direction of a connection, behind a PROXY protocol header if there is one. Sequence numbers
+/// say nothing about a stream that somebody else sends on; bytes at fixed offsets do. Only the first segment is looked
+/// at: programs that pass bytes on write what they have read. Of several sights of it (other capture points, sent again
+/// longer) the longest counts, so that their order does not matter.
+struct StreamOpening {
+    base::Timestamp time;     ///< of the segment, the earliest sight of it; zero: only the header was seen yet
+    std::uint32_t begin = 0;  ///< hash of the first kShort bytes, or of all if there are fewer
+    std::uint32_t more = 0;   ///< hash of the first `length` bytes
+    std::uint16_t length = 0; ///< how many were captured, at most kLong
+    std::uint16_t header = 0; ///< bytes of PROXY protocol before
+
+    static constexpr std::size_t kShort = 24; ///< what a snap length of 96 leaves of IPv4 and TCP with timestamps
+    static constexpr std::size_t kLong = 256;
+
+    void learn(std::span<const std::byte> payload, base::Timestamp when);
+
+    enum class Likeness : std::uint8_t { different, alike, equal };
+    /// `alike`: the first kShort bytes agree and no more can be compared.
+    [[nodiscard]] Likeness compare(const StreamOpening &other) const;
+};
+
+} // namespace natlens::tracer
