@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #endif
 
-#include <QtTest>
+#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::test;
@@ -93,7 +93,7 @@ std::string binaryPreface(std::uint8_t command) {
 class TestProxies : public QObject {
     Q_OBJECT
 
-private slots:
+private Q_SLOTS:
     void joined_data();
     void joined();
     void notJoined_data();
@@ -416,5 +416,5 @@ void TestProxies::translationWithAMissingSide() {
     QCOMPARE(snapshot->paths.size(), 40u);
 }
 
-QTEST_GUILESS_MAIN(TestProxies)
+NATLENS_TEST(TestProxies)
 #include "tst_proxies.moc"

@@ -27,8 +27,8 @@ private Q_SLOTS:
             QVERIFY2(url.match(QString::fromUtf8(d->reference.data(), static_cast<qsizetype>(d->reference.size())))
                          .hasMatch(),
                      name);
-            // It judges single paths or groups of them.
-            QVERIFY2((d->find != nullptr) != (d->keys != nullptr && d->judge != nullptr), name);
+            // It judges single paths, those through proxies, or groups of them.
+            QCOMPARE((d->find != nullptr) + (d->findProxied != nullptr) + (d->keys != nullptr && d->judge != nullptr), 1);
         }
         QVERIFY(codes.size() >= 28);
     }
