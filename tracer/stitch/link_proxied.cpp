@@ -32,12 +32,12 @@ std::optional<ProxyVerdict> LinkFinder::bestBefore(LegIndex after, Work &work) c
     }
     if (crowd != 0) work.notes[after].push_back(fmt::format("ambiguous: {} connections ask a proxy the same", crowd));
     if (verdicts.empty()) return std::nullopt;
-    const auto order = [](const ProxyVerdict &v) { return std::tuple(v.kind, v.asked, v.before); };
+    const auto order = [](const ProxyVerdict &v) { return std::tuple(v.kind, v.inTime, v.asked, v.before); };
     std::ranges::sort(verdicts, std::ranges::greater{}, order);
     const ProxyVerdict &best = verdicts.front();
     const auto rivals = std::ranges::count_if(verdicts, [&](const ProxyVerdict &other) {
         // One proxy behind another: the one before the best is none.
-        return other.before != best.before && other.kind == best.kind &&
+        return other.before != best.before && other.kind == best.kind && other.inTime == best.inTime &&
                !m_proxyJudge.compare(other.before, best.before);
     });
     if (rivals == 0) return std::move(verdicts.front());

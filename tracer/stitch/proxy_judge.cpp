@@ -130,14 +130,26 @@ base::Timestamp ProxyJudge::asked(LegIndex index) const {
     return opening ? opening->time : base::Timestamp();
 }
 
-bool ProxyJudge::nested(const Leg &before, const Leg &after) const {
-    if (after.first + kClockError < before.first || after.first > before.last) return false;
+bool ProxyJudge::nested(const Leg &before, const Leg &after, std::chrono::nanoseconds clockError) const {
+    if (after.first + clockError < before.first || after.first > before.last) return false;
     const StreamOpening *request = m_legs->opening(before, before.initiator),
                         *passedOn = m_legs->opening(after, after.initiator),
                         *answer = m_legs->opening(after, 1 - after.initiator),
                         *passedBack = m_legs->opening(before, 1 - before.initiator);
     if (!request || !passedOn || !answer || !passedBack) return false;
-    return passedOn->time + kClockError >= request->time && passedBack->time + kClockError >= answer->time;
+    return passedOn->time + clockError >= request->time && passedBack->time + clockError >= answer->time;
+}
+
+/// By the clock of one host.
+bool ProxyJudge::opensFirst(const Leg &before, const Leg &after, HostIndex host) const {
+    const auto first = [&](const Leg &leg) {
+        base::Timestamp time;
+        for (const FlowIndex i : leg.flows)
+            if (const Flow &flow = (*m_flows)[i]; hostOf(flow.point) == host && flow.side == leg.initiator)
+                if (time.nanoseconds == 0 || m_flows->first(flow) < time) time = m_flows->first(flow);
+        return time;
+    };
+    return first(before) <= first(after);
 }
 
 bool ProxyJudge::meet(const Leg &before, const Leg &after, std::string &host) const {
@@ -151,7 +163,7 @@ bool ProxyJudge::meet(const Leg &before, const Leg &after, std::string &host) co
             if (!oneAddress && !(end.facing && begin.facing) && (a == b || clientOf(before).ip == clientOf(after).ip))
                 continue;
             host = m_points->host(hostOf(a)).name;
-            return true;
+            return opensFirst(before, after, hostOf(a));
         }
     }
     return oneAddress;
@@ -215,7 +227,8 @@ std::optional<ProxyVerdict> ProxyJudge::compare(LegIndex first, LegIndex second)
         verdict.confidence = verdict.evidence.size() == 2 ? 0.97 : 0.93;
         return verdict;
     }
-    if (!nested(before, after) || !meet(before, after, verdict.host)) return std::nullopt;
+    if (!nested(before, after, kClockError) || !meet(before, after, verdict.host)) return std::nullopt;
+    verdict.inTime = nested(before, after, std::chrono::nanoseconds(0));
     bool clientNamed = false;
     if (sameBytes(before, after)) {
         verdict.kind = ProxyVerdict::Kind::equal;

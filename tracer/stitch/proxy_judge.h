@@ -16,6 +16,7 @@ struct ProxyVerdict {
     /// How surely: `named` in a PROXY protocol header by address and port; bytes that are `equal`; a request and an
     /// answer that are `alike` but for header fields.
     enum class Kind : std::uint8_t { alike, equal, named } kind = Kind::alike;
+    bool inTime = false;                     ///< requests and answers are in order without allowing for clock errors
     base::Timestamp asked;                   ///< when the first request went out
     std::string host = {};                   ///< where both were seen; "" when no capture point is there
     std::vector<EvidenceKind> evidence = {}; ///< strongest first
@@ -64,7 +65,8 @@ private:
     [[nodiscard]] const HttpFirstLines *http(const Leg &leg, int side) const;
     [[nodiscard]] std::uint64_t bytes(const Leg &leg, int side) const;
     [[nodiscard]] HostIndex hostOf(base::CapturePointId point) const { return m_points->points()[point.value].host; }
-    [[nodiscard]] bool nested(const Leg &before, const Leg &after) const;
+    [[nodiscard]] bool nested(const Leg &before, const Leg &after, std::chrono::nanoseconds clockError) const;
+    [[nodiscard]] bool opensFirst(const Leg &before, const Leg &after, HostIndex host) const;
     [[nodiscard]] bool meet(const Leg &before, const Leg &after, std::string &host) const;
     [[nodiscard]] bool sameBytes(const Leg &before, const Leg &after) const;
     [[nodiscard]] bool sameHttp(const Leg &before, const Leg &after, bool &clientNamed) const;
