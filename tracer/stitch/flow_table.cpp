@@ -181,7 +181,7 @@ void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
     }
     if (!seen.payload.empty()) peek(flow, seen);
     if ((packet.tcpFlags & TcpFlags::fin) && flow.http != kNone)
-        m_http.end(flow.http, packet.tcpSeq + packet.payloadLength);
+        m_http.end(flow.http, flow.isn + 1, packet.tcpSeq + packet.payloadLength);
 }
 
 /// The same packet once more: caught twice, or by two capture points that one file mixes. A SYN that is sent again has
@@ -261,7 +261,7 @@ void FlowTable::mark(Flow &flow, const Observation &seen) {
 
 void FlowTable::peek(Flow &flow, const Observation &seen) {
     const auto &packet = *seen.packet;
-    if (flow.http != kNone) return m_http.add(flow.http, packet.tcpSeq, seen.payload);
+    if (flow.http != kNone) return m_http.add(flow.http, flow.isn + 1, packet.tcpSeq, seen.payload);
     if (flow.noHttp) return;
     // Without the SYN only a segment that begins like HTTP can be the beginning.
     const std::uint32_t base = flow.hasIsn ? flow.isn + 1 : packet.tcpSeq;
@@ -272,7 +272,12 @@ void FlowTable::peek(Flow &flow, const Observation &seen) {
         return;
     }
     if (!begins && !flow.hasIsn) return;
-    flow.http = m_http.begin(base, packet.tcpSeq, seen.payload);
+    if (flow.hasIsn) {
+        flow.http = m_http.begin(base, packet.tcpSeq, seen.payload);
+    } else {
+        flow.http = m_http.beginAlone(base);
+        m_http.add(flow.http, base, packet.tcpSeq, seen.payload);
+    }
 }
 
 } // namespace natlens::tracer

@@ -22,58 +22,84 @@ std::uint64_t hashOf(const HttpFirstLines &lines) {
 
 } // namespace
 
-std::uint32_t HttpStreams::begin(std::uint32_t firstSequence, std::uint32_t sequence,
-                                 std::span<const std::byte> bytes) {
-    const auto looked = bytes.first(std::min(bytes.size(), HttpPeek::kLimit));
-    const std::string_view text(reinterpret_cast<const char *>(looked.data()), looked.size());
-    Read &read = m_read[base::hashBytes(looked) % m_read.size()];
-    if (sequence == firstSequence && read.handle != kNone && read.bytes == text) return read.handle;
-    auto peek = std::make_unique<HttpPeek>(firstSequence);
-    std::uint32_t handle = static_cast<std::uint32_t>(m_reading.size());
+std::uint32_t HttpStreams::place(std::unique_ptr<HttpPeek> peek) {
     if (m_free.empty()) {
         m_reading.push_back(std::move(peek));
-    } else {
-        handle = m_free.back();
-        m_free.pop_back();
-        m_reading[handle] = std::move(peek);
+        return static_cast<std::uint32_t>(m_reading.size() - 1);
     }
-    add(handle, sequence, bytes);
-    if (sequence == firstSequence && (handle & kDone)) read = {std::string(text), handle};
-    return handle;
+    const std::uint32_t at = m_free.back();
+    m_free.pop_back();
+    m_reading[at] = std::move(peek);
+    return at;
 }
 
-void HttpStreams::add(std::uint32_t &handle, std::uint32_t sequence, std::span<const std::byte> bytes) {
-    if (handle & kDone) return;
-    m_reading[handle]->add(sequence, bytes);
-    if (m_reading[handle]->done()) settle(handle);
+void HttpStreams::release(std::uint32_t handle) {
+    m_reading[handle].reset();
+    m_free.push_back(handle);
 }
 
-void HttpStreams::end(std::uint32_t &handle, std::uint32_t sequence) {
-    if (!(handle & kDone) && m_reading[handle]->completeTo(sequence)) settle(handle);
-}
-
-/// Keeps the lines and gives the bytes back.
-void HttpStreams::settle(std::uint32_t &handle) {
-    HttpFirstLines lines = m_reading[handle]->lines();
-    // What only tells equal requests apart would make every stream one of its own.
-    if (m_lines.size() >= kManyLines) {
-        lines.fields = {};
-        lines.bodyLength = -1;
-        lines.body = 0;
-    }
+std::uint32_t HttpStreams::handleOf(const HttpFirstLines &lines) {
     auto &index = m_index.at(hashOf(lines), [&](std::uint32_t i) { return m_lines[i] == lines; });
     if (index == kNone) {
         index = static_cast<std::uint32_t>(m_lines.size());
-        m_lines.push_back(std::move(lines));
+        m_lines.push_back(lines);
     }
-    m_reading[handle].reset();
-    m_free.push_back(handle);
-    handle = index | kDone;
+    return index | kDone;
+}
+
+std::uint32_t HttpStreams::begin(std::uint32_t base, std::uint32_t sequence, std::span<const std::byte> bytes) {
+    const auto looked = bytes.first(std::min(bytes.size(), HttpPeek::kLimit));
+    const std::string_view text(reinterpret_cast<const char *>(looked.data()), looked.size());
+    Read &read = m_read[base::hashBytes(looked) % m_read.size()];
+    if (sequence == base && read.handle != kNone && read.bytes == text) return read.handle;
+    std::uint32_t handle = beginAlone(base);
+    add(handle, base, sequence, bytes);
+    if (sequence != base) return handle;
+    if (!(handle & kDone)) {
+        if (m_alike.size() == kMostAlike) return handle;
+        m_alike.push_back({std::string(text), m_reading[handle]->lines()});
+        release(handle);
+        handle = static_cast<std::uint32_t>(m_alike.size() - 1) | kAlike;
+    }
+    read = {std::string(text), handle};
+    return handle;
+}
+
+void HttpStreams::add(std::uint32_t &handle, std::uint32_t base, std::uint32_t sequence,
+                      std::span<const std::byte> bytes) {
+    if (handle & kDone) return;
+    if (handle & kAlike) {
+        if (bytes.empty() || sequence - base >= HttpPeek::kLimit) return; // HttpPeek would pass it over, too
+        auto peek = std::make_unique<HttpPeek>(base);
+        peek->add(base, std::as_bytes(std::span(m_alike[handle & ~kAlike].bytes)));
+        handle = place(std::move(peek));
+    }
+    m_reading[handle]->add(sequence, bytes);
+    if (!m_reading[handle]->done()) return;
+    const std::uint32_t done = handleOf(m_reading[handle]->lines());
+    release(handle);
+    handle = done;
+}
+
+void HttpStreams::end(std::uint32_t &handle, std::uint32_t base, std::uint32_t sequence) {
+    if (handle & kDone) return;
+    if (handle & kAlike) {
+        Alike &alike = m_alike[handle & ~kAlike];
+        if (sequence - base > alike.bytes.size()) return;
+        if (alike.ended == kNone) alike.ended = handleOf(alike.lines);
+        handle = alike.ended;
+    } else if (m_reading[handle]->completeTo(sequence)) {
+        const std::uint32_t done = handleOf(m_reading[handle]->lines());
+        release(handle);
+        handle = done;
+    }
 }
 
 const HttpFirstLines *HttpStreams::found(std::uint32_t handle) const {
     if (handle == kNone) return nullptr;
-    const HttpFirstLines &lines = handle & kDone ? m_lines[handle & ~kDone] : m_reading[handle]->lines();
+    const HttpFirstLines &lines = handle & kDone    ? m_lines[handle & ~kDone]
+                                  : handle & kAlike ? m_alike[handle & ~kAlike].lines
+                                                    : m_reading[handle]->lines();
     return lines.status != 0 || !lines.method.empty() ? &lines : nullptr;
 }
 

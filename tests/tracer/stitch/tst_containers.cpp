@@ -31,6 +31,7 @@ private Q_SLOTS:
     void indexTableIsAMap();
     void streamsAlikeShareTheirLines();
     void aStreamThatEndsGivesItsBytesBack();
+    void answersThatBeginAlikeMayGoOnDifferently();
 };
 
 /// Random operations on both; equal after each.
@@ -121,7 +122,7 @@ void TestContainers::streamsAlikeShareTheirLines() {
         const std::size_t first = i == 1 ? 6 : request.size();
         handles.push_back(streams.begin(1000 * i, 1000 * i, bytes(request.substr(0, first))));
         QCOMPARE(streams.found(handles[i]) == nullptr, i == 1);
-        streams.add(handles[i], static_cast<std::uint32_t>(1000 * i + first), bytes(request.substr(first)));
+        streams.add(handles[i], 1000 * i, static_cast<std::uint32_t>(1000 * i + first), bytes(request.substr(first)));
     }
     QCOMPARE(streams.found(handles[0])->target, std::string("/a"));
     QCOMPARE(streams.found(handles[3])->target, std::string("/b"));
@@ -135,15 +136,41 @@ void TestContainers::aStreamThatEndsGivesItsBytesBack() {
     // A status line is complete, but the body could still say more: the end of the stream decides.
     HttpStreams streams;
     const std::string_view answer = "HTTP/1.1 204 No Content\r\n\r\n";
-    std::uint32_t handle = streams.begin(0, 0, bytes(answer)), other = streams.begin(0, 0, bytes(answer));
+    const auto length = static_cast<std::uint32_t>(answer.size());
+    std::uint32_t handle = streams.beginAlone(0), other = streams.begin(0, 0, bytes(answer));
+    streams.add(handle, 0, 0, bytes(answer));
     const std::uint32_t reading = handle;
-    streams.end(handle, static_cast<std::uint32_t>(answer.size()) + 5); // five bytes are missing
+    streams.end(handle, 0, length + 5); // five bytes are missing
     QCOMPARE(handle, reading);
-    streams.end(handle, static_cast<std::uint32_t>(answer.size()));
+    streams.end(handle, 0, length);
     QVERIFY(handle != reading);
     QCOMPARE(streams.found(handle)->status, 204);
-    streams.end(other, static_cast<std::uint32_t>(answer.size()));
+    streams.end(other, 0, length + 5);
+    QVERIFY(handle != other);
+    streams.end(other, 0, length);
     QCOMPARE(other, handle);
+}
+
+void TestContainers::answersThatBeginAlikeMayGoOnDifferently() {
+    HttpStreams streams;
+    const std::string_view head = "HTTP/1.1 200 OK\r\n\r\n";
+    const auto length = static_cast<std::uint32_t>(head.size());
+    std::uint32_t handles[4];
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        handles[i] = streams.begin(5000 * i, 5000 * i, bytes(head));
+        QCOMPARE(streams.found(handles[i])->status, 200);
+        QCOMPARE(handles[i], handles[0]);
+    }
+    for (const std::uint32_t i : {2u, 1u}) {
+        const std::string page = fmt::format("client_address=10.0.0.{}\n", i);
+        streams.add(handles[i], 5000 * i, 5000 * i, bytes(head)); // sent again
+        streams.add(handles[i], 5000 * i, 5000 * i + length, bytes(page));
+        streams.end(handles[i], 5000 * i, 5000 * i + length + static_cast<std::uint32_t>(page.size()));
+        QCOMPARE(streams.found(handles[i])->clientAddress, fmt::format("10.0.0.{}", i));
+    }
+    streams.end(handles[3], 15'000, 15'000 + length);
+    for (const std::uint32_t i : {0u, 3u})
+        QCOMPARE(streams.found(handles[i])->clientAddress, std::string());
 }
 
 NATLENS_TEST(TestContainers)
