@@ -209,6 +209,26 @@ std::string commandName(const CLI::App &command) {
     return command.get_parent() ? commandName(*command.get_parent()) + " " + command.get_name() : "natlens";
 }
 
+/// A word where a command is expected that is none of them, in a sentence; "" when there is no such word.
+std::string unknownCommand(const CLI::App &app, const std::vector<std::string> &words) {
+    const CLI::App *at = &app;
+    for (const auto &word : words) {
+        const auto commands = at->get_subcommands([](const CLI::App *) { return true; });
+        if (commands.empty() || word.starts_with('-')) return {};
+        const auto next = std::ranges::find(commands, word, [](const CLI::App *command) { return command->get_name(); });
+        if (next != commands.end()) {
+            at = *next;
+            continue;
+        }
+        std::string names;
+        for (const CLI::App *command : commands)
+            names += (names.empty() ? "" : ", ") + command->get_name();
+        const std::string name = commandName(*at);
+        return fmt::format("{}: there is no command \"{}\"; there are: {}; see {} --help", name, oneLine(word), names, name);
+    }
+    return {};
+}
+
 } // namespace
 
 Arguments parseArguments(int argc, const char *const *argv) {
@@ -332,6 +352,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
         exec.command.assign(separator + 1, words.end());
         words.erase(separator, words.end());
     }
+    if (auto unknown = unknownCommand(app, words); !unknown.empty()) return Finished{2, std::move(unknown)};
     std::reverse(words.begin(), words.end()); // CLI11 takes them from the back
     try {
         app.parse(words);

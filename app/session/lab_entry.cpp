@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <filesystem>
 #include <fmt/ranges.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -30,22 +31,38 @@ std::string socketName(pid_t pid) {
     return fmt::format("natlens-lab-{}-{}", ::getuid(), pid);
 }
 
-/// When the process started, in clock ticks since boot (proc(5), stat field 22); 0 if it is gone.
-unsigned long long startTime(pid_t pid) {
+/// A number of /proc/PID/stat (proc(5)) after the name, fields 4 to 52; 0 if the process is gone.
+unsigned long long statusNumber(pid_t pid, int wanted) {
     std::ifstream file(fmt::format("/proc/{}/stat", pid));
     std::string text;
     std::getline(file, text);
     const auto name = text.rfind(')'); // the name before it may hold anything
     if (name == std::string::npos) return 0;
     std::string_view rest = std::string_view(text).substr(name + 1);
-    for (int field = 2; field < 22; ++field) {
+    for (int field = 2; field < wanted; ++field) {
         const auto blank = rest.find(' ');
         if (blank == std::string_view::npos) return 0;
         rest.remove_prefix(blank + 1);
     }
-    unsigned long long ticks = 0;
-    std::from_chars(rest.data(), rest.data() + rest.size(), ticks);
-    return ticks;
+    unsigned long long number = 0;
+    std::from_chars(rest.data(), rest.data() + rest.size(), number);
+    return number;
+}
+
+/// When the process started, in clock ticks since boot; 0 if it is gone.
+unsigned long long startTime(pid_t pid) { return statusNumber(pid, 22); }
+
+/// The lab that `pid` is, or that the `natlens lab up` with this number started; 0 when none.
+pid_t labOf(pid_t pid, const std::vector<pid_t> &labs) {
+    constexpr int kGenerations = 4; // the lab's process is a child or grandchild of what people start
+    for (const pid_t lab : labs) {
+        pid_t ancestor = lab;
+        for (int i = 0; i < kGenerations && ancestor > 1; ++i) {
+            if (ancestor == pid) return lab;
+            ancestor = static_cast<pid_t>(statusNumber(ancestor, 4));
+        }
+    }
+    return 0;
 }
 
 base::Result<base::UniqueFd> connectTo(pid_t pid) {
@@ -187,11 +204,14 @@ base::Result<int> enterLab(const std::string &host, const std::vector<std::strin
         return base::fail(base::ErrorCode::notFound,
                           "no lab is running that can be entered (in a simulated one there is nothing to enter); start "
                           "one with `natlens lab up nodeport`");
-    if (pid == 0) pid = labs.front();
-    if (std::find(labs.begin(), labs.end(), pid) == labs.end())
+    const pid_t lab = pid == 0 ? labs.front() : labOf(pid, labs);
+    if (lab == 0)
         return base::fail(base::ErrorCode::notFound, fmt::format("no such lab; running: {}", fmt::join(labs, ", ")),
                           "--lab", std::to_string(pid));
-    auto socket = connectTo(pid);
+    // Entering a mount namespace leads to its root; relative names of files are meant from here.
+    std::error_code nowhere;
+    const auto here = std::filesystem::current_path(nowhere);
+    auto socket = connectTo(lab);
     if (!socket) return std::unexpected(socket.error());
     auto entrance = ask(socket->get(), host);
     if (!entrance) return std::unexpected(entrance.error());
@@ -209,6 +229,7 @@ base::Result<int> enterLab(const std::string &host, const std::vector<std::strin
     if (entrance->received != kNamespaces)
         return base::fail(base::ErrorCode::io, "the lab did not hand over its namespaces", "enter", host);
     if (auto entered = enter(*entrance, host); !entered) return std::unexpected(entered.error());
+    if (!here.empty()) std::filesystem::current_path(here, nowhere); // if the lab has it
     return runInside(command);
 }
 

@@ -1,6 +1,7 @@
 #include "app/session/questions.h"
 
 #include "app/session/input_file.h"
+#include "app/session/local_remark.h"
 #include "app/session/threads.h"
 #include "proxycore/engine/explain.h"
 #include "proxycore/kernel/iptables.h"
@@ -108,6 +109,10 @@ base::Result<Answer> answer(const ExplainQuestion &question) {
         .protocol = *protocol, .source = *from, .destination = *to, .inputInterface = question.inputInterface};
     const auto decision = proxycore::explain(inputs->state, inputs->config, request);
     if (!decision) return std::unexpected(decision.error());
+    if (question.plan.proxyConfig.empty()) {
+        auto remark = remarkOnLocalSources(inputs->state, inputs->config, request, *decision);
+        if (!remark.empty()) inputs->remarks.push_back(std::move(remark));
+    }
     return Answer{question.json ? proxycore::toExplainJson(*decision) + "\n" : proxycore::toExplainText(*decision),
                   std::move(inputs->remarks)};
 }

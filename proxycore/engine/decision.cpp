@@ -187,14 +187,16 @@ public:
     void balanced(const Choice &choice) {
         const auto &endpoints = *choice.endpoints;
         const auto rule = m_names.endpoints(*choice.service, choice.localEndpoints);
+        if (!endpoints.front().ready)
+            step(m_names.none(),
+                 fmt::format("no endpoint{} is ready, so those that terminate but still serve are used",
+                             choice.localEndpoints ? " on this node" : ""),
+                 "EndpointSlice endpoints[].conditions.serving, .terminating");
         step(rule,
              endpoints.size() == 1
                  ? "the one endpoint " + endpoints.front().address.toString() + " gets the packet"
                  : fmt::format("one of {} endpoints gets the packet, all equally likely", endpoints.size()),
              kConditions);
-        if (!endpoints.front().ready)
-            step(m_names.none(), "no endpoint is ready, so those that terminate but still serve are used",
-                 "EndpointSlice endpoints[].conditions.serving, .terminating");
         if (!choice.localEndpoints) explainExclusions(*choice.service);
         if (choice.service->affinity.count() > 0 && (!choice.localEndpoints || m_plan.behaviour.localAffinity))
             step(rule,

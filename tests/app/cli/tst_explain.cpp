@@ -180,9 +180,33 @@ private Q_SLOTS:
         for (const char *word : {"forwarded", "t/np-cluster", "50.0 %", "spec.externalTrafficPolicy: Cluster", "1. ",
                                  "KUBE-NODEPORTS", "the endpoint sees an address of this node"})
             QVERIFY2(ran.out.contains(word), ran.said());
+        QVERIFY2(ran.err.isEmpty(), ran.said()); // a node port is masqueraded whoever asks
         const Run plan = run({"rules", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"), "--node",
                               "n1", "--format", "plan"});
         QVERIFY2(plan.status == 0 && plan.out.contains("service t/np-cluster"), plan.said());
+    }
+
+    /// Who is a pod only kube-proxy's configuration says: where the answer depends on it, that is said.
+    void unknownClusterRange() {
+        QTemporaryDir folder;
+        const QString config = folder.filePath("config.json");
+        QFile file(config);
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write(R"({"kind":"KubeProxyConfiguration","apiVersion":"kubeproxy.config.k8s.io/v1alpha1",)"
+                   R"("clusterCIDR":"10.244.0.0/16"})");
+        file.close();
+        const auto ask = [](const QString &from, const QStringList &more = {}) {
+            return run(QStringList{"explain", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"),
+                                   "--node", "n1", "--from", from, "--to", "172.30.1.1:80"} +
+                       more);
+        };
+        const Run open = ask("192.168.0.77");
+        QVERIFY2(open.status == 0 && open.out.contains("forwarded"), open.said());
+        QVERIFY2(open.err.contains("does not cover 192.168.0.77: forwarded") && open.err.contains("source replaced") &&
+                     open.err.contains("--proxy-config") && open.err.count('\n') == 1,
+                 open.said());
+        const Run known = ask("192.168.0.77", {"--proxy-config", config});
+        QVERIFY2(known.status == 0 && known.err.isEmpty() && known.out.contains("an address of this node"), known.said());
     }
 };
 

@@ -78,7 +78,8 @@ private Q_SLOTS:
         row("record nowhere", "replay @good.pcapng --record @no/such/file", 2, {"no/such/file"});
         row("record over the source", "replay @good.pcapng --record @good.pcapng", 2, {"good.pcapng"});
         row("unknown option", "replay @good.pcapng --jsn", 2, {"--jsn", "natlens replay --help"});
-        row("unknown command", "reply", 2, {"natlens --help"});
+        row("unknown command", "reply", 2, {"\"reply\"", "replay", "natlens --help"});
+        row("unknown command of lab", "lab rum", 2, {"\"rum\"", "run", "natlens lab --help"});
         row("json and diagram", "replay @good.pcapng --json --diagram unicode", 2, {"--json", "--diagram"});
         row("unknown diagram", "replay @good.pcapng --diagram ascii", 2, {"--diagram", "document"});
         row("no file", "replay", 2, {"FILE"});
