@@ -94,11 +94,11 @@ struct LabStatus {
 struct View {
     std::uint64_t version = 0;
     std::shared_ptr<const tracer::Snapshot> traced; ///< never null
-    LabStatus lab;
+    LabStatus lab = {};
     bool ended = false;      ///< the source has ended
-    std::string problem;     ///< one clear line when something went wrong ("recording breaks off at byte ..."), else ""
+    std::string problem = {}; ///< one clear line when something went wrong ("recording breaks off at byte ..."), else ""
     int problemStatus = 0;   ///< exit status that goes with `problem` (DESIGN section 5)
-    std::vector<std::string> remarks; ///< at the end: what was passed over, one line each
+    std::vector<std::string> remarks = {}; ///< at the end: what was passed over, one line each
     double progress = 1;     ///< files: part read, 0..1
     bool finishing = false;  ///< files: all is read, and what it comes to is being worked out
     std::uint64_t bytes = 0; ///< read so far
