@@ -5,6 +5,7 @@
 #include "capture/packet/address.h"
 #include "proxycore/engine/packet_engine.h"
 
+#include <bit>
 #include <cstring>
 
 namespace natlens::proxycore {
@@ -31,6 +32,15 @@ struct TupleKey {
                ((a.src[0] ^ b.src[0]) | (a.dst[0] ^ b.dst[0]) | (a.src[1] ^ b.src[1]) | (a.dst[1] ^ b.dst[1])) == 0;
     }
     [[nodiscard]] std::uint64_t rest() const { return base::loadNative<std::uint64_t>(&srcPort); }
+    /// Both ports as they stand in the packet, protocol and family in one store: rest() is read at once, and would wait
+    /// for smaller ones.
+    void setRest(std::uint32_t ports, Protocol newProtocol, IpFamily newFamily) {
+        const auto high = static_cast<std::uint32_t>(newProtocol), low = static_cast<std::uint32_t>(newFamily);
+        const std::uint64_t rest = std::endian::native == std::endian::little
+                                       ? ports | std::uint64_t{high | low << 8} << 32
+                                       : std::uint64_t{ports} << 32 | high << 24 | low << 16;
+        std::memcpy(&srcPort, &rest, sizeof rest);
+    }
 };
 static_assert(sizeof(TupleKey) == 40);
 

@@ -27,8 +27,9 @@ PacketAction PacketEngine::Impl::fragment(Incoming &in, const PacketOrigin &orig
         fate.direction = m_currentDirection;
     }
     for (auto &held : m_fragments.decide(key, fate, m_now)) {
-        const auto fields = readFields(held, Completeness::whole);
-        if (fields && followFate(fate, *fields) == PacketAction::forward) generated.push_back(std::move(held));
+        PacketFields fields;
+        if (readFields(held, Completeness::whole, fields) && followFate(fate, fields) == PacketAction::forward)
+            generated.push_back(std::move(held));
     }
     return action;
 }

@@ -29,8 +29,8 @@ PacketAction PacketEngine::Impl::begin(Incoming &in, const PacketOrigin &origin)
     const TupleKey &key = in.key;
     Connection fresh;
     if (key.protocol == Protocol::tcp) {
-        const auto segment = readSegment(in.fields);
-        if (!segment || !startTcp(fresh, *segment, m_tcp, m_now)) return invalid(in, origin);
+        TcpSegment segment;
+        if (!readSegment(in.fields, segment) || !startTcp(fresh, segment, m_tcp, m_now)) return invalid(in, origin);
     } else if (key.protocol == Protocol::sctp) {
         if (!trackSctp(fresh, 0, in.fields, true, m_now)) return invalid(in, origin);
     } else if (key.isIcmp() && !isIcmpQuery(key.protocol, base::loadByte(in.fields.at(0)))) {

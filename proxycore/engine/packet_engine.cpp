@@ -52,11 +52,9 @@ void PacketEngine::Impl::destroy(Connection &connection) {
 
 void PacketEngine::Impl::read(std::span<std::byte> packet, Incoming &in) {
     in.reading = Reading::malformed;
-    const auto fields = readFields(packet, Completeness::whole);
-    if (!fields) return;
-    in.fields = *fields;
-    in.side = &sideOf(fields->family);
-    in.reading = !in.side->isSet ? Reading::notOurs : fields->isFragment ? Reading::fragment : Reading::packet;
+    if (!readFields(packet, Completeness::whole, in.fields)) return;
+    in.side = &sideOf(in.fields.family);
+    in.reading = !in.side->isSet ? Reading::notOurs : in.fields.isFragment ? Reading::fragment : Reading::packet;
     if (in.reading != Reading::packet) return;
     in.key = {};
     in.kind = readTuple(in.fields, in.key);
@@ -144,9 +142,9 @@ PacketAction PacketEngine::Impl::existing(Incoming &in, Connection &connection, 
     bool abandoned = false;
     switch (in.key.protocol) {
     case Protocol::tcp: {
-        const auto segment = readSegment(in.fields);
-        if (!segment) return invalid(in, origin);
-        switch (trackTcp(connection, direction, *segment, m_tcp, m_now)) {
+        TcpSegment segment;
+        if (!readSegment(in.fields, segment)) return invalid(in, origin);
+        switch (trackTcp(connection, direction, segment, m_tcp, m_now)) {
         case TcpVerdict::accept:
         case TcpVerdict::ignore: break;
         case TcpVerdict::invalid: return invalid(in, origin);
@@ -198,10 +196,11 @@ PacketAction PacketEngine::Impl::invalid(const Incoming &in, const PacketOrigin 
 
 PacketAction PacketEngine::Impl::icmpError(Incoming &in, const PacketOrigin &origin) {
     constexpr std::uint8_t kRedirect = 5;
-    const auto quoted = readFields({in.fields.at(8), in.fields.transportLength() - 8}, Completeness::quoted);
+    PacketFields quoted;
     TupleKey key;
-    if (!quoted || quoted->family != in.fields.family || quoted->isLaterFragment() ||
-        readTuple(*quoted, key) != TupleKind::connection)
+    if (!readFields({in.fields.at(8), in.fields.transportLength() - 8}, Completeness::quoted, quoted) ||
+        quoted.family != in.fields.family || quoted.isLaterFragment() ||
+        readTuple(quoted, key) != TupleKind::connection)
         return invalid(in, origin);
     const TupleKey answer = reversed(key);
     const auto found = table.find(answer, table.hash(answer));
@@ -211,7 +210,7 @@ PacketAction PacketEngine::Impl::icmpError(Incoming &in, const PacketOrigin &ori
     if (found.connection->isTranslated()) {
         // Which gateway is better for a translated packet, its sender cannot use.
         if (in.fields.family == IpFamily::v4 && base::loadByte(in.fields.at(0)) == kRedirect) return PacketAction::drop;
-        translateError(*found.connection, found.direction, in.fields, *quoted);
+        translateError(*found.connection, found.direction, in.fields, quoted);
     }
     return PacketAction::forward;
 }

@@ -13,42 +13,45 @@ std::uint8_t byteAt(const std::byte *bytes, std::uint32_t offset) {
     return base::loadByte(bytes + offset);
 }
 
-std::optional<PacketFields> readV4(std::span<std::byte> packet, Completeness completeness) {
-    if (packet.size() < 20) return std::nullopt;
+bool readV4(std::span<std::byte> packet, Completeness completeness, PacketFields &fields) {
+    if (packet.size() < 20) return false;
     const std::byte *bytes = packet.data();
     const std::uint32_t header = (byteAt(bytes, 0) & 0x0fU) * 4;
     std::uint32_t length = base::loadBig16(bytes + 2);
-    if (header < 20 || length < header) return std::nullopt;
+    if (header < 20 || length < header) return false;
     if (length > packet.size()) {
-        if (completeness == Completeness::whole || packet.size() < header) return std::nullopt;
+        if (completeness == Completeness::whole || packet.size() < header) return false;
         length = static_cast<std::uint32_t>(packet.size());
     }
-    PacketFields fields{.bytes = packet.data(), .length = length, .transport = header, .family = IpFamily::v4};
+    fields.bytes = packet.data();
+    fields.length = length;
+    fields.transport = header;
+    fields.family = IpFamily::v4;
     fields.protocol = static_cast<Protocol>(byteAt(bytes, 9));
     const std::uint16_t fragment = base::loadBig16(bytes + 6);
     fields.moreFragments = (fragment & 0x2000) != 0;
     fields.fragmentOffset = static_cast<std::uint16_t>((fragment & 0x1fff) * 8);
     fields.isFragment = fields.moreFragments || fields.fragmentOffset != 0;
     fields.fragmentId = base::loadBig16(bytes + 4);
-    return fields;
+    return true;
 }
 
-std::optional<PacketFields> readV6(std::span<std::byte> packet, Completeness completeness) {
-    if (packet.size() < 40) return std::nullopt;
+bool readV6(std::span<std::byte> packet, Completeness completeness, PacketFields &fields) {
+    if (packet.size() < 40) return false;
     const std::byte *bytes = packet.data();
     std::size_t length = 40U + base::loadBig16(bytes + 4);
     if (length > packet.size()) {
-        if (completeness == Completeness::whole) return std::nullopt;
+        if (completeness == Completeness::whole) return false;
         length = packet.size();
     }
-    PacketFields fields{
+    fields = {
         .bytes = packet.data(), .length = static_cast<std::uint32_t>(length), .transport = 40, .family = IpFamily::v6};
     std::uint8_t next = byteAt(bytes, 6);
     for (int count = 0; count < kMaxExtensions && !fields.isLaterFragment(); ++count) {
         const bool isExtension = next == kHopByHop || next == kRouting || next == kFragment ||
                                  next == kAuthentication || next == kDestination;
         if (!isExtension) break;
-        if (fields.transportLength() < 8) return std::nullopt;
+        if (fields.transportLength() < 8) return false;
         const std::byte *header = bytes + fields.transport;
         std::uint32_t size = 8 * (byteAt(header, 1) + 1U);
         if (next == kAuthentication) size = 4 * (byteAt(header, 1) + 2U);
@@ -60,12 +63,12 @@ std::optional<PacketFields> readV6(std::span<std::byte> packet, Completeness com
             fields.isFragment = fields.moreFragments || fields.fragmentOffset != 0;
             fields.fragmentId = base::loadBig32(header + 4);
         }
-        if (size > fields.transportLength()) return std::nullopt;
+        if (size > fields.transportLength()) return false;
         next = byteAt(header, 0);
         fields.transport += size;
     }
     fields.protocol = static_cast<Protocol>(next);
-    return fields;
+    return true;
 }
 
 TupleKind readIcmp(const PacketFields &fields, TupleKey &key) {
@@ -103,12 +106,12 @@ bool isIcmpQuery(Protocol protocol, std::uint8_t type) {
     return type == 8 || type == 13 || type == 15 || type == 17;
 }
 
-std::optional<PacketFields> readFields(std::span<std::byte> packet, Completeness completeness) {
-    if (packet.empty()) return std::nullopt;
+bool readFields(std::span<std::byte> packet, Completeness completeness, PacketFields &fields) {
+    if (packet.empty()) return false;
     const unsigned version = base::loadByte(packet.data()) >> 4;
-    if (version == 4) return readV4(packet, completeness);
-    if (version == 6) return readV6(packet, completeness);
-    return std::nullopt;
+    if (version == 4) return readV4(packet, completeness, fields);
+    if (version == 6) return readV6(packet, completeness, fields);
+    return false;
 }
 
 TupleKind readTuple(const PacketFields &fields, TupleKey &key) {
@@ -127,8 +130,7 @@ TupleKind readTuple(const PacketFields &fields, TupleKey &key) {
     case Protocol::udp:
     case Protocol::sctp:
         if (fields.transportLength() < 8) return TupleKind::invalid;
-        key.srcPort = base::loadNative<std::uint16_t>(fields.at(0));
-        key.dstPort = base::loadNative<std::uint16_t>(fields.at(2));
+        key.setRest(base::loadNative<std::uint32_t>(fields.at(0)), fields.protocol, fields.family);
         return TupleKind::connection;
     case Protocol::icmp: return fields.family == IpFamily::v4 ? readIcmp(fields, key) : TupleKind::connection;
     case Protocol::icmpv6: return fields.family == IpFamily::v6 ? readIcmp(fields, key) : TupleKind::connection;

@@ -29,9 +29,10 @@ enum class Completeness : std::uint8_t {
     quoted, ///< in an ICMP error: only the beginning need be there
 };
 
-/// Nothing when it is no IP packet, or one that the kernel would throw away on receipt for its lengths. Checksums are
-/// not verified: a host with checksum offload leaves them to the hardware.
-[[nodiscard]] std::optional<PacketFields> readFields(std::span<std::byte> packet, Completeness completeness);
+/// False when it is no IP packet, or one that the kernel would throw away on receipt for its lengths. Checksums are not
+/// verified: a host with checksum offload leaves them to the hardware. (Written where they are wanted, field by field:
+/// a copy of what has just been written in smaller pieces waits until all of it has reached the cache.)
+[[nodiscard]] bool readFields(std::span<std::byte> packet, Completeness completeness, PacketFields &fields);
 
 enum class TupleKind : std::uint8_t { connection, icmpError, untracked, invalid };
 /// The tuple of a packet that is no later fragment. `invalid` is what connection tracking calls so: a transport header

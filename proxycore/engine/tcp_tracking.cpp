@@ -120,67 +120,68 @@ void startSide(TcpSide &side, TcpSide &other, const TcpSegment &segment) {
 }
 
 /// Whether the segment fits what both sides have sent and offered; keeps account of it when it does.
-bool fitsWindows(TcpTracking &tcp, TcpState state, unsigned direction, TcpSegment segment, bool liberal) {
+bool fitsWindows(TcpTracking &tcp, TcpState state, unsigned direction, const TcpSegment &segment, bool liberal) {
     TcpSide &sender = tcp.sides[direction], &receiver = tcp.sides[1 - direction];
+    // Not as a changed copy of the segment, which would wait for what has just been written.
+    std::uint32_t seq = segment.seq, end = segment.end, ack = segment.ack, sack = segment.sack;
     const bool isSyn = segment.event == TcpEvent::syn || segment.event == TcpEvent::synAck;
     if ((receiver.flags & Flag::sackPermitted) != 0 && segment.hasAck && segment.optionsLength > 0)
-        segment.sack = highestSack(segment);
+        sack = highestSack(segment);
 
     if (sender.maxWindow == 0) {
         if (isSyn) {
             startSide(sender, receiver, segment);
             if (!segment.hasAck) return true; // simultaneous open
         } else {                              // the first we see of this side is in mid-stream
-            sender.end = segment.end;
+            sender.end = end;
             sender.maxWindow = std::max<std::uint32_t>(std::uint32_t{segment.window} << sender.scale, 1);
-            sender.maxEnd = segment.end + sender.maxWindow;
+            sender.maxEnd = end + sender.maxWindow;
             if (receiver.maxWindow == 0)
-                receiver.end = receiver.maxEnd = segment.sack;
-            else if (segment.sack == receiver.end + 1)
+                receiver.end = receiver.maxEnd = sack;
+            else if (sack == receiver.end + 1)
                 ++receiver.end; // answers a keep-alive
         }
-    } else if (isSyn && after(segment.end, sender.end) &&
+    } else if (isSyn && after(end, sender.end) &&
                ((state == synSent && direction == 0) || (state == synReceived && direction == 1))) {
         startSide(sender, receiver, segment); // tried again with another sequence number
         if (direction == 1 && !segment.hasAck) return true;
     }
 
-    const bool resetWithoutAck = segment.event == TcpEvent::rst && segment.ack == 0;
-    if (!segment.hasAck || resetWithoutAck) segment.ack = segment.sack = receiver.end;
-    if (segment.event == TcpEvent::rst && segment.seq == 0 && state == synSent) segment.seq = segment.end = sender.end;
+    const bool resetWithoutAck = segment.event == TcpEvent::rst && ack == 0;
+    if (!segment.hasAck || resetWithoutAck) ack = sack = receiver.end;
+    if (segment.event == TcpEvent::rst && seq == 0 && state == synSent) seq = end = sender.end;
 
     const std::uint32_t ackWindow = std::max(sender.maxWindow, kSmallestAckWindow);
-    const bool fits = before(segment.seq, sender.maxEnd + 1) &&
-                      (receiver.maxWindow == 0 || after(segment.end, sender.end - receiver.maxWindow - 1)) &&
-                      before(segment.sack, receiver.end + 1) && after(segment.sack, receiver.end - ackWindow - 1);
+    const bool fits = before(seq, sender.maxEnd + 1) &&
+                      (receiver.maxWindow == 0 || after(end, sender.end - receiver.maxWindow - 1)) &&
+                      before(sack, receiver.end + 1) && after(sack, receiver.end - ackWindow - 1);
     if (!fits) return liberal || (sender.flags & Flag::liberal) != 0;
 
     const std::uint32_t window = isSyn ? segment.window : std::uint32_t{segment.window} << sender.scale;
-    sender.maxWindow = std::max(sender.maxWindow, window + (segment.sack - segment.ack));
-    if (after(segment.end, sender.end)) {
-        sender.end = segment.end;
+    sender.maxWindow = std::max(sender.maxWindow, window + (sack - ack));
+    if (after(end, sender.end)) {
+        sender.end = end;
         sender.flags |= Flag::unacknowledged;
     }
-    if (segment.hasAck && ((sender.flags & Flag::maxAckSet) == 0 || after(segment.ack, sender.maxAck))) {
-        sender.maxAck = segment.ack;
+    if (segment.hasAck && ((sender.flags & Flag::maxAckSet) == 0 || after(ack, sender.maxAck))) {
+        sender.maxAck = ack;
         sender.flags |= Flag::maxAckSet;
     }
-    if (receiver.maxWindow != 0 && after(segment.end, sender.maxEnd)) receiver.maxWindow += segment.end - sender.maxEnd;
-    if (after(segment.sack + window, receiver.maxEnd - 1))
-        receiver.maxEnd = segment.sack + window + (window == 0 ? 1 : 0);
-    if (segment.ack == receiver.end) receiver.flags &= static_cast<std::uint8_t>(~Flag::unacknowledged);
+    if (receiver.maxWindow != 0 && after(end, sender.maxEnd)) receiver.maxWindow += end - sender.maxEnd;
+    if (after(sack + window, receiver.maxEnd - 1)) receiver.maxEnd = sack + window + (window == 0 ? 1 : 0);
+    if (ack == receiver.end) receiver.flags &= static_cast<std::uint8_t>(~Flag::unacknowledged);
 
     if (segment.event != TcpEvent::ack) return true;
-    const bool again = tcp.lastDirection == direction && tcp.lastSeq == segment.seq && tcp.lastAck == segment.ack &&
-                       tcp.lastEnd == segment.end && tcp.lastWindow == segment.window;
+    const bool again = tcp.lastDirection == direction && tcp.lastSeq == seq && tcp.lastAck == ack &&
+                       tcp.lastEnd == end && tcp.lastWindow == segment.window;
     if (again)
         tcp.retransmissions = static_cast<std::uint8_t>(std::min(tcp.retransmissions + 1, 255));
     else
         tcp.retransmissions = 0;
     tcp.lastDirection = static_cast<std::uint8_t>(direction);
-    tcp.lastSeq = segment.seq;
-    tcp.lastAck = segment.ack;
-    tcp.lastEnd = segment.end;
+    tcp.lastSeq = seq;
+    tcp.lastAck = ack;
+    tcp.lastEnd = end;
     tcp.lastWindow = segment.window;
     return true;
 }
@@ -223,29 +224,28 @@ ResetJudgement judgeReset(const Connection &connection, TcpState state, unsigned
 
 } // namespace
 
-std::optional<TcpSegment> readSegment(const PacketFields &fields) {
-    if (fields.transportLength() < 20) return std::nullopt;
+bool readSegment(const PacketFields &fields, TcpSegment &segment) {
+    if (fields.transportLength() < 20) return false;
     const std::byte *header = fields.at(0);
     const std::uint32_t size = (base::loadByte(header + 12) >> 4) * 4U;
-    if (size < 20 || size > fields.transportLength()) return std::nullopt;
+    if (size < 20 || size > fields.transportLength()) return false;
     const unsigned flags =
         base::loadByte(header + 13) & (TcpFlags::fin | TcpFlags::syn | TcpFlags::rst | TcpFlags::ack);
     const bool urgent = (base::loadByte(header + 13) & TcpFlags::urg) != 0;
-    TcpSegment segment;
     switch (flags) {
     case TcpFlags::syn: segment.event = TcpEvent::syn; break;
     case TcpFlags::syn | TcpFlags::ack:
-        if (urgent) return std::nullopt;
+        if (urgent) return false;
         segment.event = TcpEvent::synAck;
         break;
     case TcpFlags::rst:
     case TcpFlags::rst | TcpFlags::ack:
-        if (urgent) return std::nullopt;
+        if (urgent) return false;
         segment.event = TcpEvent::rst;
         break;
     case TcpFlags::fin | TcpFlags::ack: segment.event = TcpEvent::fin; break;
     case TcpFlags::ack: segment.event = TcpEvent::ack; break;
-    default: return std::nullopt;
+    default: return false;
     }
     segment.hasAck = (flags & TcpFlags::ack) != 0;
     segment.seq = base::loadBig32(header + 4);
@@ -254,7 +254,7 @@ std::optional<TcpSegment> readSegment(const PacketFields &fields) {
     segment.window = base::loadBig16(header + 14);
     segment.options = header + 20;
     segment.optionsLength = size - 20;
-    return segment;
+    return true;
 }
 
 bool startTcp(Connection &connection, const TcpSegment &segment, const TcpSettings &settings, std::int64_t now) {

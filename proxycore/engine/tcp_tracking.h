@@ -28,8 +28,8 @@ struct TcpSegment {
     const std::byte *options = nullptr;
     std::uint32_t optionsLength = 0;
 };
-/// Nothing when the header is cut, lies about its length or has flags that do not go together.
-[[nodiscard]] std::optional<TcpSegment> readSegment(const PacketFields &fields);
+/// False when the header is cut, lies about its length or has flags that do not go together.
+[[nodiscard]] bool readSegment(const PacketFields &fields, TcpSegment &segment);
 
 /// The first segment of a connection; false: it cannot be one (invalid).
 [[nodiscard]] bool startTcp(Connection &connection, const TcpSegment &segment, const TcpSettings &settings,
