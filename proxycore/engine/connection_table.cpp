@@ -41,7 +41,7 @@ Connection &ConnectionTable::insert(const TupleKey &original, const TupleKey &re
     if ((m_count + 1) * 4 > m_slots.size()) grow();
     const std::uint32_t index = allocate();
     Connection &connection = at(index);
-    connection = Connection();
+    std::construct_at(&connection);
     connection.original = original;
     connection.reply = reply;
     connection.id = m_nextId++;

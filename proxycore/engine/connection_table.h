@@ -5,6 +5,7 @@
 #include "proxycore/engine/huge_array.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace natlens::proxycore {
@@ -105,16 +106,24 @@ void ConnectionTable::advance(std::int64_t now, Expired &&expired) {
     const std::uint32_t turns = std::min(tick - m_tick, kTicks - 1);
     m_tick = tick;
     for (std::uint32_t t = tick - turns;; ++t) {
-        std::uint32_t index = std::exchange(m_wheel[t % kTicks], kNone);
-        while (index != kNone) {
-            Connection &connection = at(index);
-            index = connection.next;
-            connection.next = connection.previous = kNone;
-            connection.dueTick = UINT32_MAX;
-            if (connection.expires <= now)
-                expired(connection);
-            else
-                place(connection, tickOf(connection.expires));
+        // Some at a time: where their slots are is known before the first of them is removed, and they are fetched.
+        std::array<Connection *, 32> due;
+        for (std::uint32_t index = std::exchange(m_wheel[t % kTicks], kNone); index != kNone;) {
+            std::size_t count = 0;
+            for (; index != kNone && count < due.size(); ++count) {
+                Connection &connection = *(due[count] = &at(index));
+                index = connection.next;
+                connection.next = connection.previous = kNone;
+                connection.dueTick = UINT32_MAX;
+                if (connection.expires > now) continue;
+                prefetchSlot(hash(connection.original));
+                prefetchSlot(hash(connection.reply));
+            }
+            for (std::size_t i = 0; i < count; ++i)
+                if (due[i]->expires <= now)
+                    expired(*due[i]);
+                else
+                    place(*due[i], tickOf(due[i]->expires));
         }
         if (t == tick) break;
     }

@@ -1,6 +1,7 @@
 // The decision core: what a node does to the first packet of a connection, by its proxy plan, and why.
 #pragma once
 
+#include "capture/base/hash.h"
 #include "proxycore/engine/flat_table.h"
 #include "proxycore/plan/proxy_plan.h"
 
@@ -96,7 +97,13 @@ private:
 
         bool operator==(const Key &) const = default;
         friend std::uint64_t hashKey(const Key &key) {
-            return packet::hashValue(packet::Tuple{key.protocol, {}, {key.ip, key.port}});
+            const auto *bytes = key.ip.bytes.data();
+            const auto rest = std::uint64_t{key.port} << 16 | static_cast<std::uint64_t>(key.protocol) << 8 |
+                              static_cast<std::uint64_t>(key.ip.family);
+            // Of an IPv4 address not more is read than was written just before.
+            if (key.ip.isV4()) return base::mix(base::loadNative<std::uint32_t>(bytes), rest);
+            return base::mix(base::loadNative<std::uint64_t>(bytes),
+                             base::loadNative<std::uint64_t>(bytes + 8) ^ rest << 32);
         }
     };
     [[nodiscard]] bool acceptsNodePorts(const IpAddress &address) const;

@@ -95,16 +95,20 @@ Target targetOf(const Connection &connection, unsigned direction) {
 } // namespace
 
 void prepareTranslation(Connection &connection) {
-    const TupleKey &from = connection.original;
-    const TupleKey to = reversed(connection.reply);
-    connection.sourceNat =
-        addressOf(from.family, from.src) != addressOf(to.family, to.src) || from.srcPort != to.srcPort;
-    connection.destinationNat =
-        addressOf(from.family, from.dst) != addressOf(to.family, to.dst) || from.dstPort != to.dstPort;
-    const auto addresses = difference(fold(std::uint64_t{sumOf(to.src)} + sumOf(to.dst)),
+    const TupleKey &from = connection.original, &reply = connection.reply;
+    // What the packet becomes is the reply the other way round.
+    const auto &toSrc = reply.dst, &toDst = reply.src;
+    const std::uint16_t toSrcPort = from.isIcmp() ? reply.srcPort : reply.dstPort;
+    const std::uint16_t toDstPort = from.isIcmp() ? from.dstPort : reply.srcPort; // type and code
+    const auto differ = [](const std::uint64_t(&a)[2], const std::uint64_t(&b)[2]) {
+        return ((a[0] ^ b[0]) | (a[1] ^ b[1])) != 0;
+    };
+    connection.sourceNat = differ(from.src, toSrc) || from.srcPort != toSrcPort;
+    connection.destinationNat = differ(from.dst, toDst) || from.dstPort != toDstPort;
+    const auto addresses = difference(fold(std::uint64_t{sumOf(toSrc)} + sumOf(toDst)),
                                       fold(std::uint64_t{sumOf(from.src)} + sumOf(from.dst)));
     const auto ports =
-        difference(fold(std::uint64_t{to.srcPort} + to.dstPort), fold(std::uint64_t{from.srcPort} + from.dstPort));
+        difference(fold(std::uint64_t{toSrcPort} + toDstPort), fold(std::uint64_t{from.srcPort} + from.dstPort));
     connection.headerDelta = addresses;
     connection.transportDelta = from.protocol == Protocol::icmp ? ports : fold(std::uint64_t{addresses} + ports);
 }
