@@ -1,5 +1,7 @@
 #include "app/lab/addressing.h"
 
+#include "app/lab/endpoint_pods.h"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -10,7 +12,9 @@ using packet::IpAddress;
 using packet::IpFamily;
 using packet::IpPrefix;
 
-constexpr std::uint8_t kPodRangeLength6 = 64;
+constexpr std::uint8_t kPodRangeLength4 = 24, kPodRangeLength6 = 64;
+/// What a pod sends to where its node's bridge has no address of its network: link-local, so that it is nobody else's.
+constexpr std::string_view kGateway4 = "169.254.1.1", kGateway6 = "fe80::1";
 
 IpPrefix rangeOf(const proxycore::Node &node, IpFamily family) {
     for (const auto &cidr : node.podCIDRs)
@@ -18,20 +22,27 @@ IpPrefix rangeOf(const proxycore::Node &node, IpFamily family) {
     return {};
 }
 
-/// The /64 of the IPv6 addresses that pods and endpoints have on this node; none when there are none.
-IpPrefix rangeAroundPods(const std::string &nodeName, const proxycore::ClusterState &state) {
-    const auto around = [](const IpAddress &address) {
-        return *IpPrefix::parse(address.toString() + "/" + std::to_string(kPodRangeLength6));
-    };
+/// Calls visit(address, name of its node or "") for every address that a pod or an endpoint has.
+template<class Visit>
+void forEachPodAddress(const proxycore::ClusterState &state, Visit visit) {
     for (const auto &[name, pod] : state.pods)
-        if (pod->nodeName == nodeName && !pod->hostNetwork)
-            for (const auto &ip : pod->ips)
-                if (ip.isV6()) return around(ip);
+        if (pod->hasNetwork())
+            for (const auto &ip : pod->ips) visit(ip, pod->nodeName);
     for (const auto &[name, slice] : state.endpointSlices)
         for (const auto &endpoint : slice->endpoints)
-            if (endpoint.nodeName == nodeName && !endpoint.addresses.empty() && endpoint.addresses.front().isV6())
-                return around(endpoint.addresses.front());
-    return {};
+            if (!endpoint.addresses.empty())
+                visit(endpoint.addresses.front(), endpoint.nodeName);
+}
+
+/// The /24 or /64 of the addresses that pods and endpoints have on this node; none when there are none.
+IpPrefix rangeAroundPods(const std::string &nodeName, IpFamily family, const proxycore::ClusterState &state) {
+    IpPrefix range;
+    forEachPodAddress(state, [&](const IpAddress &address, const std::string &node) {
+        if (node != nodeName || address.family != family || !range.address.isNone()) return;
+        const auto length = family == IpFamily::v6 ? kPodRangeLength6 : kPodRangeLength4;
+        range = *IpPrefix::parse(address.toString() + "/" + std::to_string(length));
+    });
+    return range;
 }
 
 IpAddress firstOf(IpPrefix range) {
@@ -63,10 +74,22 @@ IpPrefix HostAddresses::podRange(IpFamily family) const {
 
 IpAddress HostAddresses::bridge(IpFamily family) const { return firstOf(podRange(family)); }
 
+bool HostAddresses::hasPod(const IpAddress &address) const {
+    return podRange(address.family).contains(address) || std::ranges::find(strayPods, address) != strayPods.end();
+}
+
+IpAddress HostAddresses::gateway(IpFamily family) const {
+    if (podRange(family).contains(primary(family))) return bridge(family);
+    return *IpAddress::parse(family == IpFamily::v6 ? kGateway6 : kGateway4);
+}
+
 packet::MacAddress HostAddresses::mac() const { return macFor(own.empty() ? IpAddress{} : own.front()); }
 
 packet::MacAddress HostAddresses::bridgeMac() const {
-    return macFor(podRanges.empty() ? IpAddress{} : firstOf(podRanges.front()));
+    if (!podRanges.empty()) return macFor(firstOf(podRanges.front()));
+    auto address = mac();
+    address[1] ^= 0x80; // one that no pod has
+    return address;
 }
 
 bool usesIpv6(const proxycore::ClusterState &state) {
@@ -90,9 +113,36 @@ IpAddress madeUpIpv6(const IpAddress &v4) {
     return address;
 }
 
+std::set<IpAddress> vipsOf(const proxycore::ClusterState &state) {
+    std::set<IpAddress> all;
+    for (const auto &[name, service] : state.services) {
+        all.insert(service->clusterIPs.begin(), service->clusterIPs.end());
+        all.insert(service->externalIPs.begin(), service->externalIPs.end());
+        for (const auto &ingress : service->ingress) all.insert(ingress.ip);
+    }
+    for (const auto &[name, node] : state.nodes)
+        for (const auto &ip : node->ipAddresses()) all.erase(ip);
+    all.erase(IpAddress{});
+    return all;
+}
+
 IpPrefix hostPrefix(const IpAddress &address) { return {address, static_cast<std::uint8_t>(8 * address.size())}; }
 
 namespace {
+
+/// The range can be the network of the bridge.
+bool isUsable(const IpPrefix &range, bool madeUp, const std::string &nodeName, const proxycore::ClusterState &state) {
+    if (range.address.isNone()) return false;
+    for (const auto &[name, node] : state.nodes)
+        for (const auto &ip : node->ipAddresses())
+            if (range.contains(ip)) return false;
+    bool usable = true;
+    forEachPodAddress(state, [&](const IpAddress &address, const std::string &at) {
+        const bool elsewhere = at.empty() ? madeUp : at != nodeName;
+        if (range.contains(address) && (elsewhere || address == firstOf(range))) usable = false;
+    });
+    return usable;
+}
 
 HostAddresses networkOf(const proxycore::Node &node, const proxycore::ClusterState &state, bool six) {
     HostAddresses network;
@@ -105,17 +155,22 @@ HostAddresses networkOf(const proxycore::Node &node, const proxycore::ClusterSta
                 network.own.push_back(*ip);
         }
         auto range = rangeOf(node, family);
-        if (six && family == IpFamily::v6 && range.address.isNone()) range = rangeAroundPods(node.name, state);
-        if (!range.address.isNone()) network.podRanges.push_back(range);
+        const bool madeUp = range.address.isNone();
+        if (madeUp && (six || family == IpFamily::v4)) range = rangeAroundPods(node.name, family, state);
+        if (isUsable(range, madeUp, node.name, state)) network.podRanges.push_back(range);
     }
+    for (const auto &[name, pod] : state.pods)
+        if (pod->nodeName == node.name && pod->hasNetwork())
+            for (const auto &ip : pod->ips)
+                if (!network.hasPod(ip)) network.strayPods.push_back(ip);
     if (six && !network.has(IpFamily::v6) && network.has(IpFamily::v4))
         network.own.push_back(madeUpIpv6(network.primary(IpFamily::v4)));
     return network;
 }
 
 std::optional<HostSpec> podSpec(const proxycore::Pod &pod, std::vector<IpPrefix> rangesOfNode) {
-    if (pod.hostNetwork || pod.ips.empty()) return std::nullopt; // nothing of its own to build
-    HostSpec spec{pod.name.name, HostKind::pod, {pod.ips, std::move(rangesOfNode)}, pod.nodeName};
+    if (!pod.hasNetwork() || pod.ips.empty()) return std::nullopt; // nothing of its own to build
+    HostSpec spec{pod.name.name, HostKind::pod, {pod.ips, std::move(rangesOfNode)}, pod.nodeName, pod.name};
     std::ranges::stable_sort(spec.addresses.own, {}, &IpAddress::family);
     return spec;
 }
@@ -144,14 +199,15 @@ base::Result<std::vector<HostSpec>> hostSpecs(const Scenario &scenario, const pr
     std::map<std::string, std::vector<IpPrefix>> ranges;
     for (const auto &[name, node] : state.nodes) {
         auto network = networkOf(*node, state, six);
-        if (network.own.empty() || network.podRanges.empty())
-            return base::fail(ErrorCode::invalidInput, "needs an InternalIP and a spec.podCIDR", "build node",
-                              name.name);
+        if (network.own.empty())
+            return base::fail(ErrorCode::invalidInput, "needs an InternalIP", "build node", name.name);
         ranges[name.name] = network.podRanges;
         specs.push_back({name.name, HostKind::node, std::move(network)});
     }
     for (const auto &[name, pod] : state.pods)
-        if (auto spec = podSpec(*pod, ranges[pod->nodeName])) specs.push_back(std::move(*spec));
+        if (auto spec = podSpec(*pod, ranges[pod->nodeName]); spec && state.node(pod->nodeName))
+            specs.push_back(std::move(*spec));
+    for (const auto &address : outsideEndpoints(state)) addOutside(nameFor("endpoint", address), HostKind::outside, address);
     return specs;
 }
 
@@ -164,7 +220,8 @@ std::string portName(const HostAddresses &pod) {
     const auto address = pod.primary(IpFamily::v4);
     if (address.isNone()) return fmt::format("veth-{:08x}", hash(pod.primary(IpFamily::v6)));
     const auto range = pod.podRange(IpFamily::v4);
-    const unsigned hostBits = range.address.isNone() ? 8U : std::max(8U, 32U - range.length);
+    if (!range.contains(address)) return fmt::format("veth-{:08x}", hash(address));
+    const unsigned hostBits = std::max(8U, 32U - range.length);
     const auto mask = static_cast<std::uint32_t>((std::uint64_t{1} << hostBits) - 1);
     return fmt::format("veth{}", address.v4HostOrder() & mask);
 }
@@ -184,9 +241,8 @@ std::vector<IpAddress> nodeAddresses(const HostAddresses &node) {
 }
 
 IpAddress sourceTowards(const IpAddress &destination, const HostAddresses &host) {
-    const auto range = host.podRange(destination.family);
-    const bool toPods = !range.address.isNone() && range.contains(destination);
-    return toPods ? host.bridge(destination.family) : host.primary(destination.family);
+    const auto bridge = host.bridge(destination.family);
+    return host.hasPod(destination) && !bridge.isNone() ? bridge : host.primary(destination.family);
 }
 
 } // namespace natlens::lab

@@ -46,6 +46,7 @@ std::string event(WatchEventType type, const T &object) {
 } // namespace
 
 LabCluster::LabCluster(ClusterState initial) : m_state(std::move(initial)) {
+    addMissingNodes(m_state);
     addPodsOfEndpoints(m_state);
     for (const auto &[name, service] : m_state.services) {
         Service changed = *service;
@@ -89,9 +90,18 @@ std::vector<packet::Port> LabCluster::serverPorts(const Pod &pod, packet::Protoc
         for (const auto &port : service->ports)
             if (port.protocol == protocol && targetPort(port) != 0) ports.insert(targetPort(port));
     }
+    const auto more = endpointPorts(pod.ips, protocol);
+    ports.insert(more.begin(), more.end());
+    return {ports.begin(), ports.end()};
+}
+
+std::vector<packet::Port> LabCluster::endpointPorts(std::span<const packet::IpAddress> addresses,
+                                                    packet::Protocol protocol) const {
+    std::set<packet::Port> ports;
     for (const auto &[name, slice] : m_state.endpointSlices) {
         const bool named = std::ranges::any_of(slice->endpoints, [&](const auto &endpoint) {
-            return !endpoint.addresses.empty() && std::ranges::find(pod.ips, endpoint.addresses.front()) != pod.ips.end();
+            return !endpoint.addresses.empty() &&
+                   std::ranges::find(addresses, endpoint.addresses.front()) != addresses.end();
         });
         if (!named) continue;
         for (const auto &port : slice->ports)
@@ -187,14 +197,17 @@ base::Result<Pod> LabCluster::replica(const Pod &like, const std::string &nodeNa
     }
     pod.ips.clear();
     for (const auto &ip : like.ips) { // of the families of the other, as far as the node has them
-        const auto range = network.podRange(ip.family);
-        if (range.address.isNone()) continue;
+        auto range = network.podRange(ip.family);
+        if (range.address.isNone()) { // among the other's neighbours: as good a place as any
+            if (!network.has(ip.family)) continue;
+            range = *packet::IpPrefix::parse(ip.toString() + (ip.isV6() ? "/64" : "/24"));
+        }
         const auto address = freeAddress(range);
         if (!address) return std::unexpected(address.error());
         pod.ips.push_back(*address);
     }
     if (pod.ips.empty())
-        return base::fail(ErrorCode::invalidInput, "the node has no spec.podCIDR of the pod's family", "place pod",
+        return base::fail(ErrorCode::invalidInput, "the node has no address of the pod's family", "place pod",
                           nodeName);
     return pod;
 }

@@ -5,6 +5,7 @@
 #include "capture/base/result.h"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,8 @@ struct ClusterChange {
 };
 
 /// Holds the cluster state and plays API server (allocates health check node ports), EndpointSlice controller and
-/// replica set for it. Pure: nothing outside changes. Services that came with EndpointSlices of their own keep them;
-/// endpoints without a Pod object get one (see endpoint_pods), so that there is a host which answers.
+/// replica set for it. Pure: nothing outside changes. Services that came with EndpointSlices of their own keep them.
+/// Nodes, and pods of endpoints, that have no object get one (see endpoint_pods), so that there are hosts which answer.
 class LabCluster final {
 public:
     explicit LabCluster(ClusterState initial);
@@ -52,6 +53,9 @@ public:
     /// those of the EndpointSlices that name its address.
     [[nodiscard]] std::vector<packet::Port> serverPorts(const proxycore::Pod &pod,
                                                         packet::Protocol protocol = packet::Protocol::tcp) const;
+    /// Ports that EndpointSlices name for any of these addresses.
+    [[nodiscard]] std::vector<packet::Port> endpointPorts(std::span<const packet::IpAddress> addresses,
+                                                          packet::Protocol protocol) const;
     [[nodiscard]] bool selects(const proxycore::Service &service, const proxycore::Pod &pod) const;
 
 private:

@@ -50,7 +50,7 @@ void Director::announce() {
     event.expectJson = expectations();
     for (const auto &host : m_scenario.outside) event.clients.push_back(host.name);
     for (const auto &[name, pod] : m_cluster.state().pods)
-        if (isClient(*pod)) event.clients.push_back(name.name);
+        if (const auto host = hostOf(name); !host.empty() && isClient(*pod)) event.clients.push_back(host);
     for (const auto &[name, node] : m_cluster.state().nodes) {
         event.clients.push_back(name.name);
         event.nodes.push_back(name.name);
@@ -66,15 +66,16 @@ void Director::announce() {
 
 std::vector<std::string> Director::requestTargets() const {
     std::vector<std::string> vips, nodePorts, clusterIps;
+    std::vector<HostAddresses> nodes;
+    for (const auto &[name, node] : m_cluster.state().nodes) nodes.push_back(nodeNetwork(*node, m_cluster.state()));
     for (const auto &[name, service] : m_cluster.state().services) {
         for (const auto &port : service->ports) {
             if (port.protocol != packet::Protocol::tcp) continue;
             const std::string suffix = port.port == 80 ? "/" : fmt::format(":{}/", port.port);
             for (const auto &ingress : service->ingress)
                 if (!ingress.ip.isNone()) vips.push_back("http://" + inUrl(ingress.ip) + suffix);
-            for (const auto &[nodeName, node] : m_cluster.state().nodes) {
+            for (const auto &network : nodes) {
                 if (port.nodePort == 0) continue;
-                const auto network = nodeNetwork(*node, m_cluster.state());
                 for (const auto &ip : service->clusterIPs) // node ports are of the families of the Service
                     if (const auto own = network.primary(ip.family); !own.isNone())
                         nodePorts.push_back(fmt::format("http://{}:{}/", inUrl(own), port.nodePort));

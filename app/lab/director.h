@@ -34,6 +34,8 @@ protected:
     [[nodiscard]] virtual const Rotation *rotation() const = 0;
     /// Where `natlens lab exec` leads; "" when there is nothing to enter.
     [[nodiscard]] virtual std::string enterHint() const = 0;
+    /// The name of the host that is this pod; "" when it has none of its own.
+    [[nodiscard]] virtual std::string hostOf(const proxycore::ObjectName &pod) = 0;
 
     void announce();
     void handle(const Command &command);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 #include <vector>
 
@@ -23,23 +24,13 @@ std::string nodeOf(const proxycore::Endpoint &endpoint, const ClusterState &stat
     return {};
 }
 
-/// An IPv4 address somewhere else than where its node's pods are cannot be wired up.
-bool fits(const IpAddress &address, const std::string &nodeName, const ClusterState &state) {
-    const auto node = state.node(nodeName);
-    if (!node) return false;
-    bool hasRange = false;
-    for (const auto &range : node->podCIDRs) {
-        hasRange = hasRange || range.address.family == address.family;
-        if (range.contains(address)) return true;
+/// The node that has this address itself; "" when none has.
+std::string ownerOf(const IpAddress &address, const ClusterState &state) {
+    for (const auto &[name, node] : state.nodes) {
+        const auto own = node->ipAddresses();
+        if (std::ranges::find(own, address) != own.end()) return name.name;
     }
-    return address.isV6() && !hasRange; // the lab takes the /64 around it
-}
-
-std::string nameFor(const IpAddress &address) {
-    std::string name = "pod-" + address.toString();
-    for (auto &letter : name)
-        if (letter == '.' || letter == ':') letter = '-';
-    return name;
+    return {};
 }
 
 bool hasFamily(const Pod &pod, packet::IpFamily family) {
@@ -72,7 +63,7 @@ void joinFamilies(ClusterState &state) {
             [&](const auto &, const auto &endpoint, const auto &nodeName, const Place &place) {
                 const auto &address = endpoint.addresses.front();
                 const auto four = fours.find(place);
-                if (four == fours.end() || state.podWithAddress(address) || !fits(address, nodeName, state)) return;
+                if (four == fours.end() || state.podWithAddress(address) || nodeName.empty()) return;
                 const auto pod = state.podWithAddress(four->second);
                 if (!pod || (!endpoint.pod.name.empty() && endpoint.pod != pod->name) ||
                     hasFamily(*pod, packet::IpFamily::v6) || pod->nodeName != nodeName)
@@ -91,7 +82,7 @@ void addIpv6(const std::vector<ObjectName> &pods, ClusterState &state) {
         auto address = nodeNetwork(*state.node(pod.nodeName), state).podRange(packet::IpFamily::v6).address;
         if (address.isNone()) continue;
         address.bytes.back() = pod.ips.front().bytes[3];
-        if (state.podWithAddress(address)) continue;
+        if (address.bytes.back() <= 1 || state.podWithAddress(address)) continue; // 1 is the bridge's
         pod.ips.push_back(address);
         state.put(std::move(pod));
     }
@@ -99,23 +90,74 @@ void addIpv6(const std::vector<ObjectName> &pods, ClusterState &state) {
 
 } // namespace
 
+void addMissingNodes(ClusterState &state) {
+    const auto name = [&](const std::string &node) {
+        if (!node.empty() && !state.node(node)) state.put(proxycore::Node{.name = node, .labels = {}, .addresses = {}});
+    };
+    for (const auto &[podName, pod] : state.pods)
+        if (!pod->ips.empty()) name(pod->nodeName);
+    for (const auto &[sliceName, slice] : state.endpointSlices)
+        for (const auto &endpoint : slice->endpoints) name(endpoint.nodeName);
+    if (state.nodes.empty()) name("node1");
+
+    std::uint32_t next = 0;
+    for (const auto &[key, object] : ClusterState::Objects<proxycore::Node>(state.nodes)) {
+        ++next;
+        if (!object->ipAddresses().empty()) continue;
+        auto node = *object;
+        for (const auto &[podName, pod] : state.pods)
+            if (pod->hostNetwork && pod->nodeName == node.name && node.ipAddresses().empty())
+                for (const auto &ip : pod->ips) node.addresses.push_back({"InternalIP", ip.toString()});
+        if (node.ipAddresses().empty())
+            node.addresses.push_back({"InternalIP", IpAddress::v4(198, 18, static_cast<std::uint8_t>(next >> 8),
+                                                                  static_cast<std::uint8_t>(next & 0xff))
+                                                        .toString()});
+        state.put(std::move(node));
+    }
+}
+
+std::string nameFor(std::string_view kind, const IpAddress &address) {
+    std::string name = std::string(kind) + "-" + address.toString();
+    for (auto &letter : name)
+        if (letter == '.' || letter == ':') letter = '-';
+    return name;
+}
+
+std::vector<IpAddress> outsideEndpoints(const ClusterState &state) {
+    std::set<IpAddress> found;
+    for (const auto &[name, slice] : state.endpointSlices)
+        for (const auto &endpoint : slice->endpoints)
+            if (!endpoint.addresses.empty() && !endpoint.addresses.front().isNone() &&
+                !state.podWithAddress(endpoint.addresses.front()) && ownerOf(endpoint.addresses.front(), state).empty())
+                found.insert(endpoint.addresses.front());
+    return {found.begin(), found.end()};
+}
+
 void addPodsOfEndpoints(ClusterState &state) {
     std::vector<ObjectName> made;
+    std::set<IpAddress> hostPods; // addresses of nodes at which one answers
+    for (const auto &[name, pod] : state.pods)
+        if (pod->hostNetwork) hostPods.insert(pod->ips.begin(), pod->ips.end());
     for (const auto family : kFamilies) {
         if (family == packet::IpFamily::v6) joinFamilies(state);
         forEach(state, family, [&](const auto &slice, const auto &endpoint, const auto &nodeName, const Place &) {
             const auto &address = endpoint.addresses.front();
-            if (state.podWithAddress(address) || !fits(address, nodeName, state)) return;
+            const auto host = ownerOf(address, state);
+            const bool known = host.empty() ? state.podWithAddress(address) != nullptr : hostPods.contains(address);
+            if (known || (host.empty() && nodeName.empty())) return;
             ObjectName name = endpoint.pod;
             if (name.nameSpace.empty()) name.nameSpace = slice.name.nameSpace;
             if (name.name.empty() || state.pods.contains(name))
-                name.name = nameFor(address); // a second address has a host too
-            made.push_back(name);
+                name.name = nameFor("pod", address); // a second address has a host too
+            if (host.empty())
+                made.push_back(name);
+            else
+                hostPods.insert(address);
             state.put(Pod{.name = name,
                           .labels = {},
-                          .nodeName = nodeName,
+                          .nodeName = host.empty() ? nodeName : host,
                           .ips = {address},
-                          .hostNetwork = false,
+                          .hostNetwork = !host.empty(),
                           .phase = "Running"});
         });
     }

@@ -1,6 +1,7 @@
 #include "app/lab/lab.h"
 
 #include "app/lab/addressing.h"
+#include "app/lab/endpoint_pods.h"
 #include "app/lab/sockets.h"
 #include "capture/live/interfaces.h"
 #include "capture/netlink/event_socket.h"
@@ -143,6 +144,13 @@ base::Status Lab::startWorkloads() {
         if (auto status = m_capture->writeClusterState(event); !status) return status;
     for (const auto &[name, pod] : m_cluster.state().pods)
         if (auto status = startServer(*pod); !status) return status;
+    for (const auto &address : outsideEndpoints(m_cluster.state()))
+        if (const auto *host = m_topology->find(nameFor("endpoint", address)))
+            if (auto status = listenOn(*host, {m_cluster.endpointPorts({&address, 1}, packet::Protocol::tcp),
+                                               m_cluster.endpointPorts({&address, 1}, packet::Protocol::udp),
+                                               m_cluster.endpointPorts({&address, 1}, packet::Protocol::sctp)});
+                !status)
+                return status;
     for (auto &host : m_topology->hosts()) {
         if (host.kind != HostKind::node) continue;
         auto agent =
@@ -153,7 +161,7 @@ base::Status Lab::startWorkloads() {
         if (auto status = (*agent)->installTrace(); !status) return status;
         m_nodes.emplace(host.name, std::move(*agent));
     }
-    if (!m_scenario.loadBalancer) return {};
+    if (!m_scenario.loadBalancer) return routeServices();
     m_loadBalancer = std::make_unique<LoadBalancer>(*m_scenario.loadBalancer, m_client,
                                                     *m_topology->find(m_scenario.loadBalancer->name),
                                                     [this] { rotationChanged(); });
@@ -164,28 +172,51 @@ base::Status Lab::startWorkloads() {
 }
 
 base::Status Lab::startServer(const proxycore::Pod &pod) {
-    LabHost *host = m_topology->find(pod.name.name);
+    const LabHost *host = pod.hostNetwork ? m_topology->find(pod.nodeName) : m_topology->findPod(pod.name);
     if (host == nullptr) return {};
+    auto status = listenOn(*host, {m_cluster.serverPorts(pod), m_cluster.serverPorts(pod, packet::Protocol::udp),
+                                   m_cluster.serverPorts(pod, packet::Protocol::sctp)});
+    if (status || !pod.hostNetwork) return status;
+    // On a node something else may have the port; the others can do without this one.
+    log(fmt::format("nobody answers for {}: {}", pod.name.toString(), status.error().sentence()));
+    return {};
+}
+
+/// Ports of TCP, UDP and SCTP, in this order.
+base::Status Lab::listenOn(const LabHost &host, const std::vector<packet::Port> (&ports)[3]) {
     for (const auto family : kFamilies) {
-        if (!host->addresses.has(family)) continue;
-        for (const auto port : m_cluster.serverPorts(pod)) {
-            auto server = HttpServer::listen(host->nameSpace, {anyAddress(family), port}, echo);
+        if (!host.addresses.has(family)) continue;
+        for (const auto port : ports[0]) {
+            auto server = HttpServer::listen(host.nameSpace, {anyAddress(family), port}, echo);
             if (!server) return std::unexpected(server.error());
-            m_podServers.emplace(pod.name.name, std::move(*server));
+            m_podServers.emplace(host.name, std::move(*server));
         }
-        for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::udp)) {
-            auto server = UdpServer::listen(host->nameSpace, {anyAddress(family), port});
+        for (const auto port : ports[1]) {
+            auto server = UdpServer::listen(host.nameSpace, {anyAddress(family), port});
             if (!server) return std::unexpected(server.error());
-            m_udpServers.emplace(pod.name.name, std::move(*server));
+            m_udpServers.emplace(host.name, std::move(*server));
         }
         if (!m_hasSctp) continue;
-        for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::sctp)) {
-            auto server = SctpServer::listen(host->nameSpace, {anyAddress(family), port});
+        for (const auto port : ports[2]) {
+            auto server = SctpServer::listen(host.nameSpace, {anyAddress(family), port});
             if (!server) return std::unexpected(server.error());
-            m_sctpServers.emplace(pod.name.name, std::move(*server));
+            m_sctpServers.emplace(host.name, std::move(*server));
         }
     }
     return {};
+}
+
+base::Status Lab::routeServices() {
+    for (const auto &vip : vipsOf(m_cluster.state()))
+        if (m_routed.insert(vip).second)
+            if (auto status = m_topology->routeVip(vip, m_cluster.state().nodes.begin()->first.name); !status)
+                return status;
+    return {};
+}
+
+std::string Lab::hostOf(const proxycore::ObjectName &pod) {
+    const auto *host = m_topology->findPod(pod);
+    return host == nullptr ? std::string() : host->name;
 }
 
 std::string Lab::enterHint() const {
@@ -275,16 +306,16 @@ base::Status Lab::apply(const ClusterChange &change) {
     for (const auto &event : change.events)
         if (auto status = m_capture->writeClusterState(event); !status) return status;
     for (const auto &pod : change.podsRemoved) {
-        LabHost *host = m_topology->find(pod.name.name);
+        LabHost *host = m_topology->findPod(pod.name);
         if (host == nullptr) continue;
-        m_podServers.erase(pod.name.name);
-        m_udpServers.erase(pod.name.name);
-        m_sctpServers.erase(pod.name.name);
+        m_podServers.erase(host->name);
+        m_udpServers.erase(host->name);
+        m_sctpServers.erase(host->name);
         m_client.cancel(host->nameSpace);
         if (auto status = m_capture->removeInterface(host->name, "eth0"); !status) return status;
         auto status = m_capture->removeInterface(host->nodeName, portName(host->addresses));
         if (!status) return status;
-        if (status = m_topology->removePod(pod.name.name); !status) return status;
+        if (status = m_topology->removePod(host->name); !status) return status;
     }
     for (const auto &pod : change.podsAdded) {
         const auto spec = hostSpec(pod, m_cluster.state());
@@ -293,14 +324,16 @@ base::Status Lab::apply(const ClusterChange &change) {
         if (!host) return std::unexpected(host.error());
         const LabHost *node = m_topology->find(pod.nodeName);
         const probe::CaptureService::InterfaceRequest interfaces[] = {
-            {pod.name.name, "eth0", (*host)->nameSpace.fd()},
+            {(*host)->name, "eth0", (*host)->nameSpace.fd()},
             {node->name, portName(spec->addresses), node->nameSpace.fd()}};
         if (auto status = m_capture->addInterfaces(interfaces, captureOptions()); !status) return status;
         if (auto status = startServer(pod); !status) return status;
     }
     for (const auto &[name, agent] : m_nodes)
         if (auto status = agent->sync(m_cluster.state()); !status) return status;
-    return m_loadBalancer ? m_loadBalancer->configure(m_cluster.state()) : base::Status{};
+    if (m_loadBalancer) return m_loadBalancer->configure(m_cluster.state());
+    // A scenario that changes hosts itself has its own ways to Services that are new.
+    return m_scenario.needsKernel() ? base::Status{} : routeServices();
 }
 
 // --- StepActions ------------------------------------------------------------------------------------------------

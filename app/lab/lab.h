@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 namespace natlens::lab {
 
@@ -40,6 +41,10 @@ private:
     [[nodiscard]] base::Status captureEvidence(LabHost &node);
     [[nodiscard]] base::Status startWorkloads();
     [[nodiscard]] base::Status startServer(const proxycore::Pod &pod);
+    [[nodiscard]] base::Status listenOn(const LabHost &host, const std::vector<packet::Port> (&ports)[3]);
+    /// Without a load balancer hosts outside send to the first node what is for a Service.
+    [[nodiscard]] base::Status routeServices();
+    [[nodiscard]] std::string hostOf(const proxycore::ObjectName &pod) override;
     [[nodiscard]] base::Status setUp();
 
     // living
@@ -65,14 +70,15 @@ private:
     base::UniqueFd m_stream;
     std::unique_ptr<probe::CaptureService> m_capture;
     std::map<std::string, std::unique_ptr<NodeAgent>> m_nodes;              ///< by node name
-    std::multimap<std::string, std::unique_ptr<HttpServer>> m_podServers;   ///< by pod name
-    std::multimap<std::string, std::unique_ptr<UdpServer>> m_udpServers;     ///< by pod name
-    std::multimap<std::string, std::unique_ptr<SctpServer>> m_sctpServers;   ///< by pod name
+    std::multimap<std::string, std::unique_ptr<HttpServer>> m_podServers;   ///< by host
+    std::multimap<std::string, std::unique_ptr<UdpServer>> m_udpServers;     ///< by host
+    std::multimap<std::string, std::unique_ptr<SctpServer>> m_sctpServers;   ///< by host
     std::map<std::string, std::unique_ptr<Datapath>> m_datapaths;            ///< by node name, until its agent takes it
     const bool m_hasSctp = kernelHasSctp();
     std::unique_ptr<LoadBalancer> m_loadBalancer;
     std::chrono::steady_clock::time_point m_nextLook;
     std::string m_lastLooked; ///< name of the node
+    std::set<packet::IpAddress> m_routed;        ///< addresses of Services that hosts outside know the way to
     std::unique_ptr<Reactor> m_reactor;          ///< of what the scenario starts
     std::unique_ptr<HostActions> m_actions;
 };

@@ -72,6 +72,19 @@ base::Result<Arguments> parse(int argc, char **argv) {
     return arguments;
 }
 
+/// A cluster of somebody's own may have a node "client": then the scenario's host gets another name.
+void makeRoomForNodes(Scenario &scenario) {
+    const auto rename = [&](std::string &name) {
+        if (!scenario.cluster.node(name)) return;
+        const auto old = name;
+        while (scenario.cluster.node(name)) name += "-outside";
+        for (auto &step : scenario.steps)
+            if (step.from == old) step.from = name;
+    };
+    for (auto &host : scenario.outside) rename(host.name);
+    if (scenario.loadBalancer) rename(scenario.loadBalancer->name);
+}
+
 base::Result<Scenario> prepare(const Arguments &arguments) {
     auto scenario = loadScenario(arguments.scenario);
     if (!scenario) return scenario;
@@ -96,6 +109,7 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
         if (!config) return std::unexpected(config.error());
         scenario->proxyConfig = std::move(*config);
     }
+    makeRoomForNodes(*scenario);
     // The document's nodes run what kube-proxy will make its default; a configuration file may say otherwise.
     const auto asked = arguments.proxyConfig.empty() ? proxycore::Mode::nftables : scenario->proxyConfig.mode;
     scenario->proxyConfig.mode = modeOf(*datapath, asked);

@@ -104,7 +104,7 @@ Scenario readFields(const json &object) {
     std::size_t index = 0;
     for (const auto &host : fields.get("outside", Kind::array)) {
         const ScenarioFields one(host, fmt::format("/outside/{}", index++));
-        scenario.outside.push_back({one.requiredText("name"), one.address("address")});
+        scenario.outside.push_back({one.requiredText("name"), one.addressOfAnyFamily("address")});
     }
     if (const json &lb = fields.get("loadBalancer", Kind::object); lb.is_object())
         scenario.loadBalancer = readLoadBalancer(lb, "/loadBalancer");

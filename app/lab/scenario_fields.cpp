@@ -69,6 +69,13 @@ packet::IpAddress ScenarioFields::address(const char *key) const {
     return *parsed;
 }
 
+packet::IpAddress ScenarioFields::addressOfAnyFamily(const char *key) const {
+    const auto value = requiredText(key);
+    const auto parsed = packet::IpAddress::parse(value);
+    if (!parsed) fail(key, fmt::format("\"{}\" is not an IP address", value));
+    return *parsed;
+}
+
 packet::IpPrefix ScenarioFields::prefix(const char *key) const {
     const auto value = requiredText(key);
     const auto slash = value.find('/');

@@ -28,6 +28,7 @@ public:
     [[nodiscard]] bool flag(const char *key, bool otherwise = false) const;
     [[nodiscard]] std::vector<std::string> texts(const char *key) const;
     [[nodiscard]] packet::IpAddress address(const char *key) const;           ///< required, IPv4
+    [[nodiscard]] packet::IpAddress addressOfAnyFamily(const char *key) const; ///< required
     [[nodiscard]] packet::IpPrefix prefix(const char *key) const;             ///< required; an address is its /32
     [[nodiscard]] packet::SocketAddress socketAddress(const char *key) const; ///< required, "ip:port"
     [[nodiscard]] packet::Port port(const char *key, packet::Port otherwise) const;

@@ -20,6 +20,15 @@ IpPrefix defaultRoute(IpFamily family) { return *IpPrefix::parse(family == IpFam
 
 LabHost *Topology::find(const std::string &name) {
     auto found = std::ranges::find(m_hosts, name, &LabHost::name);
+    if (found == m_hosts.end())
+        found = std::ranges::find_if(
+            m_hosts, [&](const auto &host) { return host.kind == HostKind::pod && host.pod.toString() == name; });
+    return found == m_hosts.end() ? nullptr : &*found;
+}
+
+LabHost *Topology::findPod(const proxycore::ObjectName &pod) {
+    auto found = std::ranges::find_if(
+        m_hosts, [&](const auto &host) { return host.kind == HostKind::pod && host.pod == pod; });
     return found == m_hosts.end() ? nullptr : &*found;
 }
 
@@ -48,15 +57,17 @@ base::Status Topology::buildFabric() {
 }
 
 base::Result<LabHost *> Topology::addHost(const HostSpec &spec) {
-    if (find(spec.name) != nullptr)
-        return base::fail(base::ErrorCode::invalidInput, "two hosts have this name", "build host", spec.name);
-    auto nameSpace = NetworkNamespace::create(spec.name);
+    const auto name =
+        freeName(spec, [&](const auto &wanted) { return find(wanted) != nullptr; });
+    if (find(name) != nullptr)
+        return base::fail(base::ErrorCode::invalidInput, "two hosts have this name", "build host", name);
+    auto nameSpace = NetworkNamespace::create(name);
     if (!nameSpace) return std::unexpected(nameSpace.error());
     InNamespace inside(*nameSpace);
     auto links = Links::open();
     if (!links) return std::unexpected(links.error());
     LabHost &host = m_hosts.emplace_back(
-        LabHost{spec.name, spec.kind, spec.addresses, std::move(*nameSpace), std::move(*links), spec.nodeName});
+        LabHost{name, spec.kind, spec.addresses, std::move(*nameSpace), std::move(*links), spec.nodeName, {}, spec.pod});
     const bool forwards = spec.kind == HostKind::node || spec.kind == HostKind::loadBalancer;
     const bool balances = spec.kind == HostKind::loadBalancer;
     const KernelSettings settings{.forwards = forwards, .balances = balances, .ipv6 = spec.addresses.has(IpFamily::v6)};
@@ -136,10 +147,10 @@ base::Status Topology::introduceNeighbours() {
     return {};
 }
 
-base::Status Topology::routeVip(const IpAddress &vip, const std::string &loadBalancer) {
-    const LabHost *balancer = find(loadBalancer);
-    if (balancer == nullptr || !balancer->addresses.has(vip.family)) return {};
-    const IpAddress gateway[] = {balancer->addresses.primary(vip.family)};
+base::Status Topology::routeVip(const IpAddress &vip, const std::string &router) {
+    const LabHost *to = find(router);
+    if (to == nullptr || !to->addresses.has(vip.family)) return {};
+    const IpAddress gateway[] = {to->addresses.primary(vip.family)};
     for (auto &host : m_hosts) {
         if (host.kind != HostKind::outside || !host.addresses.has(vip.family)) continue;
         if (auto status = host.links.replaceRoute(hostPrefix(vip), "eth0", gateway); !status) return status;
@@ -153,14 +164,8 @@ base::Result<LabHost *> Topology::addPod(const HostSpec &spec) {
         return base::fail(base::ErrorCode::invalidInput,
                           fmt::format("spec.nodeName \"{}\" is not a node of this cluster", spec.nodeName), "build pod",
                           spec.name);
-    for (const auto &address : spec.addresses.own) {
-        const auto range = node->addresses.podRange(address.family);
-        if (!range.contains(address))
-            return base::fail(base::ErrorCode::invalidInput,
-                              fmt::format("status.podIP {} is outside {}'s podCIDR {}", address.toString(), node->name,
-                                          range.address.isNone() ? "(there is none)" : range.toString()),
-                              "build pod", spec.name);
-    }
+    for (const auto &address : spec.addresses.own)
+        if (!node->addresses.hasPod(address)) node->addresses.strayPods.push_back(address);
     auto made = addHost(spec);
     if (!made) return made;
     if (auto status = wireUp(**made, *node); !status) return std::unexpected(status.error());
@@ -178,20 +183,37 @@ base::Status Topology::wireUp(LabHost &pod, LabHost &node) {
     for (const auto &address : pod.addresses.own) {
         // With IPv6 the node is the only neighbour: there is nothing like its answers to ARP between pods.
         auto own = hostPrefix(address);
-        if (address.isV4()) own.length = node.addresses.podRange(IpFamily::v4).length;
+        const auto range = node.addresses.podRange(address.family);
+        if (address.isV4() && range.contains(address)) own.length = range.length;
         if (auto status = pod.links.addAddress("eth0", own); !status) return status;
     }
     if (auto status = pod.links.setUp("eth0"); !status) return status;
     for (const auto family : kFamilies) {
-        const IpAddress gateway[] = {node.addresses.bridge(family)};
-        if (!pod.addresses.has(family) || gateway[0].isNone()) continue;
+        if (!pod.addresses.has(family)) continue;
+        const IpAddress gateway[] = {pod.addresses.gateway(family)};
         if (auto status = pod.links.replaceRoute(defaultRoute(family), "eth0", gateway); !status) return status;
-        if (family != IpFamily::v6) continue;
+        if (family != IpFamily::v6 && gateway[0] == node.addresses.bridge(family)) continue; // ARP tells
         if (auto status = pod.links.addNeighbour("eth0", gateway[0], node.addresses.bridgeMac()); !status)
             return status;
         for (const auto &address : pod.addresses.own)
             if (address.isV6())
                 if (auto status = node.links.addNeighbour(kBridge, address, mac); !status) return status;
+    }
+    for (const auto &address : pod.addresses.own)
+        if (!node.addresses.podRange(address.family).contains(address))
+            if (auto status = routeStray(address, node, true); !status) return status;
+    return {};
+}
+
+base::Status Topology::routeStray(const IpAddress &pod, LabHost &node, bool there) {
+    for (auto &host : m_hosts) {
+        if (host.kind == HostKind::pod) continue;
+        const IpAddress gateway[] = {node.addresses.primary(pod.family)};
+        if (&host != &node && (gateway[0].isNone() || !host.addresses.has(pod.family))) continue;
+        auto status = !there           ? host.links.deleteRoute(hostPrefix(pod))
+                      : &host == &node ? host.links.replaceRoute(hostPrefix(pod), kBridge)
+                                       : host.links.replaceRoute(hostPrefix(pod), "eth0", gateway);
+        if (!status) return status;
     }
     return {};
 }
@@ -202,9 +224,12 @@ base::Status Topology::removePod(const std::string &name) {
         return base::fail(base::ErrorCode::notFound, "no such pod", "remove pod", name);
     if (LabHost *node = find(pod->nodeName)) {
         const std::string port = portName(pod->addresses);
-        for (const auto &address : pod->addresses.own)
+        for (const auto &address : pod->addresses.own) {
             if (address.isV6())
                 if (auto status = node->links.deleteNeighbour(kBridge, address); !status) return status;
+            if (std::erase(node->addresses.strayPods, address) != 0)
+                if (auto status = routeStray(address, *node, false); !status) return status;
+        }
         if (auto status = node->links.deleteLink(port); !status) return status;
         std::erase(node->interfaces, port);
     }

@@ -21,6 +21,7 @@ struct LabHost {
     Links links;                           ///< rtnetlink inside this host
     std::string nodeName{};                ///< pods: where it runs
     std::vector<std::string> interfaces{}; ///< what may be captured, in order: "eth0", "cbr0", "veth136"
+    proxycore::ObjectName pod{};           ///< pods: its object
 };
 
 /// One Ethernet segment ("fabric", in the lab's first namespace) with every outside host, the load balancer and every
@@ -32,15 +33,17 @@ public:
     /// Builds the segment and all hosts. Nodes come before pods in the order of `hosts`, wherever they stand.
     [[nodiscard]] static base::Result<Topology> build(const std::vector<HostSpec> &hosts);
 
+    /// By name; a pod also by "namespace/name".
     [[nodiscard]] LabHost *find(const std::string &name);
+    [[nodiscard]] LabHost *findPod(const proxycore::ObjectName &pod);
     [[nodiscard]] std::list<LabHost> &hosts() { return m_hosts; }
 
     [[nodiscard]] base::Result<LabHost *> addPod(const HostSpec &pod);
     /// Deletes the pod and its port on the node. Sockets still open in its namespace keep that alive, without a wire.
     [[nodiscard]] base::Status removePod(const std::string &name);
 
-    /// Sends packets for `vip` to the load balancer, from every host on the segment outside the cluster.
-    [[nodiscard]] base::Status routeVip(const packet::IpAddress &vip, const std::string &loadBalancer);
+    /// Sends packets for `vip` to `router` (load balancer or node), from every host on the segment outside the cluster.
+    [[nodiscard]] base::Status routeVip(const packet::IpAddress &vip, const std::string &router);
 
 private:
     Topology(NetworkNamespace fabric, Links links) : m_fabric(std::move(fabric)), m_fabricLinks(std::move(links)) {}
@@ -50,6 +53,8 @@ private:
     [[nodiscard]] base::Status buildBridge(LabHost &node);
     [[nodiscard]] base::Status wireUp(LabHost &pod, LabHost &node);
     [[nodiscard]] base::Status routePods();
+    /// The way to a pod that is in none of its node's ranges; `there` false: takes that back.
+    [[nodiscard]] base::Status routeStray(const packet::IpAddress &pod, LabHost &node, bool there);
     [[nodiscard]] base::Status introduceNeighbours();
 
     NetworkNamespace m_fabric;

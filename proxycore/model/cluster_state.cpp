@@ -85,6 +85,10 @@ std::string Problem::toString() const {
     return result;
 }
 
+bool Pod::hasNetwork() const {
+    return !hostNetwork && phase != "Succeeded" && phase != "Failed";
+}
+
 void ClusterState::put(Node node) {
     ObjectName key{"", node.name};
     nodes.insert_or_assign(std::move(key), std::make_shared<const Node>(std::move(node)));
@@ -118,7 +122,7 @@ std::shared_ptr<const Node> ClusterState::node(std::string_view name) const {
 std::shared_ptr<const Pod> ClusterState::podWithAddress(const IpAddress &address) const {
     for (const auto &[name, pod] : pods)
         for (const auto &ip : pod->ips)
-            if (ip == address && !pod->hostNetwork) return pod;
+            if (ip == address && pod->hasNetwork()) return pod;
     return nullptr;
 }
 

@@ -165,6 +165,8 @@ struct Pod {
     bool hostNetwork = false;
     std::string phase;
 
+    /// Its addresses are its own: neither the host's nor (once it has ended) perhaps another pod's by now.
+    [[nodiscard]] bool hasNetwork() const;
     bool operator==(const Pod &) const = default;
 };
 

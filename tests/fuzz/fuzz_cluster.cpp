@@ -25,7 +25,8 @@ bool mayOverflow(std::string_view text) {
 void checkAccepted(std::string_view text) {
     const auto document = detail::JsonDocument::parse(text, "input");
     const bool accepted = nlohmann::json::accept(text.begin(), text.end());
-    REQUIRE(document.has_value() || !accepted);
+    // The library takes a NUL for the end of the text; RFC 8259 does not.
+    REQUIRE(document.has_value() || !accepted || text.find('\0') != text.npos);
     if (document && document->size() == 1) REQUIRE(accepted || mayOverflow(text));
     if (!document) REQUIRE(document.error().message.find('\n') == std::string::npos);
 }

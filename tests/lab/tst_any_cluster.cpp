@@ -117,6 +117,31 @@ private Q_SLOTS:
         QCOMPARE(synced.trimmed(), QByteArray("2"));
     }
 
+    void awkward_data() { services_data(); }
+
+    /// What clusters are like: a node named as the lab's client is, nodes without pod ranges, addresses or objects; pods of
+    /// the same name, pods that have ended; endpoints on a node's own address and outside the cluster.
+    void awkward() {
+        NATLENS_NEEDS_LAB();
+        QFETCH(QString, datapath);
+        QTemporaryDir folder;
+        QFile config(folder.filePath("proxy.json"));
+        QVERIFY(config.open(QIODevice::WriteOnly));
+        config.write(R"({"kind":"KubeProxyConfiguration","clusterCIDR":"192.168.0.0/16","mode":"nftables"})");
+        config.close();
+        RunningLab lab({"--cluster", NATLENS_TEST_DATA "/cluster/awkward.json", "--proxy-config", config.fileName(), "--datapath", datapath});
+        QVERIFY2(lab.ready(), lab.said());
+        const QByteArray pod = "client_address=192.168.9.9";
+        QCOMPARE(lab.shell("asker", http("10.43.0.10", 80)).trimmed(), pod);  // blue/web, on the same node
+        QCOMPARE(lab.shell("asker", http("10.43.0.11", 80)).trimmed(), pod);  // green/web, on another
+        QCOMPARE(lab.shell("asker", http("10.43.0.1", 443)).trimmed(), pod);  // a node's own address
+        QCOMPARE(lab.shell("asker", http("10.43.0.12", 5432)).trimmed(), pod); // outside
+        QCOMPARE(lab.shell("asker", http("10.43.0.13", 80)).trimmed(), pod);  // on a node without an object
+        QCOMPARE(lab.shell("green/web", http("10.43.0.10", 80)).trimmed(), QByteArray("client_address=192.168.7.2"));
+        QCOMPARE(lab.shell("client-outside", http("172.20.0.3", 30080)).trimmed(), QByteArray("client_address=172.20.0.3"));
+        QCOMPARE(lab.shell("nameonly", http("10.43.0.10", 80)).trimmed(), QByteArray("client_address=198.18.0.3"));
+    }
+
     /// More descriptors than select() knows.
     void hundredNodes() {
         NATLENS_NEEDS_LAB();

@@ -117,7 +117,7 @@ void Host::transmit(std::vector<std::byte> ipPacket) {
     const auto packet = packet::decode(LinkType::rawIp, ipPacket);
     const auto &destination = packet.tuple.dst.ip;
     if (m_spec.kind == HostKind::pod) return m_network.fromPod(*this, std::move(ipPacket));
-    if (m_spec.kind == HostKind::node && m_spec.addresses.podRange(destination.family).contains(destination))
+    if (m_spec.kind == HostKind::node && m_spec.addresses.hasPod(destination))
         return m_network.toPod(*this, destination, std::move(ipPacket));
     auto nextHop = destination;
     if (const auto found = m_routes.find(destination); found != m_routes.end()) {
@@ -126,8 +126,7 @@ void Host::transmit(std::vector<std::byte> ipPacket) {
         nextHop = found->second[hash % found->second.size()];
     } else {
         for (const auto *host : m_network.hosts())
-            if (host->spec().kind == HostKind::node &&
-                host->spec().addresses.podRange(destination.family).contains(destination))
+            if (host->spec().kind == HostKind::node && host->spec().addresses.hasPod(destination))
                 nextHop = host->spec().addresses.primary(destination.family);
     }
     m_network.overSegment(*this, nextHop, std::move(ipPacket));

@@ -33,8 +33,10 @@ std::vector<std::byte> frameOf(const packet::MacAddress &from, const packet::Mac
     return frame;
 }
 
-base::Status Network::addHost(const HostSpec &spec) {
+base::Status Network::addHost(const HostSpec &wanted) {
     using base::ErrorCode;
+    auto spec = wanted;
+    spec.name = freeName(spec, [&](const auto &name) { return find(name) != nullptr; });
     if (find(spec.name) != nullptr)
         return base::fail(ErrorCode::invalidInput, "two hosts have this name", "build host", spec.name);
     if (spec.kind == HostKind::pod) {
@@ -43,36 +45,41 @@ base::Status Network::addHost(const HostSpec &spec) {
             return base::fail(ErrorCode::invalidInput,
                               fmt::format("spec.nodeName \"{}\" is not a node of this cluster", spec.nodeName),
                               "build pod", spec.name);
-        for (const auto &address : spec.addresses.own) {
-            const auto range = node->spec().addresses.podRange(address.family);
-            if (!range.contains(address))
-                return base::fail(ErrorCode::invalidInput,
-                                  fmt::format("status.podIP {} is outside {}'s podCIDR {}", address.toString(),
-                                              node->spec().name,
-                                              range.address.isNone() ? "(there is none)" : range.toString()),
-                                  "build pod", spec.name);
-        }
+        auto &addresses = node->m_spec.addresses;
+        for (const auto &address : spec.addresses.own)
+            if (!addresses.hasPod(address)) addresses.strayPods.push_back(address);
         node->add(portName(spec.addresses), node->spec().addresses.bridgeMac());
     }
     m_hosts.emplace(spec.name, std::make_shared<Host>(*this, spec));
     return {};
 }
 
-void Network::removePod(const std::string &name) {
-    const auto found = m_hosts.find(name);
-    if (found == m_hosts.end()) return;
-    if (Host *node = find(found->second->spec().nodeName))
+void Network::removePod(const proxycore::ObjectName &name) {
+    const Host *pod = findPod(name);
+    if (pod == nullptr) return;
+    const auto found = m_hosts.find(pod->spec().name);
+    if (Host *node = find(found->second->spec().nodeName)) {
+        for (const auto &address : pod->spec().addresses.own) std::erase(node->m_spec.addresses.strayPods, address);
         std::erase_if(node->m_interfaces, [port = portName(found->second->spec().addresses)](const auto &one) {
             return one->name == port;
         });
+    }
     // Events that still belong to it (a retransmission) hold nothing of it but find it silent: it is kept until then.
     m_events.after(seconds(600), [host = found->second] {});
     m_hosts.erase(found);
 }
 
 Host *Network::find(const std::string &name) {
-    const auto found = m_hosts.find(name);
-    return found == m_hosts.end() ? nullptr : found->second.get();
+    if (const auto found = m_hosts.find(name); found != m_hosts.end()) return found->second.get();
+    for (const auto &[other, host] : m_hosts)
+        if (host->spec().kind == HostKind::pod && host->spec().pod.toString() == name) return host.get();
+    return nullptr;
+}
+
+Host *Network::findPod(const proxycore::ObjectName &pod) {
+    for (const auto &[name, host] : m_hosts)
+        if (host->spec().kind == HostKind::pod && host->spec().pod == pod) return host.get();
+    return nullptr;
 }
 
 std::vector<Host *> Network::hosts() {

@@ -72,10 +72,11 @@ public:
     Network(EventQueue &events, SeededRandom &random, Recorder &recorder)
         : m_events(events), m_random(random), m_recorder(recorder) {}
 
-    /// invalidInput as the namespace lab would say: two of one name, a pod without its node or outside its range.
+    /// invalidInput as the namespace lab would say: two of one name, a pod without its node.
     [[nodiscard]] base::Status addHost(const HostSpec &spec);
-    void removePod(const std::string &name);
-    [[nodiscard]] Host *find(const std::string &name);
+    void removePod(const proxycore::ObjectName &name);
+    [[nodiscard]] Host *find(const std::string &name); ///< a pod also by "namespace/name"
+    [[nodiscard]] Host *findPod(const proxycore::ObjectName &pod);
     [[nodiscard]] std::vector<Host *> hosts();
 
 private:

@@ -1,5 +1,6 @@
 #include "app/lab/sim/simulated_lab.h"
 
+#include "app/lab/endpoint_pods.h"
 #include "app/lab/sockets.h"
 
 #include <fmt/format.h>
@@ -62,6 +63,10 @@ base::Status SimulatedLab::build() {
     m_recorder.addClusterState();
     for (const auto &event : m_cluster.initialEvents()) m_recorder.clusterState(event);
     for (const auto &[name, pod] : m_cluster.state().pods) startServers(*pod);
+    for (const auto &address : outsideEndpoints(m_cluster.state()))
+        if (Host *host = m_network.find(nameFor("endpoint", address)))
+            for (const auto port : m_cluster.endpointPorts({&address, 1}, packet::Protocol::tcp))
+                host->tcp().listen({anyAddress(address.family), port}, echo);
     for (Host *host : m_network.hosts())
         if (host->spec().kind == HostKind::node) startProxy(*host);
     if (m_scenario.loadBalancer) {
@@ -74,12 +79,26 @@ base::Status SimulatedLab::build() {
                         host->route(vip, {balancer});
         checkHealth();
     }
+    if (!m_scenario.loadBalancer) routeServices();
     m_recorder.flush();
     return {};
 }
 
+void SimulatedLab::routeServices() {
+    const auto &node = m_cluster.state().nodes.begin()->first.name;
+    for (const auto &vip : vipsOf(m_cluster.state()))
+        if (const auto gateway = addressOf(node, vip.family); !gateway.isNone())
+            for (Host *host : m_network.hosts())
+                if (host->spec().kind == HostKind::outside) host->route(vip, {gateway});
+}
+
+std::string SimulatedLab::hostOf(const proxycore::ObjectName &pod) {
+    const Host *host = m_network.findPod(pod);
+    return host == nullptr ? std::string() : host->spec().name;
+}
+
 void SimulatedLab::startServers(const proxycore::Pod &pod) {
-    Host *host = m_network.find(pod.name.name);
+    Host *host = pod.hostNetwork ? m_network.find(pod.nodeName) : m_network.findPod(pod.name);
     if (host == nullptr) return;
     for (const auto port : m_cluster.serverPorts(pod))
         for (const auto family : kFamilies) host->tcp().listen({anyAddress(family), port}, echo);
@@ -194,7 +213,7 @@ void SimulatedLab::programRotation(const Rotation::Target &target) {
 
 base::Status SimulatedLab::apply(const ClusterChange &change) {
     for (const auto &event : change.events) m_recorder.clusterState(event);
-    for (const auto &pod : change.podsRemoved) m_network.removePod(pod.name.name);
+    for (const auto &pod : change.podsRemoved) m_network.removePod(pod.name);
     for (const auto &pod : change.podsAdded) {
         const auto spec = hostSpec(pod, m_cluster.state());
         if (!spec) continue;
@@ -206,6 +225,8 @@ base::Status SimulatedLab::apply(const ClusterChange &change) {
         for (const auto &vip : m_rotation->configure(m_cluster.state()))
             m_network.find(m_scenario.loadBalancer->name)->route(vip, {});
         for (const auto &target : m_rotation->targets()) programRotation(target);
+    } else {
+        routeServices();
     }
     return {};
 }

@@ -33,6 +33,7 @@ private:
 
     [[nodiscard]] base::Status build();
     void startServers(const proxycore::Pod &pod);
+    void routeServices();
     void startProxy(Host &node);
     void sync(const std::string &nodeName);
     [[nodiscard]] packet::IpAddress addressOf(const std::string &name,
@@ -47,6 +48,7 @@ private:
     [[nodiscard]] base::Status apply(const ClusterChange &change) override;
     [[nodiscard]] const Rotation *rotation() const override { return m_rotation ? &*m_rotation : nullptr; }
     [[nodiscard]] std::string enterHint() const override { return {}; }
+    [[nodiscard]] std::string hostOf(const proxycore::ObjectName &pod) override;
     void request(const std::string &from, const std::string &url, milliseconds connectTimeout,
                  std::function<void()> done) override;
     void stepsDone() override;

@@ -53,6 +53,8 @@ private Q_SLOTS:
         QTest::newRow("IPv6 alone") << S{"fd00::4"} << S{"fd00:1::/64"} << "fd00::4 | fd00:1::/64";
         QTest::newRow("IPv6 pods, no IPv6 address") << S{"10.0.0.4"} << S{"10.1.1.0/24", "fd00:1::/64"}
                                                     << "10.0.0.4 2001:db8::a00:4 | 10.1.1.0/24 fd00:1::/64";
+        QTest::newRow("no range, no pods") << S{"10.0.0.4"} << S{} << "10.0.0.4 |";
+        QTest::newRow("the range holds the node") << S{"10.0.0.4"} << S{"10.0.0.0/16"} << "10.0.0.4 |";
         QTest::newRow("further addresses") << S{"10.0.0.4", "10.0.9.9", "fd00::4", "fd00::9"} << S{"10.1.1.0/24"}
                                            << "10.0.0.4 10.0.9.9 fd00::4 fd00::9 | 10.1.1.0/24";
     }
@@ -66,6 +68,43 @@ private Q_SLOTS:
         proxycore::ClusterState state;
         state.put(node(first, second));
         QCOMPARE(described(nodeNetwork(*state.node("n1"), state)), network);
+    }
+
+    /// What an awkward cluster leaves out: objects of nodes, their addresses and ranges, and pods of endpoints.
+    void gapsAreFilled_data() {
+        QTest::addColumn<QString>("node");
+        QTest::addColumn<QString>("network");
+        QTest::newRow("a range around its pods") << "client" << "172.20.0.2 | 192.168.9.0/24"; // one of them; the other is a stray
+        QTest::newRow("its own range") << "ip-172-20-0-3.eu-west-1.compute.internal" << "172.20.0.3 | 10.42.1.0/24";
+        QTest::newRow("no address") << "nameonly" << "198.18.0.3 |";
+        QTest::newRow("no object") << "nobodys-object" << "198.18.0.4 |";
+    }
+    void gapsAreFilled() {
+        QFETCH(QString, node);
+        QFETCH(QString, network);
+        const LabCluster lab(fromFile("awkward.json"));
+        const auto found = lab.state().node(node.toStdString());
+        QVERIFY(found);
+        QCOMPARE(described(nodeNetwork(*found, lab.state())), network);
+    }
+
+    void everyHostHasAPlace() {
+        const LabCluster lab(fromFile("awkward.json"));
+        Scenario scenario;
+        scenario.outside.push_back({"client-outside", packet::IpAddress::v4(104, 132, 1, 79)});
+        const auto specs = hostSpecs(scenario, lab.state());
+        QVERIFY(specs);
+        QStringList pods, outside;
+        for (const auto &spec : *specs) {
+            if (spec.kind == HostKind::pod) pods << QString::fromStdString(spec.pod.toString());
+            if (spec.kind == HostKind::outside) outside << QString::fromStdString(spec.name);
+        }
+        pods.sort();
+        QCOMPARE(pods.join(' '), QString("blue/asker blue/web default/pod-192-168-7-3 green/web")); // not the one that ended
+        QCOMPARE(outside.join(' '), QString("client-outside endpoint-198-51-100-5"));
+        const auto host = lab.state().pods.find({"default", "pod-172-20-0-3"}); // answers on the node itself
+        QVERIFY(host != lab.state().pods.end() && host->second->hostNetwork);
+        QCOMPARE(lab.serverPorts(*host->second).size(), std::size_t(1));
     }
 
     /// Nodes of IPv4 alone, one Service of both families: its endpoints are one pod each, and tell where IPv6 pods are.
@@ -106,6 +145,18 @@ private Q_SLOTS:
     }
 
     /// An interface's name has 15 letters at most, and one node's ports have different names.
+    void portNamesOfPodsOutsideTheRange() {
+        QSet<QString> names;
+        for (int i = 2; i < 200; ++i) {
+            const HostAddresses pod{{packet::IpAddress::v4(10, 9, static_cast<std::uint8_t>(i), 5)},
+                                    {packet::IpPrefix::parse("10.9.1.0/24").value()}};
+            const auto name = QString::fromStdString(portName(pod));
+            QVERIFY(name.size() <= 15);
+            names.insert(name);
+        }
+        QCOMPARE(names.size(), 198);
+    }
+
     void portNamesOfIpv6Pods() {
         QSet<QString> names;
         for (int i = 2; i < 200; ++i) {
