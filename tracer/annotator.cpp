@@ -1,5 +1,6 @@
 #include "tracer/annotator.h"
 
+#include "tracer/findings/helpers.h"
 #include "tracer/stitch/rule_words.h"
 
 #include <algorithm>
@@ -15,10 +16,6 @@ constexpr bool isNodePort(packet::Port port) {
 
 bool translates(const Path &path) {
     return std::ranges::any_of(path.hops, [](const Hop &hop) { return !hop.nat.empty(); });
-}
-
-bool has(const std::vector<Nat> &nat, Nat kind) {
-    return std::ranges::find(nat, kind) != nat.end();
 }
 
 /// The host that decided about a request: who translated it, or where it ended.
@@ -64,6 +61,19 @@ RuleDecision predict(const FrontEndMatch &match, const Hop &hop, const Path &pat
                      : match.localOnly() ? "spec.internalTrafficPolicy: Local"
                                          : "";
     return decision;
+}
+
+/// The chains of the node's own rules, where those were read.
+std::string chainsIn(const FindingInput &input, const Hop &hop) {
+    if (!input.service || !input.cluster || !input.history) return {};
+    const auto node = nodeName(input, hop.host);
+    const auto *rules = input.history->rules().of(node, input.path.requested.ip.family);
+    if (rules == nullptr) return {};
+    const bool translated = has(hop.nat, Nat::dnat) && hop.out;
+    if (!translated && has(hop.nat, Nat::snat)) return {}; // masqueraded on its way, by rules about no Service
+    return ruleChains(*rules, {input.service->service->name, input.service->port.name, input.path.protocol},
+                      input.service->via, hop.in ? hop.in->src : input.path.client.address,
+                      translated ? std::optional(hop.out->dst) : std::nullopt, has(hop.nat, Nat::snat));
 }
 
 } // namespace
@@ -112,6 +122,8 @@ void Annotator::nameEnds(Path &path, const ClusterView *cluster) const {
         if (!pod->nodeName.empty()) end.node = pod->nodeName;
     } else if (const auto node = cluster->nodeWith(end.address.ip); !node.empty()) {
         end.node = node;
+    } else if (const auto home = cluster->nodeOfEndpoint(end.address.ip); !home.empty()) {
+        end.node = home;
     }
 }
 
@@ -197,6 +209,8 @@ void Annotator::nameRules(Path &path, const PathBuilder &builder, FindingInput &
             }
         }
         if (decision.rule.empty() && input.service) decision = predict(*input.service, hop, path);
+        if (const auto chains = chainsIn(input, hop); !chains.empty())
+            decision.rule += (decision.rule.empty() ? "" : ": ") + chains;
         hop.rule = decision.rule;
         hop.ruleField = decision.field;
         // The annotation of old, where the Service carries it, is what a person has to change.
@@ -218,12 +232,16 @@ FindingInput Annotator::annotate(Path &path, const PathBuilder &builder, const C
     if (cluster) input.service = cluster->service(path.protocol, path.requested);
     nameEnds(path, cluster);
     classify(path, cluster, input.service);
+    const auto hasRole = [](const Hop &hop) { return hop.role != HostRole::unknown; };
+    if (!cluster && std::ranges::any_of(path.hops, hasRole))
+        path.notes.emplace_back("roles of hosts are inferred from packets: there is no cluster state");
     nameRules(path, builder, input);
     if (path.kind != PathKind::healthCheck && cluster && path.outcome == Outcome::dropped && input.service) {
         // Absence that cluster state predicts weighs more.
         const auto count = cluster->endpoints(*input.service, path.droppedAt);
         for (Hop &hop : path.hops)
-            if (hop.host == path.droppedAt && !hop.out && input.service->localOnly() && count.readyOnNode == 0)
+            if (hop.host == path.droppedAt && !hop.out && input.service->localOnly() && count.readyOnNode == 0 &&
+                count.unplaced == 0)
                 hop.confidence = std::max(hop.confidence, 0.95);
     }
     for (Segment &segment : path.segments)

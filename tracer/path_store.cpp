@@ -48,6 +48,12 @@ bool PathStore::addClusterState(Timestamp time, std::string_view json) {
     return true;
 }
 
+void PathStore::addNodeRules(std::string_view node, const proxycore::NodeRules &rules) {
+    m_cluster.addRules(node, rules);
+    for (const auto &[id, entry] : m_entries)
+        m_refresh.insert(id);
+}
+
 /// Finds the connections of all touched legs and gives each the id it had, or a new one.
 void PathStore::reconnect(const std::vector<LegIndex> &touched) {
     for (auto &connection : m_finder.connect(touched)) {

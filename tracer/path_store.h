@@ -22,6 +22,7 @@ public:
 
     /// True if it could be read.
     bool addClusterState(Timestamp time, std::string_view json);
+    void addNodeRules(std::string_view node, const proxycore::NodeRules &rules);
     /// What a host told of itself.
     bool addFacts(std::string_view host, Timestamp time, std::string_view json);
     /// Capture loss makes drops doubtful: everything undecided or dropped is judged again.

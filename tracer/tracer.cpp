@@ -137,6 +137,11 @@ void Tracer::addClusterState(base::Timestamp time, std::string_view json) {
     impl.store.addClusterState(time, json);
 }
 
+void Tracer::addNodeRules(std::string_view node, const proxycore::NodeRules &rules) {
+    m_impl->changed = true;
+    m_impl->store.addNodeRules(node, rules);
+}
+
 void Tracer::setHostClock(std::string_view host, HostClock clock) {
     auto &points = m_impl->points;
     points.host(points.hostIndex(host)).clock = std::make_shared<const HostClock>(std::move(clock));

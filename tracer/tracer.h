@@ -17,6 +17,10 @@
 #include <string>
 #include <string_view>
 
+namespace natlens::proxycore {
+struct NodeRules;
+}
+
 namespace natlens::tracer {
 
 /// Feeds every stage from observation to finding. All results are a function of what was added (time comes from the
@@ -51,6 +55,9 @@ public:
     /// One Kubernetes watch event, {"type":"ADDED|MODIFIED|DELETED","object":{...}}, or a plain object or List.
     /// Unreadable JSON is counted, not fatal.
     void addClusterState(base::Timestamp time, std::string_view json);
+    /// Rules that were read from a node (proxycore/rules); "" when nobody knows from which. Best before the first packet:
+    /// everything is judged by them.
+    void addNodeRules(std::string_view node, const proxycore::NodeRules &rules);
     /// What was found out about a host's clock. The times of its packets must be given corrected.
     void setHostClock(std::string_view host, HostClock clock);
     /// Settings and counters that a host told of itself (docs/recording-facts.md). Unreadable JSON is passed over.

@@ -15,7 +15,25 @@ constexpr const char *kExitStatus =
     "Exit status: 0 done; 1 done, but what the scenario expects did not happen; 2 bad arguments or input;\n"
     "3 this machine does not allow it (see natlens doctor).";
 
-void addSourceOptions(CLI::App &command, SourceOptions &options) {
+/// What --cluster may name: a lab is built of objects.
+enum class ClusterFiles : std::uint8_t { any, objects };
+
+CLI::Option *addCluster(CLI::App &command, std::vector<std::string> &files, ClusterFiles kind) {
+    const std::string objects =
+        "cluster state: what `kubectl get nodes,pods,services,endpointslices -A -o json` prints";
+    return command
+        .add_option("--cluster", files,
+                    kind == ClusterFiles::objects
+                        ? objects + "; may be repeated"
+                        : objects + ", or the rules of a node: `iptables-save`, `nft -j list ruleset` (NODE=FILE, or a "
+                                    "file called NODE.iptables-save or NODE.nft.json); may be repeated; - is standard "
+                                    "input")
+        ->option_text(kind == ClusterFiles::objects ? "FILE" : "[NODE=]FILE")
+        ->expected(1)
+        ->take_all();
+}
+
+void addSourceOptions(CLI::App &command, SourceOptions &options, ClusterFiles clusterFiles) {
     auto *json = command.add_flag("--json", options.json,
                                   "JSON Lines on standard output, one path per line, and nothing else there");
     command
@@ -27,10 +45,7 @@ void addSourceOptions(CLI::App &command, SourceOptions &options) {
         ->excludes(json);
     command.add_option("--record", options.record, "write everything captured to this file (Wireshark opens it)")
         ->option_text("FILE.pcapng");
-    command
-        .add_option("--cluster", options.cluster,
-                    "cluster state: what `kubectl get nodes,pods,services,endpointslices -A -o json` prints")
-        ->option_text("FILE");
+    addCluster(command, options.clusters, clusterFiles);
     command.add_option("--proxy-config", options.proxyConfig, "a KubeProxyConfiguration object in JSON")
         ->option_text("FILE");
     command.add_option("--filter", options.filter, "use only packets that match, in pcap filter syntax")
@@ -118,12 +133,7 @@ void addPoints(CLI::App &command, std::vector<PointName> &points) {
 }
 
 void addPlanOptions(CLI::App &command, PlanOptions &options) {
-    command
-        .add_option("--cluster", options.cluster,
-                    "cluster state: what `kubectl get nodes,pods,services,endpointslices -A -o json` prints; - is "
-                    "standard input")
-        ->option_text("FILE")
-        ->required();
+    addCluster(command, options.clusters, ClusterFiles::any)->required();
     command.add_option("--node", options.node, "the node, by the name of its Node object")
         ->option_text("NAME")
         ->required();
@@ -255,7 +265,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
     LabRun run;
     CLI::App *runCommand = lab->add_subcommand("run", "build, play the scenario's steps, report, take down");
     addLabOptions(*runCommand, run.lab);
-    addSourceOptions(*runCommand, run.source);
+    addSourceOptions(*runCommand, run.source, ClusterFiles::objects);
     addReport(*runCommand, run.source);
     runCommand->footer(std::string("Examples:\n"
                                    "  natlens lab run nodeport\n"
@@ -267,7 +277,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
     LabUp up;
     CLI::App *upCommand = lab->add_subcommand("up", "build and stay until interrupted");
     addLabOptions(*upCommand, up.lab);
-    addSourceOptions(*upCommand, up.source);
+    addSourceOptions(*upCommand, up.source, ClusterFiles::objects);
     upCommand->add_option("--ready-file", up.lab.readyFile, "write this file when the lab is ready (for scripts)")
         ->option_text("PATH");
     upCommand->footer(
@@ -293,7 +303,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
     addPoints(*replayCommand, replay.points);
     replayCommand->add_flag("--follow", replay.follow,
                             "the files are still being written: wait at their ends for more, until interrupted");
-    addSourceOptions(*replayCommand, replay.source);
+    addSourceOptions(*replayCommand, replay.source, ClusterFiles::any);
     addReport(*replayCommand, replay.source);
     addClock(*replayCommand, replay.clock);
     addAnonymize(*replayCommand, replay);
@@ -303,6 +313,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
                     "Examples:\n"
                     "  natlens replay recording.pcapng\n"
                     "  natlens replay node1-eth0.pcap node2-eth0.pcap --cluster cluster.json\n"
+                    "  natlens replay node1-eth0.pcap --cluster node1=iptables-save.txt --cluster cluster.json\n"
                     "  natlens replay monday.pcap.gz --point monday.pcap.gz=node2/eth0\n"
                     "  natlens replay --follow node1-eth0.pcap\n"
                     "  natlens replay *.pcap --report report.md\n"
@@ -324,8 +335,7 @@ Arguments parseArguments(int argc, const char *const *argv) {
     renderCommand->add_option("--theme", render.theme, "colours of svg")
         ->option_text("light|dark|high-contrast")
         ->check(CLI::IsMember({"light", "dark", "high-contrast"}));
-    renderCommand->add_option("--cluster", render.cluster, "cluster state, a Kubernetes List in JSON")
-        ->option_text("FILE");
+    addCluster(*renderCommand, render.clusters, ClusterFiles::any);
     renderCommand->add_option("--filter", render.filter, "use only packets that match, in pcap filter syntax")
         ->option_text("EXPR");
     addClock(*renderCommand, render.clock);

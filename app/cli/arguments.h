@@ -12,7 +12,8 @@ namespace natlens::cli {
 struct SourceOptions {
     bool json = false;
     std::string diagram; ///< "document", "unicode", "" none asked for
-    std::string record, cluster, proxyConfig, filter;
+    std::string record, proxyConfig, filter;
+    std::vector<std::string> clusters; ///< --cluster [NODE=]FILE
     bool quiet = false;
     std::string report;               ///< write a Markdown report to this file; "" none
     std::vector<std::string> command; ///< the words of the command line, for the report
@@ -56,12 +57,13 @@ struct Render {
     std::vector<std::string> files;
     std::vector<PointName> points;
     std::string clock = "auto";
-    std::string format, output, theme = "light", cluster, filter;
+    std::string format, output, theme = "light", filter;
+    std::vector<std::string> clusters;
 };
 /// Whose proxy plan: shared by `explain` and `rules`.
 struct PlanOptions {
-    std::string cluster, proxyConfig, node, mode, profile;
-    std::vector<std::string> nodeAddresses;
+    std::string proxyConfig, node, mode, profile;
+    std::vector<std::string> clusters, nodeAddresses;
     bool quiet = false;
 };
 struct Explain {

@@ -8,7 +8,7 @@ namespace natlens::cli {
 namespace {
 
 session::PlanSource planSource(const PlanOptions &options) {
-    return {options.cluster, options.proxyConfig, options.node, options.nodeAddresses, options.mode, options.profile};
+    return {options.clusters, options.proxyConfig, options.node, options.nodeAddresses, options.mode, options.profile};
 }
 
 int tell(const char *name, const base::Result<session::Answer> &answer, bool quiet) {

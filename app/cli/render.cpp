@@ -44,7 +44,7 @@ int render(const Render &arguments) {
     for (const PointName &point : arguments.points)
         source.points.push_back({point.file, point.name});
     SourceOptions options;
-    options.cluster = arguments.cluster;
+    options.clusters = arguments.clusters;
     options.filter = arguments.filter;
     auto sessionOptions = cli::sessionOptions(options);
     sessionOptions.alignClocks = arguments.clock != "none";

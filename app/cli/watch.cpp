@@ -102,7 +102,7 @@ std::shared_ptr<const session::View> watch(session::Session &session, const Outp
 session::Options sessionOptions(const SourceOptions &options) {
     session::Options result;
     result.record = options.record;
-    result.clusterFile = options.cluster;
+    result.clusterFiles = options.clusters;
     result.proxyConfigFile = options.proxyConfig;
     result.filter = options.filter;
     // Of more connections a report shows totals and examples, and --json makes paths as it prints them; but a recording

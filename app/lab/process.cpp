@@ -17,7 +17,8 @@ namespace {
 using base::ErrorCode;
 
 struct Arguments {
-    std::string scenario, profile, datapath, cluster, proxyConfig;
+    std::string scenario, profile, datapath, proxyConfig;
+    std::vector<std::string> clusters;
     int streamFd = -1, controlFd = -1;
     std::uint64_t seed = 0;
     bool list = false, simulated = false;
@@ -49,7 +50,7 @@ base::Result<Arguments> parse(int argc, char **argv) {
         case scenario: arguments.scenario = optarg; break;
         case profile: arguments.profile = optarg; break;
         case datapath: arguments.datapath = optarg; break;
-        case cluster: arguments.cluster = optarg; break;
+        case cluster: arguments.clusters.emplace_back(optarg); break;
         case proxyConfig: arguments.proxyConfig = optarg; break;
         case seed: {
             auto value = number<std::uint64_t>("--seed", "a whole number of 0 or more", optarg);
@@ -95,12 +96,13 @@ base::Result<Scenario> prepare(const Arguments &arguments) {
     if (!datapath)
         return base::fail(ErrorCode::invalidInput, "must be nftables, iptables or engine", "--datapath", arguments.datapath);
     scenario->datapath = *datapath;
-    if (!arguments.cluster.empty()) {
-        auto text = readTextFile(arguments.cluster);
+    if (!arguments.clusters.empty()) scenario->cluster = {};
+    for (const auto &file : arguments.clusters) {
+        auto text = readTextFile(file);
         if (!text) return std::unexpected(text.error());
-        auto state = proxycore::readClusterState(*text, arguments.cluster);
+        auto state = proxycore::readClusterState(*text, file);
         if (!state) return std::unexpected(state.error());
-        scenario->cluster = std::move(*state);
+        scenario->cluster.addAll(*state);
     }
     if (!arguments.proxyConfig.empty()) {
         auto text = readTextFile(arguments.proxyConfig);

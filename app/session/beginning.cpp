@@ -11,12 +11,12 @@ constexpr std::uint64_t kBeginning = 8U << 20;
 
 } // namespace
 
-Beginning::Beginning(const Options &options, const std::string &facts, const std::string &cluster, ClockPlan clocks)
+Beginning::Beginning(const Options &options, const std::string &facts, const ClusterInput &cluster, ClockPlan clocks)
     : m_clocks(std::move(clocks))
     , m_tracer({.keepLegs = options.keepLegs, .parallel = inThreads})
-    , m_ingest(m_input, {options.filter, !options.clusterFile.empty()}) {
+    , m_ingest(m_input, {options.filter, !cluster.objects.empty()}) {
     if (!facts.empty()) m_tracer.addFacts({}, {}, facts);
-    if (!cluster.empty()) m_tracer.addClusterState({}, cluster);
+    cluster.tell(m_tracer);
 }
 
 void Beginning::read(std::vector<CaptureInput> inputs, const std::function<base::Result<CaptureInput>()> &again,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "app/session/clock_plan.h"
+#include "app/session/cluster_input.h"
 #include "app/session/ingest.h"
 #include "app/session/session.h"
 
@@ -16,8 +17,8 @@ namespace natlens::session {
 /// anew afterwards. Lives on the runner's thread.
 class Beginning final : private file::StreamSink {
 public:
-    /// `facts` and `cluster`: as a person gave them, "" for none.
-    Beginning(const Options &options, const std::string &facts, const std::string &cluster, ClockPlan clocks);
+    /// `facts` and `cluster`: as a person gave them; "" for no facts.
+    Beginning(const Options &options, const std::string &facts, const ClusterInput &cluster, ClockPlan clocks);
 
     /// Reads the first megabytes. Faults are ignored here: whoever reads in earnest will say so.
     void read(std::vector<CaptureInput> inputs, const std::function<base::Result<CaptureInput>()> &again,

@@ -33,12 +33,9 @@ std::string reason(const json::parse_error &error) {
     return std::string(at == std::string_view::npos ? text : text.substr(at));
 }
 
-base::Result<Document> readJson(const std::filesystem::path &path) {
-    const auto file = InputFile::read(path.string());
-    if (!file) return std::unexpected(file.error());
+base::Result<Document> parseJson(std::string_view text, const std::filesystem::path &path) {
     Document document;
-    document.text = file->text();
-    if (auto whole = file->wasWhole(); !whole) return std::unexpected(whole.error());
+    document.text = text;
     try {
         document.value = json::parse(document.text);
     } catch (const json::parse_error &error) {
@@ -58,17 +55,36 @@ std::string objectFault(const json &object) {
     return {};
 }
 
+/// The part of a file's name that says whose rules these are; "" when it does not say it.
+std::string nodeInName(const std::filesystem::path &path) {
+    const auto name = path.filename().string();
+    for (const std::string_view ending :
+         {".iptables-save", ".ip6tables-save", ".iptables", ".ip6tables", ".nft.json", ".nft", ".rules"})
+        if (name.size() > ending.size() && name.ends_with(ending)) return name.substr(0, name.size() - ending.size());
+    return {};
+}
+
 } // namespace
 
-base::Result<std::string> readClusterFile(const std::filesystem::path &path) {
-    auto document = readJson(path);
+ClusterArgument clusterArgument(const std::string &text) {
+    const auto equals = text.find('=');
+    const bool named =
+        equals != text.npos && equals != 0 && equals + 1 < text.size() && text.substr(0, equals).find('/') == text.npos;
+    std::error_code ignored;
+    if (!named || std::filesystem::exists(text, ignored)) return {nodeInName(text), text};
+    return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+base::Result<std::string> checkClusterList(std::string_view text, const std::filesystem::path &path) {
+    auto document = parseJson(text, path);
     if (!document) return std::unexpected(document.error());
     const json &list = document->value;
     const json kind = list.value("kind", json());
     if (!kind.is_string() || !kind.get<std::string>().ends_with("List") || !list.contains("items") ||
         !list["items"].is_array())
         return bad(path, "/kind: must be a Kubernetes List with \"items\", as `kubectl get "
-                         "nodes,pods,services,endpointslices -A -o json` prints it");
+                         "nodes,pods,services,endpointslices -A -o json` prints it, or rules of a node "
+                         "(`iptables-save`, `nft -j list ruleset`)");
     for (std::size_t i = 0; i < list["items"].size(); ++i) {
         const std::string fault = objectFault(list["items"][i]);
         if (!fault.empty()) return bad(path, fmt::format("/items/{}: {}", i, fault));
@@ -77,7 +93,10 @@ base::Result<std::string> readClusterFile(const std::filesystem::path &path) {
 }
 
 base::Result<std::string> readJsonObject(const std::filesystem::path &path, const std::string &kind) {
-    auto document = readJson(path);
+    const auto file = InputFile::read(path.string());
+    if (!file) return std::unexpected(file.error());
+    auto document = parseJson(file->text(), path);
+    if (auto whole = file->wasWhole(); !whole) return std::unexpected(whole.error());
     if (!document) return std::unexpected(document.error());
     const json found = document->value.value("kind", json());
     if (!found.is_string() || found.get<std::string>() != kind)

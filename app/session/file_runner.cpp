@@ -3,6 +3,7 @@
 #include "app/session/beginning.h"
 #include "app/session/clock_plan.h"
 #include "app/session/cluster_file.h"
+#include "app/session/cluster_input.h"
 #include "app/session/file_merge.h"
 #include "app/session/file_recording.h"
 #include "app/session/ingest.h"
@@ -80,7 +81,8 @@ private:
     const FileSource m_source;
     const Options m_options;
     Publisher &m_publisher;
-    std::string m_cluster, m_facts; ///< as a person gave them
+    ClusterInput m_cluster; ///< as a person gave it
+    std::string m_facts;    ///< as a person gave them
     std::vector<CaptureInput> m_inputs;
     std::vector<std::unique_ptr<StreamStore>>
         m_copies; ///< by input: what came through a pipe; null: a file, or not kept
@@ -138,11 +140,9 @@ base::Status FileRunner::start() {
     if (auto filter = checkFilter(m_options.filter); !filter) return filter;
     if (m_source.files.empty())
         return base::fail(base::ErrorCode::invalidInput, "name at least one capture file", "replay");
-    if (!m_options.clusterFile.empty()) {
-        auto cluster = readClusterFile(m_options.clusterFile);
-        if (!cluster) return std::unexpected(cluster.error());
-        m_cluster = std::move(*cluster);
-    }
+    auto cluster = readClusterInput(m_options.clusterFiles, ObjectsFor::tracer);
+    if (!cluster) return std::unexpected(cluster.error());
+    m_cluster = std::move(*cluster);
     if (auto named = checkPointNames(m_source.points, m_source.files); !named) return named;
     if (!m_options.proxyConfigFile.empty()) {
         auto config = readJsonObject(m_options.proxyConfigFile, "KubeProxyConfiguration");
@@ -171,7 +171,7 @@ base::Status FileRunner::start() {
         if (!fd) return std::unexpected(fd.error());
         m_record = std::move(*fd);
     }
-    Ingest::Options ingest{m_options.filter, !m_options.clusterFile.empty()};
+    Ingest::Options ingest{m_options.filter, !m_cluster.objects.empty()};
     m_ingest = std::make_unique<Ingest>(m_input, std::move(ingest));
     m_thread = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
     return {};
@@ -325,13 +325,15 @@ base::Status FileRunner::readBeside() {
 void FileRunner::run(std::stop_token stop) {
     m_stop = std::move(stop);
     m_view.progress = m_total == 0 ? 1 : 0;
-    if (!m_cluster.empty()) m_tracer.addClusterState({}, m_cluster);
+    m_cluster.tell(m_tracer);
     if (auto spooled = spool(); !spooled) fail(spooled.error());
     compareClocks();
     if (m_beginning && m_stop.stop_requested() && !m_record) return endWithBeginning();
     m_beginning.reset();
     if (auto done = m_options.replayAtCaptureSpeed ? readHere() : readBeside(); !done) fail(done.error());
-    m_view.remarks = m_ingest->remarks();
+    m_view.remarks = m_cluster.remarks;
+    for (auto &remark : m_ingest->remarks())
+        m_view.remarks.push_back(std::move(remark));
     m_tracer.finish();
     if (!m_stop.stop_requested()) m_view.progress = 1;
     m_view.finishing = true;

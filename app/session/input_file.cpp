@@ -2,6 +2,7 @@
 
 #include "app/session/threads.h"
 #include "capture/base/unique_fd.h"
+#include "proxycore/rules/node_rules.h"
 
 #include <cerrno>
 #include <chrono>
@@ -31,9 +32,10 @@ constexpr std::size_t kPortion = std::size_t{8} << 20;
 
 const std::string kTooLarge = "larger than 1 GiB, and that is the most that is read";
 
-bool looksLikeJson(std::string_view text) {
+bool looksReadable(std::string_view text) {
     const auto first = text.find_first_not_of(" \t\r\n\xef\xbb\xbf");
-    return first == std::string_view::npos || text[first] == '{' || text[first] == '[';
+    if (first == std::string_view::npos || text[first] == '{' || text[first] == '[') return true;
+    return proxycore::rulesFormatOf(text) != proxycore::RulesFormat::none;
 }
 
 /// Appends everything that comes. `isFifo`: opened without waiting for a writer, so one is given a moment to come.
@@ -46,7 +48,7 @@ base::Status readAll(int descriptor, const std::string &path, bool isFifo, std::
         text.resize(before + kAtOnce);
         const auto got = ::read(descriptor, text.data() + before, kAtOnce);
         text.resize(before + (got > 0 ? static_cast<std::size_t>(got) : 0));
-        if (before == 0 && got == kAtOnce && !looksLikeJson(text)) return {};
+        if (before == 0 && got == kAtOnce && !looksReadable(text)) return {};
         if (got > 0 || (got < 0 && errno == EINTR)) continue;
         if (got < 0 && errno == EAGAIN) { // someone has it open for writing
             pollfd waiting{descriptor, POLLIN, 0};

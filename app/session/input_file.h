@@ -16,9 +16,9 @@ public:
     static constexpr std::size_t kLargest = (std::size_t{1} << 30) - 1;
 
     /// Reads all of `path`; "-" is standard input. A regular file is mapped, not copied. A FIFO is read to its end, but
-    /// not waited for when nobody opens it for writing. What does not begin as JSON ends after the first MiB: a device
-    /// would go on for ever. Errors (invalidInput, subject: the path): missing, not readable, a folder, larger than
-    /// kLargest.
+    /// not waited for when nobody opens it for writing. What begins neither as JSON nor as a listing of rules ends
+    /// after the first MiB: a device would go on for ever. Errors (invalidInput, subject: the path): missing, not
+    /// readable, a folder, larger than kLargest.
     [[nodiscard]] static base::Result<InputFile> read(const std::string &path);
 
     /// Of a file that is rewritten meanwhile the old or the new is seen, or some of both.

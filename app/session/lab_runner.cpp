@@ -1,5 +1,6 @@
 // The lab as a source: one thread between its pipe, its control socket and the tracer.
 #include "app/session/cluster_file.h"
+#include "app/session/cluster_input.h"
 #include "app/session/ingest.h"
 #include "app/session/lab_messages.h"
 #include "app/session/lab_process.h"
@@ -122,10 +123,15 @@ base::Result<std::vector<std::string>> LabRunner::arguments(const LabSource &sou
     add("--profile", m_options.profile);
     add("--datapath", m_options.datapath);
     if (m_options.simulated) words.emplace_back("--simulated");
-    if (!m_options.clusterFile.empty()) {
-        if (auto cluster = readClusterFile(m_options.clusterFile); !cluster) return std::unexpected(cluster.error());
-        add("--cluster", m_options.clusterFile);
-    }
+    const auto cluster = readClusterInput(m_options.clusterFiles, ObjectsFor::tracer);
+    if (!cluster) return std::unexpected(cluster.error());
+    if (!cluster->listings.empty())
+        return base::fail(base::ErrorCode::invalidInput,
+                          "these are rules of a node: a lab is built of Kubernetes objects, and rules name no pods", {},
+                          cluster->listings.front().file);
+    m_view.remarks = cluster->remarks;
+    for (const auto &argument : m_options.clusterFiles)
+        add("--cluster", clusterArgument(argument).file);
     if (!m_options.proxyConfigFile.empty()) {
         auto config = readJsonObject(m_options.proxyConfigFile, "KubeProxyConfiguration");
         if (!config) return std::unexpected(config.error());

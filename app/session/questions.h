@@ -10,7 +10,8 @@ namespace natlens::session {
 
 /// Which node of which cluster, as kube-proxy would see it. Files are paths; "-" is standard input; "" is "not given".
 struct PlanSource {
-    std::string cluster;     ///< Kubernetes objects in JSON
+    /// "[NODE=]FILE" each: Kubernetes objects in JSON, rules of nodes.
+    std::vector<std::string> clusters;
     std::string proxyConfig; ///< a KubeProxyConfiguration in JSON
     std::string node;
     std::vector<std::string> nodeAddresses; ///< local to the node besides those of its Node object

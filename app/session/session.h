@@ -28,8 +28,9 @@ struct Options {
     bool anonymize = false;   ///< files: `record` gets other addresses and names, no payload, and no comments
     std::string anonymizeKey; ///< files: the same text gives the same addresses; "" a random key
     bool alignClocks = true;  ///< files: correct the times of hosts whose clocks differ
-    std::string
-        clusterFile; ///< Kubernetes List to use (lab: instead of the scenario's; replay: instead of the recorded)
+    /// "[NODE=]FILE" each: Kubernetes Lists (lab: instead of the scenario's; files: instead of the recorded) and, for files,
+    /// rules of nodes, which are used besides.
+    std::vector<std::string> clusterFiles;
     std::string proxyConfigFile;       ///< KubeProxyConfiguration in JSON; "" the scenario's or recording's own
     std::string filter;                ///< pcap filter; "" everything
     std::string profile;               ///< lab: "picture", "document", "today"; "" the scenario's own

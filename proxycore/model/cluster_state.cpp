@@ -109,6 +109,19 @@ void ClusterState::put(EndpointSlice slice) {
     endpointSlices.insert_or_assign(std::move(key), std::make_shared<const EndpointSlice>(std::move(slice)));
 }
 
+void ClusterState::addAll(const ClusterState &more) {
+    const auto add = [](auto &objects, const auto &others) {
+        for (const auto &[name, object] : others)
+            objects.insert_or_assign(name, object);
+    };
+    add(nodes, more.nodes);
+    add(pods, more.pods);
+    add(services, more.services);
+    add(endpointSlices, more.endpointSlices);
+    add(serviceCIDRs, more.serviceCIDRs);
+    problems.insert(problems.end(), more.problems.begin(), more.problems.end());
+}
+
 std::shared_ptr<const Service> ClusterState::service(std::string_view nameSpace, std::string_view name) const {
     const auto found = services.find(ObjectName{std::string(nameSpace), std::string(name)});
     return found == services.end() ? nullptr : found->second;

@@ -197,6 +197,8 @@ struct ClusterState {
     void put(Pod pod);
     void put(Service service);
     void put(EndpointSlice slice);
+    /// Takes over every object of another state, in place of one with the same name, and its problems.
+    void addAll(const ClusterState &more);
 
     /// Null when there is none.
     [[nodiscard]] std::shared_ptr<const Service> service(std::string_view nameSpace, std::string_view name) const;

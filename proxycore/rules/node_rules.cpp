@@ -156,4 +156,15 @@ std::vector<std::string> chainsTo(const FamilyRules &rules, const ServicePortPla
     return chains;
 }
 
+std::string refusalOf(const FamilyRules &rules, const ServicePortPlan &service, Via via) {
+    const auto front = std::ranges::find_if(
+        service.frontEnds, [&](const FrontEnd &one) { return one.via == via && one.otherwise != Otherwise::pass; });
+    if (front == service.frontEnds.end()) return {};
+    if (rules.plan.mode == Mode::nftables)
+        return via == Via::nodePort ? "no-endpoint-nodeports" : "no-endpoint-services";
+    const bool marked = rules.plan.behaviour.layout == RuleLayout::v1_5 && front->otherwise == Otherwise::drop;
+    if (marked) return "KUBE-MARK-DROP";
+    return via == Via::clusterIP ? "KUBE-SERVICES" : "KUBE-EXTERNAL-SERVICES";
+}
+
 } // namespace natlens::proxycore

@@ -62,4 +62,8 @@ void merge(NodeRules &rules, NodeRules more);
 [[nodiscard]] std::vector<std::string> chainsTo(const FamilyRules &rules, const ServicePortPlan &service, Via via,
                                                 bool toLocal, const std::optional<packet::SocketAddress> &endpoint);
 
+/// Where packets to this front end end that no endpoint is for, as the file names it: a chain
+/// ("KUBE-EXTERNAL-SERVICES") or a map ("no-endpoint-nodeports"). "" when the front end turns nobody away.
+[[nodiscard]] std::string refusalOf(const FamilyRules &rules, const ServicePortPlan &service, Via via);
+
 } // namespace natlens::proxycore

@@ -172,6 +172,53 @@ ClusterState clusterStateOf(std::span<const RulesOfNode> nodes) {
     return Builder(nodes).build();
 }
 
+namespace {
+
+/// What rules say of a Service and its object does not; "" when they agree. Rules may lack what the object has: a node
+/// without endpoints has no rules for all of its addresses.
+std::string contradiction(const Service &object, const Service &rules) {
+    for (const auto &ip : rules.clusterIPs)
+        if (std::ranges::find(object.clusterIPs, ip) == object.clusterIPs.end())
+            return fmt::format("cluster IP {}", ip.toString());
+    for (const auto &port : rules.ports) {
+        const auto same = std::ranges::find_if(object.ports, [&](const ServicePort &one) {
+            return one.name == port.name && one.protocol == port.protocol;
+        });
+        if (same == object.ports.end())
+            return fmt::format("a port {} {}", port.name.empty() ? "without name" : "\"" + port.name + "\"", port.port);
+        if (same->port != port.port) return fmt::format("port {}", port.port);
+        if (port.nodePort != 0 && same->nodePort != port.nodePort) return fmt::format("node port {}", port.nodePort);
+    }
+    return {};
+}
+
+} // namespace
+
+std::set<ObjectName> addMissing(ClusterState &state, const ClusterState &fromRules,
+                                std::vector<Problem> *contradictions) {
+    std::set<ObjectName> added;
+    for (const auto &[name, service] : fromRules.services) {
+        if (state.services.try_emplace(name, service).second) {
+            added.insert(name);
+            continue;
+        }
+        if (contradictions == nullptr) continue;
+        const auto what = contradiction(*state.services.at(name), *service);
+        if (!what.empty())
+            contradictions->push_back(
+                {"Service " + name.toString(), "",
+                 fmt::format("rules of a node say {}, the object does not; the object is used for "
+                             "names, the rules for what that node does",
+                             what)});
+    }
+    for (const auto &[name, slice] : fromRules.endpointSlices)
+        if (added.contains({name.nameSpace, slice->serviceName})) state.endpointSlices.try_emplace(name, slice);
+    for (const auto &[name, node] : fromRules.nodes)
+        state.nodes.try_emplace(name, node);
+    if (state.serviceCIDRs.empty()) state.serviceCIDRs = fromRules.serviceCIDRs;
+    return added;
+}
+
 ProxyConfig proxyConfigOf(const NodeRules &rules) {
     ProxyConfig config;
     bool first = true;

@@ -39,7 +39,7 @@ for place in 'lab run' 'lab up' replay
     complete -c natlens -n "__natlens_in $place" -l json -d 'one path per line'
     complete -c natlens -n "__natlens_in $place" -x -l diagram -a 'document unicode' -d 'the picture only'
     complete -c natlens -n "__natlens_in $place" -r -F -l record -d 'write everything captured'
-    complete -c natlens -n "__natlens_in $place" -r -F -l cluster -d 'Kubernetes List'
+    complete -c natlens -n "__natlens_in $place" -r -F -l cluster -d 'Kubernetes List, or rules of a node'
     complete -c natlens -n "__natlens_in $place" -r -F -l proxy-config -d 'KubeProxyConfiguration'
     complete -c natlens -n "__natlens_in $place" -x -l filter -d 'pcap filter'
     complete -c natlens -n "__natlens_in $place" -l quiet -d 'results and errors only'
@@ -59,11 +59,11 @@ complete -c natlens -n '__natlens_in render' -F
 complete -c natlens -n '__natlens_in render' -x -l format -a 'document unicode svg json' -d 'what to write'
 complete -c natlens -n '__natlens_in render' -r -F -s o -l output -d 'write to a file'
 complete -c natlens -n '__natlens_in render' -x -l theme -a 'light dark high-contrast' -d 'colours of svg'
-complete -c natlens -n '__natlens_in render' -r -F -l cluster -d 'Kubernetes List'
+complete -c natlens -n '__natlens_in render' -r -F -l cluster -d 'Kubernetes List, or rules of a node'
 complete -c natlens -n '__natlens_in render' -x -l filter -d 'pcap filter'
 
 for command in explain rules
-    complete -c natlens -n "__natlens_in $command" -r -F -l cluster -d 'Kubernetes List'
+    complete -c natlens -n "__natlens_in $command" -r -F -l cluster -d 'Kubernetes List, or rules of a node'
     complete -c natlens -n "__natlens_in $command" -r -F -l proxy-config -d 'KubeProxyConfiguration'
     complete -c natlens -n "__natlens_in $command" -x -l node -d 'name of the node'
     complete -c natlens -n "__natlens_in $command" -x -l profile -a 'document today' -d 'kube-proxy 1.5 or of today'

@@ -34,9 +34,16 @@ bool FrontEndMatch::localOnly() const {
            TrafficPolicy::local;
 }
 
-ClusterView::ClusterView(proxycore::ClusterState state, std::shared_ptr<const NetworkPolicies> policies)
+ClusterView::ClusterView(proxycore::ClusterState state, std::shared_ptr<const NetworkPolicies> policies,
+                         const RuledNodes *rules)
     : m_state(std::move(state))
-    , m_policies(std::move(policies)) {
+    , m_policies(std::move(policies))
+    , m_rules(rules) {
+    if (rules != nullptr && !rules->empty()) m_onlyInRules = proxycore::addMissing(m_state, rules->state());
+    for (const auto &[name, slice] : m_state.endpointSlices)
+        for (const auto &endpoint : slice->endpoints)
+            if (!endpoint.nodeName.empty() && !endpoint.addresses.empty())
+                m_endpointNodes.try_emplace(endpoint.addresses.front(), endpoint.nodeName);
     for (const auto &[name, node] : m_state.nodes)
         for (const auto &address : node->ipAddresses())
             m_nodes.emplace(address, node->name);
@@ -116,6 +123,10 @@ std::shared_ptr<const proxycore::Pod> ClusterView::podNamed(std::string_view nam
 EndpointCount ClusterView::endpoints(const FrontEndMatch &match, std::string_view node) const {
     EndpointCount count;
     std::set<std::string> nodes;
+    // A node's own rules name all of its endpoints wherever that matters; those of other nodes do not.
+    const auto family = match.service->clusterIPs.empty() ? packet::IpFamily::v4 : match.service->clusterIPs.front().family;
+    const bool ruled = m_rules != nullptr && m_rules->of(node, family) != nullptr;
+    const bool open = !ruled && onlyInRules(match.service->name);
     for (const auto &[key, slice] : m_state.endpointSlices) {
         if (key.nameSpace != match.service->name.nameSpace || slice->serviceName != match.service->name.name) continue;
         const bool hasPort = std::ranges::any_of(slice->ports, [&](const auto &port) {
@@ -127,10 +138,16 @@ EndpointCount ClusterView::endpoints(const FrontEndMatch &match, std::string_vie
             ++count.ready;
             if (!endpoint.nodeName.empty()) nodes.insert(endpoint.nodeName);
             if (endpoint.nodeName == node) ++count.readyOnNode;
+            if (endpoint.nodeName.empty() && open) ++count.unplaced;
         }
     }
     count.nodes.assign(nodes.begin(), nodes.end());
     return count;
+}
+
+std::string ClusterView::nodeOfEndpoint(const IpAddress &address) const {
+    const auto found = m_endpointNodes.find(address);
+    return found == m_endpointNodes.end() ? std::string() : found->second;
 }
 
 std::vector<std::shared_ptr<const proxycore::Service>> ClusterView::services() const {
@@ -172,6 +189,8 @@ bool ClusterContext::apply(Timestamp time, std::string_view json) {
         ++m_unreadable;
         return false;
     }
+    if (!m_hasObjects) m_versions.clear(); // what was known of rules alone is no state that came before
+    m_hasObjects = true;
     state.problems.clear(); // a long-lived watch must not collect them without end
     if (auto changed = applyPolicies(*policies, json))
         policies = std::make_shared<const NetworkPolicies>(std::move(*changed));
@@ -185,10 +204,19 @@ bool ClusterContext::apply(Timestamp time, std::string_view json) {
     return true;
 }
 
-const ClusterView *ClusterContext::viewOf(const Version &version) {
+void ClusterContext::addRules(std::string_view node, const proxycore::NodeRules &rules) {
+    m_rules->add(node, rules);
+    for (auto &version : m_versions)
+        version.view.reset();
+    if (m_versions.empty())
+        m_versions.push_back(Version{Timestamp(), {}, std::make_shared<const NetworkPolicies>(), nullptr});
+}
+
+const ClusterView *ClusterContext::viewOf(const Version &version) const {
     static std::mutex making; // paths may be judged in several threads
     const std::lock_guard lock(making);
-    if (!version.view) version.view = std::make_unique<const ClusterView>(version.state, version.policies);
+    if (!version.view)
+        version.view = std::make_unique<const ClusterView>(version.state, version.policies, m_rules.get());
     return version.view.get();
 }
 

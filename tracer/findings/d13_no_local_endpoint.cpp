@@ -51,9 +51,9 @@ std::optional<Finding> find(const FindingInput &input) {
     std::string elsewhere;
     if (input.service && input.cluster) {
         const auto count = input.cluster->endpoints(*input.service, node);
-        predicted = input.service->localOnly() && count.readyOnNode == 0;
+        predicted = input.service->localOnly() && count.readyOnNode == 0 && count.unplaced == 0;
         // Cluster state that says otherwise is believed unless the kernel itself says so.
-        if (!predicted && !traced) return std::nullopt;
+        if (!predicted && !traced && count.unplaced == 0) return std::nullopt;
         for (const auto &name : count.nodes)
             elsewhere += (elsewhere.empty() ? "" : ", ") + name;
     }

@@ -34,7 +34,8 @@ std::optional<Finding> find(const FindingInput &input) {
     const auto node = nodeName(input, path.droppedAt);
     const auto count = input.cluster->endpoints(*input.service, node);
     const Hop *hop = requestHop(path, path.droppedAt);
-    if (node.empty() || hop == nullptr || count.readyOnNode != 0 || count.ready == 0) return std::nullopt;
+    if (node.empty() || hop == nullptr || count.readyOnNode != 0 || count.unplaced != 0 ||
+        count.ready == 0) return std::nullopt;
     std::string elsewhere;
     for (const auto &name : count.nodes)
         elsewhere += (elsewhere.empty() ? "" : ", ") + name;

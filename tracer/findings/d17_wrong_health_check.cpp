@@ -61,7 +61,7 @@ std::optional<Finding> find(const FindingInput &input) {
         if (path.firstSeen - input.history->changedBefore(path.firstSeen) < std::chrono::seconds(1))
             return std::nullopt;
         const auto count = input.cluster->endpoints({checked, checked->ports.front(), Via::loadBalancerIP}, node);
-        if ((path.http->status == 200) == (count.readyOnNode != 0)) return std::nullopt;
+        if (count.unplaced != 0 || (path.http->status == 200) == (count.readyOnNode != 0)) return std::nullopt;
         result = finding(
             kD17, fmt::format("{} answered the health check of Service {} with {}, but cluster state counts {} ready "
                               "endpoints on it.",
@@ -70,7 +70,7 @@ std::optional<Finding> find(const FindingInput &input) {
         bool others = false;
         for (const auto &match : localServices(*input.cluster, others)) {
             const auto count = input.cluster->endpoints(match, node);
-            if (count.readyOnNode != 0 || count.ready == 0) continue;
+            if (count.readyOnNode != 0 || count.unplaced != 0 || count.ready == 0) continue;
             result = finding(
                 kD17, fmt::format(
                           "The check asked {} on port {}, where kube-proxy answers for the node as a whole, and "

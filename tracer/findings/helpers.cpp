@@ -133,33 +133,78 @@ std::optional<StrayReply> strayReply(const FindingInput &input) {
     return std::nullopt;
 }
 
-std::optional<Prediction> predict(const FindingInput &input, const Hop &entry, const ClusterView &view) {
-    const Path &path = input.path;
-    const auto node = nodeName(input, entry.host);
-    const auto match = view.service(path.protocol, path.requested);
-    if (node.empty() || !view.hasNode(node)) return std::nullopt;
-    const NodeFacts *facts = input.facts ? input.facts->at(entry.host, path.firstSeen) : nullptr;
-    const bool configured = facts != nullptr && facts->proxy;
-    const proxycore::ProxyConfig config = configured ? *facts->proxy : proxycore::ProxyConfig();
-    const auto source = entry.in ? entry.in->src : path.client.address;
+namespace {
+
+/// The request as the entry node met it.
+proxycore::FlowQuery queryOf(const FindingInput &input, const Hop &entry) {
+    const auto source = entry.in ? entry.in->src : input.path.client.address;
     const Host *host = input.evidence ? input.evidence->host(entry.host) : nullptr;
-    const bool own = !entry.in || (host && std::ranges::binary_search(host->addresses, source.ip));
-    const auto index = view.planFor(node, config, path.requested.ip.family);
-    const auto decision = proxycore::decide(*index, {.protocol = path.protocol,
-                                                     .source = source,
-                                                     .destination = path.requested,
-                                                     .inputInterface = entry.in ? entry.in->interface : std::string(),
-                                                     .locallyGenerated = own});
+    return {.protocol = input.path.protocol,
+            .source = source,
+            .destination = input.path.requested,
+            .inputInterface = entry.in ? entry.in->interface : std::string(),
+            .locallyGenerated = !entry.in || (host && std::ranges::binary_search(host->addresses, source.ip))};
+}
+
+Prediction toPrediction(const proxycore::Decision &decision) {
     Prediction prediction;
     prediction.verdict = decision.verdict;
     for (const auto &endpoint : decision.endpoints)
         prediction.endpoints.push_back({endpoint.address, decision.masquerade || endpoint.masquerade});
+    return prediction;
+}
+
+} // namespace
+
+std::optional<Prediction> predictByObjects(const FindingInput &input, const Hop &entry, const ClusterView &view) {
+    const Path &path = input.path;
+    const auto node = nodeName(input, entry.host);
+    const auto match = view.service(path.protocol, path.requested);
+    if (node.empty() || !view.hasNode(node)) return std::nullopt;
+    if (match && view.onlyInRules(match->service->name)) return std::nullopt;
+    const NodeFacts *facts = input.facts ? input.facts->at(entry.host, path.firstSeen) : nullptr;
+    const bool configured = facts != nullptr && facts->proxy;
+    const proxycore::ProxyConfig config = configured ? *facts->proxy : proxycore::ProxyConfig();
+    const auto query = queryOf(input, entry);
+    const auto decision = proxycore::decide(*view.planFor(node, config, path.requested.ip.family), query);
+    auto prediction = toPrediction(decision);
     const bool byAddress = config.detectLocalMode == proxycore::DetectLocalMode::clusterCIDR ||
                            config.detectLocalMode == proxycore::DetectLocalMode::nodeCIDR;
     const bool external = match && match->via != Via::clusterIP;
-    prediction.masqueradeKnown =
-        (configured && byAddress) || (external && (!match->localOnly() || (!fromPod(input) && !own)));
+    prediction.masqueradeKnown = (configured && byAddress) ||
+                                 (external && (!match->localOnly() || (!fromPod(input) && !query.locallyGenerated)));
     return prediction;
+}
+
+std::optional<Prediction> predictByRules(const FindingInput &input, const Hop &entry) {
+    const auto node = nodeName(input, entry.host);
+    if (input.history == nullptr || input.cluster == nullptr || node.empty()) return std::nullopt;
+    const auto family = input.path.requested.ip.family;
+    const auto *rules = input.history->rules().of(node, family);
+    if (rules == nullptr) return std::nullopt;
+    const auto query = queryOf(input, entry);
+    auto addresses = input.cluster->addressesOf(node);
+    if (const Host *host = input.evidence ? input.evidence->host(entry.host) : nullptr)
+        addresses.insert(addresses.end(), host->addresses.begin(), host->addresses.end());
+    // A packet that the node did not pass on as it was reached an address of its own, or a Service's; rules do not tell
+    // the node's addresses, so what else was asked counts as one of them.
+    const auto match = input.cluster->service(input.path.protocol, query.destination);
+    const bool passedOn = entry.in && entry.out && entry.out->dst == entry.in->dst;
+    if (match && match->via == Via::nodePort && !passedOn) addresses.push_back(query.destination.ip);
+    const auto decision =
+        proxycore::decide(*input.history->rules().indexFor(node, family, std::move(addresses)), query);
+    auto prediction = toPrediction(decision);
+    // The detector stands in the rules; only interfaces may have other names in a capture.
+    const auto kind = rules->plan.detector.kind;
+    prediction.masqueradeKnown = kind == proxycore::LocalDetector::Kind::none ||
+                                 kind == proxycore::LocalDetector::Kind::sourceRange ||
+                                 (match && match->via != Via::clusterIP && !match->localOnly());
+    return prediction;
+}
+
+std::optional<Prediction> predict(const FindingInput &input, const Hop &entry, const ClusterView &view) {
+    if (auto prediction = predictByRules(input, entry)) return prediction;
+    return predictByObjects(input, entry, view);
 }
 
 } // namespace natlens::tracer

@@ -1,4 +1,4 @@
-// Questions that several findings ask. For the .cpp files of findings only.
+// Questions that several findings ask, and the annotator with them. For the .cpp files of findings and of tracer only.
 #pragma once
 
 #include "tracer/findings/finding.h"
@@ -56,7 +56,13 @@ struct Prediction {
     std::vector<Endpoint> endpoints; ///< forwarded only
     bool masqueradeKnown = false;    ///< how the node tells pods from others is known, or does not matter
 };
-/// Nothing without cluster state, or where the node is none of the cluster.
+/// By the rules that were read from the node where there are some, else by Kubernetes objects. Nothing without either, or
+/// where the node is none of the cluster.
 [[nodiscard]] std::optional<Prediction> predict(const FindingInput &input, const Hop &entry, const ClusterView &view);
+/// By the rules that were read from the node; nothing when there are none.
+[[nodiscard]] std::optional<Prediction> predictByRules(const FindingInput &input, const Hop &entry);
+/// By Kubernetes objects; nothing when only rules tell of the Service.
+[[nodiscard]] std::optional<Prediction> predictByObjects(const FindingInput &input, const Hop &entry,
+                                                         const ClusterView &view);
 
 } // namespace natlens::tracer

@@ -16,18 +16,17 @@ const Diagnosis kP01{
     .code = "P01",
     .title = "A node did not do what kube-proxy would have done",
     .severity = Severity::warning,
-    .what = "At the node where a Service was entered, the observed verdict, endpoint or source translation is not the "
-            "one that "
-            "follows from cluster state.",
+    .what =
+        "At the node where a Service was entered, the observed verdict, endpoint or source translation is not the "
+        "one that follows from the node's rules, or the rules do not follow from cluster state: the first place where "
+        "they differ is named.",
     .why = "Rules that lag behind the cluster state, a kube-proxy that does not run, rules of other programs, or "
-           "cluster state that "
-           "does not belong to the capture.",
+           "cluster state or rules that do not belong to the capture.",
     .field = "kube-proxy's rules on the node",
     .fix = "Compare the node's rules with `natlens rules --node NODE`, and `natlens explain` with what was seen.",
     .cost = "None.",
-    .evidence = "the first packet of a connection at the node, cluster state that has been the same for three seconds, "
-                "and no other "
-                "finding that explains the difference",
+    .evidence = "the first packet of a connection at the node; rules that were read from it, or cluster state that has "
+                "been the same for three seconds; and no other finding that explains the difference",
     .reference = "https://kubernetes.io/docs/reference/networking/virtual-ips/",
     .find = find,
 };
@@ -85,17 +84,20 @@ std::optional<Observed> observe(const Path &path, const Hop &entry) {
     return std::nullopt;
 }
 
+/// Who predicts: kube-proxy by the objects, or the rules that the node has.
+enum class Predictor : std::uint8_t { objects, rules };
+
 /// What differs, in words; "" when nothing does.
-std::string difference(const Observed &observed, const Prediction &predicted) {
+std::string difference(const Observed &observed, const Prediction &predicted, Predictor predictor) {
     if (predicted.verdict == Verdict::notAService) return {};
     const bool silent = observed.verdict == Verdict::dropped || observed.verdict == Verdict::rejected;
     // The kernel limits how often it rejects: a rejection may look like a drop.
     if (silent && (predicted.verdict == Verdict::rejected || predicted.verdict == observed.verdict)) return {};
+    const std::string who = predictor == Predictor::rules ? "by its rules it would have " : "kube-proxy would have ";
     const auto expected = [&] {
-        std::string text = "kube-proxy would have ";
-        if (predicted.verdict == Verdict::dropped) return text + "dropped it";
-        if (predicted.verdict == Verdict::rejected) return text + "rejected it";
-        text += "sent it to ";
+        if (predicted.verdict == Verdict::dropped) return who + "dropped it";
+        if (predicted.verdict == Verdict::rejected) return who + "rejected it";
+        std::string text = who + "sent it to ";
         for (std::size_t i = 0; i < predicted.endpoints.size() && i < 4; ++i)
             text += (i == 0 ? "" : " or ") + predicted.endpoints[i].address.toString();
         return predicted.endpoints.size() > 4 ? text + " or others" : text;
@@ -111,8 +113,34 @@ std::string difference(const Observed &observed, const Prediction &predicted) {
     const auto chosen = std::ranges::find(predicted.endpoints, *observed.endpoint, &Prediction::Endpoint::address);
     if (chosen == predicted.endpoints.end()) return "sent it to " + observed.endpoint->toString() + "; " + expected();
     if (!predicted.masqueradeKnown || chosen->masquerade == observed.masqueraded) return {};
-    return observed.masqueraded ? "replaced the source address; kube-proxy would have kept it"
-                                : "kept the source address; kube-proxy would have replaced it";
+    return observed.masqueraded ? "replaced the source address; " + who + "kept it"
+                                : "kept the source address; " + who + "replaced it";
+}
+
+/// " (chain KUBE-SVC-...)": where in the node's rules the decision falls.
+std::string placeInRules(const FindingInput &input, const Hop &entry) {
+    const auto *rules = input.history->rules().of(nodeName(input, entry.host), input.path.requested.ip.family);
+    if (rules == nullptr) return {};
+    const proxycore::ServicePortName name{input.service->service->name, input.service->port.name, input.path.protocol};
+    const auto chains =
+        ruleChains(*rules, name, input.service->via, entry.in ? entry.in->src : input.path.client.address,
+                   entry.out ? std::optional(entry.out->dst) : std::nullopt, has(entry.nat, Nat::snat));
+    return chains.empty() ? std::string() : " (" + chains + ")";
+}
+
+/// What no state of the last seconds explains; "" when one does.
+std::string differenceFromObjects(const FindingInput &input, const Hop &entry, const Observed &observed) {
+    std::string differs;
+    const Timestamp since = input.path.firstSeen + -std::chrono::nanoseconds(kLag);
+    for (const ClusterView *view : input.history->during(since, input.path.firstSeen)) {
+        const auto predicted = predictByObjects(input, entry, *view);
+        if (!predicted) continue; // the node was not known yet
+        // A state that did not know the Service yet explains only that nothing was done.
+        if (predicted->verdict == Verdict::notAService && observed.verdict != Verdict::notAService) continue;
+        differs = difference(observed, *predicted, Predictor::objects);
+        if (differs.empty()) return {};
+    }
+    return differs;
 }
 
 std::optional<Finding> find(const FindingInput &input) {
@@ -122,20 +150,22 @@ std::optional<Finding> find(const FindingInput &input) {
     if (entry == nullptr || !sawItBegin(input, *entry)) return std::nullopt;
     const auto observed = observe(path, *entry);
     if (!observed) return std::nullopt;
-    std::string differs;
-    for (const ClusterView *view :
-         input.history->during(path.firstSeen + -std::chrono::nanoseconds(kLag), path.firstSeen)) {
-        const auto predicted = predict(input, *entry, *view);
-        if (!predicted) continue; // the node was not known yet
-        // A state that did not know the Service yet explains only that nothing was done.
-        if (predicted->verdict == Verdict::notAService && observed->verdict != Verdict::notAService) continue;
-        differs = difference(*observed, *predicted);
-        if (differs.empty()) return std::nullopt;
+    const auto byRules = predictByRules(input, *entry);
+    auto differs = byRules ? difference(*observed, *byRules, Predictor::rules) : std::string();
+    std::string lag;
+    if (!differs.empty()) {
+        differs += placeInRules(input, *entry);
+        lag = " The rules that were read are not those that the packet met, or another program has a say.";
+    } else {
+        differs = differenceFromObjects(input, *entry, *observed);
+        if (!differs.empty() && byRules)
+            lag = fmt::format(" The node did what its rules say{}: it is they that differ from the cluster state.",
+                              placeInRules(input, *entry));
     }
     if (differs.empty()) return std::nullopt;
-    Finding result = finding(kP01, fmt::format("{} met the request of {} to {} ({}) and {}.", entry->host,
+    Finding result = finding(kP01, fmt::format("{} met the request of {} to {} ({}) and {}.{}", entry->host,
                                                path.client.address.toString(), path.requested.toString(),
-                                               serviceInWords(input), differs));
+                                               serviceInWords(input), differs, lag));
     addEvidence(result, entry->in);
     addEvidence(result, entry->out);
     return result;

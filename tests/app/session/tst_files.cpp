@@ -161,7 +161,7 @@ private Q_SLOTS:
         QFETCH(QString, mentions);
         Options options;
         options.filter = filter.toStdString();
-        if (!cluster.isEmpty()) options.clusterFile = at(cluster.toStdString()).string();
+        if (!cluster.isEmpty()) options.clusterFiles = {at(cluster.toStdString()).string()};
         const auto session = Session::open(FileSource{{at(file.toStdString())}}, options);
         QVERIFY(!session);
         const std::string sentence = session.error().sentence();
@@ -187,7 +187,7 @@ private Q_SLOTS:
            "spec":{"type":"NodePort","clusterIP":"10.0.0.9","clusterIPs":["10.0.0.9"],
                    "ports":[{"port":80,"targetPort":8080,"nodePort":32080,"protocol":"TCP"}]}}]})");
         Options options;
-        options.clusterFile = at("cluster.json").string();
+        options.clusterFiles = {at("cluster.json").string()};
         const auto view = read({{at("all.pcapng")}}, options);
         QVERIFY(view);
         QCOMPARE(view->traced->paths.size(), std::size_t(2));

@@ -105,14 +105,14 @@ private Q_SLOTS:
         options.profile = "today";
         options.datapath = "nftables";
         options.seed = 7;
-        options.clusterFile = at("cluster.json").string();
+        options.clusterFiles = {at("cluster.json").string()};
         options.proxyConfigFile = at("proxy.json").string();
         auto session = Session::open(LabSource{"met"}, options);
         QVERIFY(session);
         const auto view = ended(**session);
         for (const std::string &word :
              {std::string("lab-process --scenario met"), std::string("--profile today"),
-              std::string("--datapath nftables"), std::string("--seed 7"), "--cluster " + options.clusterFile,
+              std::string("--datapath nftables"), std::string("--seed 7"), "--cluster " + options.clusterFiles.front(),
               "--proxy-config " + options.proxyConfigFile})
             QVERIFY2(logged(*view, word), word.c_str());
     }
