@@ -7,9 +7,15 @@
 #include <benchmark/benchmark.h>
 #include <nlohmann/json.hpp>
 
+#include <atomic>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fmt/format.h>
+#include <fstream>
 #include <map>
+#include <thread>
+#include <unistd.h>
 
 using namespace natlens;
 using namespace natlens::proxycore;
@@ -180,6 +186,39 @@ void readAll(benchmark::State &state) {
     bytes(state);
 }
 
+/// Two threads, as the program has where there are two processors.
+void inTwo(std::size_t count, const std::function<void(std::size_t)> &work) {
+    std::atomic<std::size_t> next = 0;
+    const auto takeTurns = [&] {
+        for (auto i = next++; i < count; i = next++)
+            work(i);
+    };
+    const std::jthread other(takeTurns);
+    takeTurns();
+}
+
+void readPartInTwo(benchmark::State &state) {
+    for (auto _ : state)
+        if (!readClusterState(textOf(state), "bench", &kEnds, inTwo)) state.SkipWithError("not read");
+    bytes(state);
+}
+
+/// `natlens explain` from its start to its end, with the file in the page cache.
+void wholeProgram(benchmark::State &state) {
+    const auto folder = std::filesystem::temp_directory_path() / fmt::format("natlens-bench-{}", ::getpid());
+    std::filesystem::create_directory(folder);
+    const auto file = folder / "cluster.json";
+    std::ofstream(file) << textOf(state);
+    const auto program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "natlens";
+    const auto command = fmt::format("exec {} explain --cluster {} --node node-1 --from 10.128.0.1 --to 10.96.0.2:80 "
+                                     ">/dev/null",
+                                     program.string(), file.string());
+    for (auto _ : state)
+        if (std::system(command.c_str()) != 0) state.SkipWithError("natlens did not answer");
+    std::filesystem::remove_all(folder);
+    bytes(state);
+}
+
 void explainPart(benchmark::State &state) {
     const auto part = readClusterState(textOf(state), "bench", &kEnds);
     for (auto _ : state)
@@ -202,9 +241,11 @@ BENCHMARK(copyOfTheText) SIZES;
 BENCHMARK(libraryTree) SIZES;
 BENCHMARK(index) SIZES;
 BENCHMARK(readPart) SIZES;
+BENCHMARK(readPartInTwo) SIZES->UseRealTime();
 BENCHMARK(readAll) SIZES;
 BENCHMARK(explainPart) SIZES;
 BENCHMARK(explainAll) SIZES;
+BENCHMARK(wholeProgram) SIZES->UseRealTime();
 
 } // namespace
 
