@@ -105,8 +105,7 @@ private:
     };
     using Version = std::array<std::size_t, 3>;
     [[nodiscard]] Version version() const {
-        const auto mixed = std::ranges::count_if(m_facts.points.points(), &CapturePointInfo::mixed);
-        return {m_facts.points.addressesLearned(), m_facts.annotator.known(), static_cast<std::size_t>(mixed)};
+        return {m_facts.points.addressesLearned(), m_facts.annotator.known(), m_facts.points.mixedPoints()};
     }
 
     const Facts &m_facts;
@@ -170,11 +169,12 @@ PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
 /// True if what the piece has shown changes what all others were judged by.
 bool PathArchive::learn(Piece &piece, std::vector<std::uint32_t> &newAddresses) {
     const bool roles = m_facts.roles.learnFrom(piece.facts->roles);
+    const std::size_t mixed = m_facts.points.mixedPoints();
     const bool services = m_facts.annotator.learnFrom(piece.facts->annotator);
     for (const IpAddress &address : m_facts.points.learnFrom(piece.facts->points))
         newAddresses.push_back(shortHash(address));
     piece.facts.reset();
-    return roles || services;
+    return roles || services || m_facts.points.mixedPoints() != mixed;
 }
 
 /// Makes all pieces from `begin` on, again and again until they no longer depend on what they did not know.

@@ -115,6 +115,7 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
     for (int round = 0; round < kRounds && !todo.empty(); ++round) {
         bool news = false;
         const std::size_t known = m_annotator.known();
+        const std::size_t mixed = m_points->mixedPoints();
         std::size_t addresses = 0;
         for (const Host &host : m_points->hosts())
             addresses += host.addresses.size();
@@ -134,7 +135,7 @@ void PathStore::rebuild(const std::set<std::uint32_t> &ids, const Moment &moment
         Annotator::nameHosts(*m_points, m_roles, m_cluster);
         for (const Host &host : m_points->hosts())
             addresses -= host.addresses.size();
-        if (!news && addresses == 0 && m_annotator.known() == known) return;
+        if (!news && addresses == 0 && m_annotator.known() == known && m_points->mixedPoints() == mixed) return;
         todo = allIds();
     }
 }

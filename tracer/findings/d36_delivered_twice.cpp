@@ -33,6 +33,14 @@ const Diagnosis kD36{
 
 namespace {
 
+/// What goes out of that interface is doubled as well: two captures of it were put into one.
+bool isCaughtTwice(const Sight &twice, const std::vector<Sight> &sights) {
+    return std::ranges::any_of(sights, [&](const Sight &sight) {
+        return sight.direction != twice.direction && sight.host == twice.host && sight.interface == twice.interface &&
+               sight.duplicates != 0;
+    });
+}
+
 std::optional<Finding> find(const FindingInput &input) {
     if (input.evidence == nullptr || input.path.kind == PathKind::healthCheck) return std::nullopt;
     for (const Direction direction : {Direction::request, Direction::reply}) {
@@ -45,7 +53,8 @@ std::optional<Finding> find(const FindingInput &input) {
             if (sight.duplicates == 0 && sight.packets != 0 && (!once || sight.first < once->first)) once = &sight;
         }
         // Where every place sees double, the capture does.
-        if (twice == nullptr || once == nullptr || once->first > twice->first || once->host == twice->host) continue;
+        if (twice == nullptr || isCaughtTwice(*twice, input.evidence->sights())) continue;
+        if (once == nullptr || once->first > twice->first || once->host == twice->host) continue;
         Finding result = finding(kD36, fmt::format("{} {} of {} to {} arrived twice at {}/{}, which {} sent once.",
                                                    twice->duplicates, twice->duplicates == 1 ? "packet" : "packets",
                                                    twice->src.toString(), twice->dst.toString(), twice->host,

@@ -1,6 +1,7 @@
 #include "tracer/stitch/capture_points.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace natlens::tracer {
 
@@ -71,6 +72,10 @@ bool CapturePoints::owns(HostIndex host, const IpAddress &address) const {
     return std::ranges::binary_search(m_hosts[host].addresses, address);
 }
 
+void CapturePoints::setMixed(base::CapturePointId id) {
+    if (!std::exchange(m_points[id.value].mixed, true)) ++m_mixed;
+}
+
 void CapturePoints::note(const IpAddress &address) const {
     if (m_asked) m_asked->insert(address);
 }
@@ -78,7 +83,7 @@ void CapturePoints::note(const IpAddress &address) const {
 std::vector<IpAddress> CapturePoints::learnFrom(const CapturePoints &copy) {
     std::vector<IpAddress> news;
     for (std::size_t i = 0; i < std::min(m_points.size(), copy.m_points.size()); ++i)
-        m_points[i].mixed = m_points[i].mixed || copy.m_points[i].mixed;
+        if (copy.m_points[i].mixed) setMixed(base::CapturePointId{static_cast<std::uint32_t>(i)});
     for (const HostIndex host : copy.m_inferred)
         inferHost(hostIndex(copy.m_hosts[host].name));
     for (const Host &host : copy.m_hosts) {

@@ -23,7 +23,7 @@ struct CapturePointInfo {
     packet::LinkType linkType = packet::LinkType::ethernet;
     HostIndex host = 0; ///< index into CapturePoints::hosts(); meaningless for evidence
     bool known = false; ///< addCapturePoint() was called for it
-    bool mixed = false; ///< its packets show that it holds what several capture points saw
+    bool mixed = false; ///< see CapturePoints::setMixed
 };
 
 /// Who captures where. Hosts come in the order of their first capture point.
@@ -48,6 +48,9 @@ public:
     bool learnAddress(HostIndex host, const IpAddress &address);
     /// Grows with every address learned, of whatever host.
     [[nodiscard]] std::size_t addressesLearned() const { return m_learned; }
+    /// Its packets show that it holds what several capture points saw.
+    void setMixed(base::CapturePointId id);
+    [[nodiscard]] std::size_t mixedPoints() const { return m_mixed; }
     /// A host that nobody captured on as such; packets between others show that it is there.
     void inferHost(HostIndex index) { m_inferred.insert(index); }
     [[nodiscard]] bool isInferred(HostIndex index) const { return m_inferred.contains(index); }
@@ -86,6 +89,7 @@ private:
 
     std::vector<Host> m_hosts;
     std::size_t m_learned = 0;
+    std::size_t m_mixed = 0;
     std::set<HostIndex> m_inferred;
     std::map<std::string, HostIndex, std::less<>> m_byName;
     std::unordered_map<IpAddress, HostIndex> m_owners; ///< the lowest index of those that have it

@@ -40,7 +40,9 @@ Kinship bySamples(const LegTable &legs, const Leg &a, const Leg &b, bool reverse
 bool Kinship::identifies(Protocol protocol) const {
     if (contradicts) return false;
     // One datagram may equal another's by chance; of more than one, more than one must be equal.
-    if (protocol != Protocol::tcp) return payloads + timestamps != 0 && segments >= std::min(2u, fewest);
+    // Without IP ids (IPv6, sockets that forbid fragments) what programs say alike is all there is: two at least.
+    if (protocol != Protocol::tcp)
+        return timestamps != 0 ? segments >= std::min(2u, fewest) : payloads != 0 && segments >= 2;
     if (isns == 2) return true;
     if (isns == 1) return payloads != 0 || timestamps != 0;
     return segments >= 2 && (payloads != 0 || timestamps >= 2);

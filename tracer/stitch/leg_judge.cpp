@@ -34,6 +34,16 @@ Sense byPorts(const Tuple &tuple) {
     return {tuple.src.port != 0 && tuple.src.port < tuple.dst.port ? tuple.reversed() : tuple, Sense::guess};
 }
 
+/// Multicast and broadcast, and who has no address yet: never translated, and said alike by many.
+bool isForMany(const packet::IpAddress &ip) {
+    if (ip.isV6()) return ip.bytes[0] == 0xff;
+    return ip.isV4() && (ip.bytes[0] >= 224 || ip.bytes[0] == 0);
+}
+
+bool isForMany(const Tuple &tuple) {
+    return isForMany(tuple.src.ip) || isForMany(tuple.dst.ip);
+}
+
 } // namespace
 
 struct LegJudge::Course {
@@ -145,7 +155,8 @@ std::optional<Verdict> LegJudge::compare(LegIndex up, const Tuple &upRequest, Le
                                          const Tuple &downRequest) const {
     const Leg &a = (*m_legs)[up], &b = (*m_legs)[down];
     const Protocol protocol = a.tuple.protocol;
-    if (protocol != b.tuple.protocol || a.tuple == b.tuple) return std::nullopt;
+    if (protocol != b.tuple.protocol || a.tuple == b.tuple || isForMany(a.tuple) || isForMany(b.tuple))
+        return std::nullopt;
     const Kinship kin = kinshipOf(*m_legs, up, down);
     if (kin.contradicts) return std::nullopt;
     // Both must be told to run the same way.
@@ -156,13 +167,21 @@ std::optional<Verdict> LegJudge::compare(LegIndex up, const Tuple &upRequest, Le
     if (there.contradicts || back.contradicts || !(there.falls || back.falls)) return std::nullopt;
     // Files of several machines may have been merged into one: then clocks say little, but both directions must agree.
     if ((there.untimely || back.untimely) && !(there.falls && back.falls)) return std::nullopt;
+    // Programs of one kind say the same to a server: without IP ids both directions must show one way.
+    if (protocol != Protocol::tcp && kin.timestamps == 0 &&
+        (!there.falls || !back.falls || there.untimely || back.untimely))
+        return std::nullopt;
     const bool sameTs = there.sameTs || back.sameTs, sameId = there.sameId || back.sameId;
-    const bool opening = protocol == Protocol::tcp && kin.isns == 1 && (sameTs || sameId);
+    // What a translation leaves alone must agree wherever both have it: scanners send one sequence number, some one
+    // timestamp as well, to many ports and hosts.
+    const bool differs = (!sameTs && (there.bothTs || back.bothTs)) || (!sameId && (there.bothId || back.bothId));
+    const bool opening = protocol == Protocol::tcp && kin.isns == 1 && (sameTs || sameId) && !differs;
     // One port after another of one host is a scan.
     const bool scan = upRequest.src.ip == downRequest.src.ip && upRequest.dst.ip == downRequest.dst.ip;
     if (!kin.identifies(protocol) && (!opening || scan)) return std::nullopt;
     Verdict verdict{.up = up, .down = down};
     verdict.host = !there.host.empty() ? there.host : back.host;
+    verdict.byOpening = !kin.identifies(protocol);
     verdict.shared = there.shared;
     verdict.shared.insert(verdict.shared.end(), kin.shared.begin(), kin.shared.end());
     if (kin.isns != 0) verdict.score += kin.isns == 2 ? 5 : 1;

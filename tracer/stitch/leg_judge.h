@@ -25,6 +25,7 @@ struct Verdict {
     double closeness = 0;                    ///< how directly the one follows the other
     std::string host = {};                   ///< that showed the packet coming in and going out; "" when none did
     std::vector<EvidenceKind> evidence = {}; ///< strongest first
+    bool byOpening = false;                  ///< the client's opening packet is all that agrees
     std::vector<std::uint64_t> shared = {};  ///< identities of packets seen on both
     [[nodiscard]] double confidence() const;
 };

@@ -13,6 +13,8 @@ namespace {
 
 /// A difference of scores that means that packets differ, not that fewer were seen.
 constexpr double kClear = 2;
+/// Pairs of addresses that one packet has on its way, translated again after it was sent again included.
+constexpr std::size_t kMostSteps = 8;
 
 } // namespace
 
@@ -46,10 +48,13 @@ void LinkFinder::findSenses(Work &work) const {
 std::optional<Verdict> LinkFinder::bestUp(LegIndex down, Work &work) const {
     std::size_t crowd = 0;
     std::vector<Verdict> verdicts;
-    for (const LegIndex up : kinOf(down, &crowd))
+    const auto kin = kinOf(down, &crowd);
+    for (const LegIndex up : kin)
         if (work.senses.contains(up))
             if (auto verdict = m_judge.compare(up, work.request(up), down, work.request(down)))
                 verdicts.push_back(std::move(*verdict));
+    // One opening packet at so many addresses is a scan's, whatever else of it agrees.
+    if (kin.size() > kMostSteps) std::erase_if(verdicts, [](const Verdict &verdict) { return verdict.byOpening; });
     if (crowd != 0) work.notes[down].push_back(fmt::format("ambiguous: {} connections begin alike", crowd));
     if (verdicts.empty()) return std::nullopt;
     // All that speaks for the best must speak for the others less, unless they are further up the same way.

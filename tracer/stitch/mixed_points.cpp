@@ -36,9 +36,9 @@ std::vector<HostSights> splitMixed(HostSights host, const Connection &connection
     const auto onePoint = [&](const Sighting &s) { return s.point == host.sights.front().point && !s.icmp; };
     if (!std::ranges::all_of(host.sights, onePoint)) return {std::move(host)};
     const auto groups = groupByWire(host.sights);
-    CapturePointInfo &point = points.point(host.sights.front().point);
-    if (groups.size() >= 3) point.mixed = true;
-    if (!point.mixed) return {std::move(host)};
+    const base::CapturePointId point = host.sights.front().point;
+    if (groups.size() >= 3) points.setMixed(point);
+    if (!points.points()[point.value].mixed) return {std::move(host)};
     std::vector<HostSights> hosts;
     const auto add = [&](HostIndex index) -> HostSights & {
         points.inferHost(index);
