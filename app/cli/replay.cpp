@@ -95,7 +95,7 @@ int replay(const Replay &arguments) {
     FirstPaths first(output, progress, arguments.source);
     const auto view = arguments.follow
                           ? watch(**session, output, progress, [&](const session::View &now) { follower(now); })
-                          : watch(**session, output, progress, [&](const session::View &now) { first.show(now); });
+                          : watch(**session, output, progress, {}, [&](const session::View &now) { first.show(now); });
     if (arguments.follow && arguments.source.json) { // one line a path, also of those that the end caught unsettled
         follower.rest(*view);
         return output.finish(conclude(*view, arguments.source, kName));

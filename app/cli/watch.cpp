@@ -78,7 +78,8 @@ bool interrupted() {
 }
 
 std::shared_ptr<const session::View> watch(session::Session &session, const Output &output, Progress &progress,
-                                           const std::function<void(const session::View &)> &onView) {
+                                           const std::function<void(const session::View &)> &onView,
+                                           const std::function<void(const session::View &)> &onGlance) {
     bool stopping = false;
     const auto start = std::chrono::steady_clock::now();
     auto view = session.view();
@@ -87,6 +88,7 @@ std::shared_ptr<const session::View> watch(session::Session &session, const Outp
         const std::uint64_t seen = view->version;
         view = session.waitForChange(seen, kGlance);
         if (onView && view->version != seen) onView(*view);
+        if (onGlance) onGlance(*view);
         if (!stopping && (interrupted() || output.closed())) {
             stopping = true;
             session.stop();

@@ -15,10 +15,12 @@ void catchSignals();
 [[nodiscard]] bool interrupted();
 
 /// Waits until the source has ended. The first signal, or a closed standard output, stops the source; its end is then
-/// waited for (the lab drains its captures, recordings are closed). `onView` sees each new view.
-[[nodiscard]] std::shared_ptr<const session::View> watch(session::Session &session, const Output &output,
-                                                         Progress &progress,
-                                                         const std::function<void(const session::View &)> &onView = {});
+/// waited for (the lab drains its captures, recordings are closed). `onView` sees each new view; `onGlance` the newest
+/// one again and again, several times a second, for what depends on the time that has passed.
+[[nodiscard]] std::shared_ptr<const session::View>
+watch(session::Session &session, const Output &output, Progress &progress,
+      const std::function<void(const session::View &)> &onView = {},
+      const std::function<void(const session::View &)> &onGlance = {});
 
 /// How far a recording has been read, with rate and time left: "reading: [##########..........] 50 %, 2.0 million
 /// packets, 1.0 million/s, 2 s left". `progress` is 0..1; 1 when nobody knows how much there is.
