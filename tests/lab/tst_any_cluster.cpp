@@ -1,49 +1,9 @@
 // A cluster that is not the document's, on every datapath: what its Services do to real packets.
 #include "tests/test_program.h"
 
-#include "lab/natlens_run.h"
-
-#include <QTemporaryDir>
+#include "lab/running_lab.h"
 
 using namespace natlens::test;
-
-namespace {
-
-/// `natlens lab up` for as long as this lives.
-class RunningLab final {
-public:
-    explicit RunningLab(const QStringList &options, int patienceMs = 20'000) {
-        const QString ready = m_folder.filePath("ready");
-        m_lab.setProcessChannelMode(QProcess::MergedChannels);
-        m_lab.start(program(), QStringList{"lab", "up", "nodeport", "--quiet", "--ready-file", ready} + options);
-        m_ready = QTest::qWaitFor([&] { return QFile::exists(ready) || m_lab.state() == QProcess::NotRunning; },
-                                  patienceMs) &&
-                  QFile::exists(ready);
-    }
-    ~RunningLab() {
-        m_lab.terminate();
-        if (!m_lab.waitForFinished(20'000)) m_lab.kill();
-    }
-    [[nodiscard]] bool ready() const { return m_ready; }
-    [[nodiscard]] QByteArray said() { return m_lab.readAll(); }
-    /// What a shell inside `host` prints.
-    [[nodiscard]] QByteArray shell(const QString &host, const QString &script) const {
-        return run({"lab", "exec", host, "--", "bash", "-c", script}).out;
-    }
-
-private:
-    QTemporaryDir m_folder;
-    QProcess m_lab;
-    bool m_ready = false;
-};
-
-QString http(const QString &ip, int port) {
-    return QString("exec 3<>/dev/tcp/%1/%2 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && timeout 2 grep -m1 client_address <&3")
-        .arg(ip)
-        .arg(port);
-}
-
-} // namespace
 
 class TestAnyCluster : public QObject {
     Q_OBJECT

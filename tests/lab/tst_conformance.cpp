@@ -123,7 +123,7 @@ private:
             m_lab["steps"].push_back({{"do", "request"},
                                       {"from", from},
                                       {"url", "http://" + textOf(flow[3]) + "/"},
-                                      {"connectTimeoutMs", m_traced || flow[4] != "dropped" ? 300 : 3500}});
+                                      {"connectTimeoutMs", m_traced || flow[4] != "dropped" ? 300 : 1400}});
         else
             m_lab["steps"].push_back({{"do", "datagrams"}, {"on", from}, {"to", flow[3]}, {"waitMs", 100}});
         m_sent.push_back(flow);
