@@ -1,6 +1,7 @@
 #include "tracer/annotator.h"
 
 #include "tracer/findings/helpers.h"
+#include "tracer/silence.h"
 #include "tracer/stitch/rule_words.h"
 
 #include <algorithm>
@@ -16,6 +17,20 @@ constexpr bool isNodePort(packet::Port port) {
 
 bool translates(const Path &path) {
     return std::ranges::any_of(path.hops, [](const Hop &hop) { return !hop.nat.empty(); });
+}
+
+/// Sent elsewhere than the client asked, as Services do. Where only the source is replaced, it is masquerading on the
+/// way out, which every home router does.
+bool redirects(const Path &path) {
+    return std::ranges::any_of(path.hops,
+                               [](const Hop &hop) { return has(hop.nat, Nat::dnat) || has(hop.nat, Nat::proxied); });
+}
+
+/// A capture point at its endpoint, or beside it on the same host, saw it arrive.
+bool isSeenToArrive(const Path &path) {
+    return path.endpoint && std::ranges::any_of(path.hops, [&](const Hop &hop) {
+        return hop.direction == Direction::request && hop.host == path.endpoint->host && hop.in;
+    });
 }
 
 /// The host that decided about a request: who translated it, or where it ended.
@@ -173,10 +188,11 @@ void Annotator::classify(Path &path, const ClusterView *cluster, const std::opti
         m_checks.insert({path.client.address.ip, path.requested.port});
         return;
     }
-    if (translates(path)) m_servicePorts.insert({path.protocol, path.requested.port});
+    const bool redirected = redirects(path);
+    if (redirected) m_servicePorts.insert({path.protocol, path.requested.port});
     const bool known = m_servicePorts.contains({path.protocol, path.requested.port});
     const bool unexplained = path.outcome != Outcome::delivered && path.outcome != Outcome::reset;
-    if (translates(path) || (unexplained && (known || isNodePort(path.requested.port)))) {
+    if (redirected || (unexplained && (known || isNodePort(path.requested.port)))) {
         path.kind = PathKind::service;
         // With cluster state it would have been found there; what is translated otherwise is none of its Services.
         if (!cluster) inferService(path);
@@ -223,6 +239,7 @@ bool Annotator::learnFrom(const Annotator &other) {
     const std::size_t before = known();
     m_checks.insert(other.m_checks.begin(), other.m_checks.end());
     m_servicePorts.insert(other.m_servicePorts.begin(), other.m_servicePorts.end());
+    m_servedPorts.insert(other.m_servedPorts.begin(), other.m_servedPorts.end());
     return known() != before;
 }
 
@@ -232,6 +249,9 @@ FindingInput Annotator::annotate(Path &path, const PathBuilder &builder, const C
     if (cluster) input.service = cluster->service(path.protocol, path.requested);
     nameEnds(path, cluster);
     classify(path, cluster, input.service);
+    const std::pair asked{path.protocol, path.requested.port};
+    if (path.outcome == Outcome::delivered && redirects(path) && isSeenToArrive(path)) m_servedPorts.insert(asked);
+    judgeSilence(path, input, *m_points, m_servedPorts.contains(asked));
     const auto hasRole = [](const Hop &hop) { return hop.role != HostRole::unknown; };
     if (!cluster && std::ranges::any_of(path.hops, hasRole))
         path.notes.emplace_back("roles of hosts are inferred from packets: there is no cluster state");

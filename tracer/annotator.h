@@ -25,12 +25,15 @@ public:
         , m_cluster(other.m_cluster)
         , m_facts(other.m_facts)
         , m_checks(other.m_checks)
-        , m_servicePorts(other.m_servicePorts) {}
+        , m_servicePorts(other.m_servicePorts)
+        , m_servedPorts(other.m_servedPorts) {}
 
     /// Takes over what another one has learned. True if there was news.
     bool learnFrom(const Annotator &other);
     /// How much has been learned: grows with every news.
-    [[nodiscard]] std::size_t known() const { return m_checks.size() + m_servicePorts.size(); }
+    [[nodiscard]] std::size_t known() const {
+        return m_checks.size() + m_servicePorts.size() + m_servedPorts.size();
+    }
 
     /// `builder` made the path and finds the rule traces that belong to it. Returns what was looked at, for findings
     /// about several paths; it refers to `path` and `evidence`.
@@ -58,6 +61,8 @@ private:
     /// Who was seen to check which port: an unanswered check shows no request line.
     std::set<std::pair<IpAddress, packet::Port>> m_checks;
     std::set<std::pair<Protocol, packet::Port>> m_servicePorts; ///< requested ports that some node translated
+    /// Of these, the ones whose requests were seen to arrive at an endpoint.
+    std::set<std::pair<Protocol, packet::Port>> m_servedPorts;
 };
 
 } // namespace natlens::tracer

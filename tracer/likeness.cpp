@@ -70,6 +70,8 @@ bool Likeness::addFlow(std::uint32_t place, const Flow &flow, bool reply) {
     const HttpFirstLines *lines = m_flows->http(flow);
     const unsigned http = !lines ? 0 : lines->method.empty() ? 1 : Annotator::isHealthTarget(lines->target) ? 3 : 2;
     put(static_cast<std::uint16_t>(lines ? lines->status : 0));
+    if (lines) m_bytes.append(lines->clientAddress);
+    put(std::uint8_t{0});
     put(static_cast<std::uint8_t>(flow.side | reply << 1 | flow.hasIsn << 2 | flow.firstIsMark << 3 | http << 4));
     Timestamp first = flow.pass.first;
     for (const Pass *pass = m_flows->next(flow.pass); pass; pass = m_flows->next(*pass))

@@ -38,6 +38,18 @@ void takePlaces(std::vector<std::uint64_t> &places, const std::vector<std::uint6
         if (places.size() < most) places.push_back(place + before);
 }
 
+/// With more kinds of findings than this the others are told by their code alone.
+constexpr std::size_t kMostFindings = 200;
+
+/// A finding names the hosts that translated or dropped: with others it says something else.
+std::string findingKey(const Path &path, const Finding &finding) {
+    std::string key = finding.code;
+    for (const Hop &hop : path.hops)
+        if (hop.direction == Direction::request && !hop.nat.empty()) append(key, '/' + hop.host);
+    if (!path.droppedAt.empty()) append(key, '!' + path.droppedAt);
+    return key;
+}
+
 void merge(PathGroup &group, const PathGroup &later) {
     group.connections += later.connections;
     group.packets += later.packets;
@@ -80,18 +92,19 @@ void PathGroups::count(Found &found, std::uint64_t place) {
     if (found.places.size() < kExamples) found.places.push_back(place);
 }
 
-PathGroups::Found *PathGroups::findingWith(std::string_view code) {
-    const auto known = std::ranges::lower_bound(
-        m_findings, code, {}, [](const Found &f) -> const auto & { return f.group.finding.code; });
-    return known == m_findings.end() || known->group.finding.code != code ? nullptr : &*known;
+PathGroups::Found &PathGroups::findingWith(const std::string &key, const Finding &first) {
+    auto known = std::ranges::lower_bound(m_findings, key, {}, &Found::key);
+    if (known != m_findings.end() && known->key == key) return *known;
+    if (m_findings.size() >= kMostFindings && key != first.code) return findingWith(first.code, first);
+    return *m_findings.insert(known, Found{key, {first, 0, {}}, {}});
 }
 
 void PathGroups::addLike(const Counted &first, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place) {
     ++m_connections;
     ++m_outcomes[static_cast<std::size_t>(first.outcome)];
     count(first.group == kMost ? *m_rest : m_groups[first.group], packets, lastSeen, place);
-    for (const std::string &code : first.findings)
-        count(*findingWith(code), place);
+    for (const std::string &key : first.findings)
+        count(findingWith(key, {}), place);
 }
 
 bool PathGroups::add(const Path &path, std::uint64_t place, Counted *counted) {
@@ -113,18 +126,17 @@ bool PathGroups::add(const Path &path, std::uint64_t place, Counted *counted) {
         group = &*m_rest;
     }
     count(*group, path.packets, path.lastSeen, place);
+    std::vector<std::string> keys;
     for (const Finding &finding : path.findings) {
-        auto known =
-            std::ranges::lower_bound(m_findings, finding.code, {}, [](const Found &f) { return f.group.finding.code; });
-        if (known == m_findings.end() || known->group.finding.code != finding.code)
-            known = m_findings.insert(known, Found{{finding, 0, {}}, {}});
-        count(*known, place);
+        Found &found = findingWith(findingKey(path, finding), finding);
+        count(found, place);
+        if (counted) keys.push_back(found.key);
     }
     if (counted) {
         const bool rest = m_rest && group == &*m_rest;
-        *counted = {.group = rest ? kMost : static_cast<std::size_t>(group - m_groups.data()), .outcome = path.outcome};
-        for (const Finding &finding : path.findings)
-            counted->findings.push_back(finding.code);
+        *counted = {.group = rest ? kMost : static_cast<std::size_t>(group - m_groups.data()),
+                    .outcome = path.outcome,
+                    .findings = std::move(keys)};
     }
     return isNew;
 }
@@ -156,12 +168,9 @@ void PathGroups::add(PathGroups &&later, std::uint64_t before) {
         takePlaces(m_rest->places, later.m_rest->places, before, kExamples);
     }
     for (Found &from : later.m_findings) {
-        auto known = std::ranges::lower_bound(m_findings, from.group.finding.code, {},
-                                              [](const Found &f) { return f.group.finding.code; });
-        if (known == m_findings.end() || known->group.finding.code != from.group.finding.code)
-            known = m_findings.insert(known, Found{{std::move(from.group.finding), 0, {}}, {}});
-        known->group.connections += from.group.connections;
-        takePlaces(known->places, from.places, before, kExamples);
+        Found &known = findingWith(from.key, from.group.finding);
+        known.group.connections += from.group.connections;
+        takePlaces(known.places, from.places, before, kExamples);
     }
 }
 

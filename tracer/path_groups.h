@@ -19,7 +19,7 @@ public:
     struct Counted {
         std::size_t group = 0; ///< kMost: the rest
         Outcome outcome = Outcome::incomplete;
-        std::vector<std::string> findings = {}; ///< their codes
+        std::vector<std::string> findings = {}; ///< their keys
     };
 
     /// Ids are known only when all is collected: until then a path is known by its place.
@@ -41,19 +41,21 @@ private:
         std::vector<std::uint64_t> places;
     };
     struct Found {
+        std::string key; ///< the code, and the hosts that it is about
         FindingGroup group;
         std::vector<std::uint64_t> places;
     };
     [[nodiscard]] static const std::string &keyOf(const Path &path, std::string &buffer);
     void count(Group &group, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place);
     void count(Found &found, std::uint64_t place);
-    [[nodiscard]] Found *findingWith(std::string_view code);
+    /// The findings with this key, begun with `first` where there are none yet.
+    Found &findingWith(const std::string &key, const Finding &first);
     void sortGroups();
 
     std::unordered_map<std::string, std::size_t> m_index;
     std::vector<Group> m_groups;
     std::optional<Group> m_rest;
-    std::vector<Found> m_findings; ///< by code
+    std::vector<Found> m_findings; ///< by key
     std::uint64_t m_connections = 0;
     std::array<std::uint64_t, 6> m_outcomes{};
 };

@@ -1,8 +1,7 @@
 // How a connection ended, what may be said of it, and which findings follow.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "tests/tracer/named.h"
-
-#include <fmt/format.h>
+#include "tests/tracer/node_port.h"
 #endif
 
 #include "tests/test_program.h"
@@ -12,36 +11,6 @@ using namespace natlens::test;
 using tracer::Direction;
 
 namespace {
-
-const Tuple kAsked = tcp(kClient, "10.240.0.5:32080");
-
-Talk toNode2() {
-    Talk talk;
-    talk.request = {{"client/eth0", kOut, 64, kAsked}, {"node2/eth0", kIn, 64, kAsked}};
-    return talk;
-}
-
-/// The document's NodePort Service with its endpoint on node1.
-std::string cluster(const std::string &policy, const std::string &annotations = "") {
-    const std::string policyField = policy.empty() ? "" : R"("externalTrafficPolicy":")" + policy + R"(",)";
-    std::string nodes;
-    for (const auto &[name, ip] : {std::pair("node1", "10.240.0.4"), {"node2", "10.240.0.5"}, {"node3", "10.240.0.3"}})
-        nodes += fmt::format(R"({{"kind":"Node","apiVersion":"v1","metadata":{{"name":"{}"}},)"
-                             R"("status":{{"addresses":[{{"type":"InternalIP","address":"{}"}}]}}}},)",
-                             name, ip);
-    return R"({"kind":"List","apiVersion":"v1","items":[)" + nodes +
-           R"({"kind":"Pod","apiVersion":"v1","metadata":{"namespace":"default","name":"source-ip-app"},
-               "spec":{"nodeName":"node1"},"status":{"podIP":"10.180.1.136","podIPs":[{"ip":"10.180.1.136"}]}},
-              {"kind":"Service","apiVersion":"v1","metadata":{"namespace":"default","name":"nodeport")" +
-           annotations + R"(},"spec":{"type":"NodePort",)" + policyField +
-           R"("clusterIP":"10.0.1.2","clusterIPs":["10.0.1.2"],
-                "ports":[{"name":"http","port":80,"targetPort":8080,"nodePort":32080,"protocol":"TCP"}]}},
-              {"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","addressType":"IPv4",
-               "metadata":{"namespace":"default","name":"nodeport-1","labels":{"kubernetes.io/service-name":"nodeport"}},
-               "ports":[{"name":"http","port":8080,"protocol":"TCP"}],
-               "endpoints":[{"addresses":["10.180.1.136"],"nodeName":"node1","conditions":{"ready":true},
-                             "targetRef":{"kind":"Pod","namespace":"default","name":"source-ip-app"}}]}]})";
-}
 
 void addTrace(Scenario &scenario, const std::string &host, std::int64_t time, const Tuple &tuple,
               const std::vector<std::tuple<const char *, const char *, const char *>> &steps) {
@@ -139,7 +108,8 @@ void TestOutcomes::silence() {
     addSyns(scenario, toNode2(), syns);
     scenario.endsAt = endsAfterMs * kMilli;
     if (lost) scenario.drops.emplace_back("node2/eth0", 4000 * kMilli, lost);
-    if (policy != "-") scenario.clusterState.emplace_back(-kMilli, cluster(policy.toStdString()));
+    if (policy != "-") scenario.clusterState.emplace_back(-kMilli, nodePortState(policy.toStdString()));
+    if (policy == "-") addArp(scenario, "node2/cbr0"); // else the state says that the endpoint is elsewhere
     for (const bool crossings : {true, false}) {
         const auto snapshot = trace(scenario, {.crossings = crossings, .finish = finish});
         QCOMPARE(snapshot->paths.size(), 1u);
@@ -308,7 +278,7 @@ void TestOutcomes::sourceReplaced() {
     if (policy != "-")
         scenario.clusterState.emplace_back(
             -kMilli,
-            cluster(policy.toStdString(),
+            nodePortState(policy.toStdString(),
                     annotation ? R"(,"annotations":{"service.beta.kubernetes.io/external-traffic":"Global"})" : ""));
     const auto snapshot = trace(scenario);
     const auto &path = *snapshot->paths.at(0);
@@ -346,8 +316,8 @@ void TestOutcomes::stateChangesInTime() {
     for (Stop &stop : later.request)
         stop.tuple.src.port = 54000;
     addSyns(scenario, later, 2);
-    scenario.clusterState.emplace_back(-kMilli, cluster("Cluster"));
-    scenario.clusterState.emplace_back(4000 * kMilli, cluster("Local"));
+    scenario.clusterState.emplace_back(-kMilli, nodePortState("Cluster"));
+    scenario.clusterState.emplace_back(4000 * kMilli, nodePortState("Local"));
     const auto snapshot = trace(scenario);
     QCOMPARE(snapshot->paths.size(), 2u);
     QCOMPARE(text(snapshot->paths[0]->findings.at(0).code), "D01");

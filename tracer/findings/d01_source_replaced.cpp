@@ -1,6 +1,8 @@
 // D01: "my pod sees the node's address instead of the client's".
 #include "tracer/findings/helpers.h"
 
+#include <vector>
+
 namespace natlens::tracer {
 
 namespace {
@@ -33,21 +35,45 @@ bool fromOutside(const FindingInput &input) {
     return viaOf(input.path) != Via::clusterIP && !fromPod(input);
 }
 
+/// The hops that put another source address in place of the one that came in, in the order of travel.
+std::vector<const Hop *> replacements(const Path &path) {
+    std::vector<const Hop *> hops;
+    for (const Hop &hop : path.hops)
+        if (hop.direction == Direction::request && has(hop.nat, Nat::snat)) hops.push_back(&hop);
+    return hops;
+}
+
+/// "node1 replaced the source address", or each with what it put.
+std::string inWords(const std::vector<const Hop *> &hops) {
+    if (hops.size() == 1) return hops.front()->host + " replaced the source address.";
+    std::string text;
+    for (const Hop *hop : hops) {
+        const std::string put = hop->out ? hop->out->src.ip.toString() : "another address";
+        text += text.empty() ? fmt::format("{} put {} in its place", hop->host, put)
+                             : fmt::format(", then {} put {} in the place of that", hop->host, put);
+    }
+    return text + ".";
+}
+
 std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
     if (path.kind != PathKind::service || !fromOutside(input)) return std::nullopt;
     if (!path.endpoint || !path.seenByEndpoint || path.sourcePreserved.value_or(true)) return std::nullopt;
     if (path.endpoint->address.ip == path.client.address.ip) return std::nullopt; // hairpin: must be masqueraded
-    const Hop *hop = hopWith(path, Nat::snat);
-    if (hop == nullptr) return std::nullopt;
-    const bool known = input.service.has_value();
+    const auto hops = replacements(path);
+    if (hops.empty()) return std::nullopt;
     // A load balancer that replaced it before any node did is no matter of kube-proxy's.
-    if (input.cluster && nodeName(input, hop->host).empty()) return std::nullopt;
+    if (input.cluster && nodeName(input, hops.front()->host).empty()) return std::nullopt;
+    // What the endpoint sees is what the last of them put.
+    const Hop *hop = hops.back();
+    const auto facts = input.traced.find(hop->host);
+    const bool traced = facts != input.traced.end() && facts->second.external;
+    const bool known = input.service.has_value();
+    // Cluster state that has no such Service: whoever translates, it is not kube-proxy for one.
+    if (input.cluster && !known && !traced) return std::nullopt;
     // With the Local policy somebody else masquerades; that is another finding.
     if (known && input.service->localOnly()) return std::nullopt;
 
-    const auto facts = input.traced.find(hop->host);
-    const bool traced = facts != input.traced.end() && facts->second.external;
     const std::string who = serviceInWords(input), field = policyField(input.service, false);
     const std::string cause =
         known || traced
@@ -59,14 +85,17 @@ std::optional<Finding> find(const FindingInput &input) {
                   "Very likely {} has {} (the default), with which kube-proxy masquerades what comes from outside "
                   "so that the answer returns through the same node. Without cluster state this is inferred.",
                   who, field);
-    Finding result = finding(
-        kD01, fmt::format("The endpoint {} sees {} instead of the client's {}: {} replaced the source address. {}",
-                          path.endpoint->address.toString(), path.seenByEndpoint->ip.toString(),
-                          path.client.address.ip.toString(), hop->host, cause));
+    Finding result = finding(kD01, fmt::format("The endpoint {} sees {} instead of the client's {}: {} {}",
+                                               path.endpoint->address.toString(), path.seenByEndpoint->ip.toString(),
+                                               path.client.address.ip.toString(), inWords(hops), cause));
     result.field = field;
     result.fix = fmt::format("Set {} on {}.", policyField(input.service, true), who);
-    addEvidence(result, hop->in);
-    addEvidence(result, hop->out);
+    if (hops.size() > 1)
+        result.fix += fmt::format(" That alone does not bring it back: {} replaces it before.", hops.front()->host);
+    for (const Hop *each : hops) {
+        addEvidence(result, each->in);
+        addEvidence(result, each->out);
+    }
     return result;
 }
 

@@ -52,8 +52,9 @@ std::vector<GroupKey> keys(const FindingInput &input) {
     const Path &path = input.path;
     if (path.protocol != Protocol::udp) return {};
     std::vector<GroupKey> keys;
-    const bool silent =
-        path.outcome == Outcome::unanswered || path.outcome == Outcome::dropped || path.outcome == Outcome::rejected;
+    // A capture may end before a silence has lasted: the datagram from elsewhere came at once, and tells enough.
+    const bool asked = !path.hops.empty() && path.hops.front().direction == Direction::request;
+    const bool silent = asked && path.outcome != Outcome::delivered && path.outcome != Outcome::reset;
     if (silent) keys.push_back(filedUnder(path.client.address, GroupKey::Side::first));
     keys.push_back(filedUnder(answeredTo(path).to, GroupKey::Side::second));
     return keys;

@@ -47,7 +47,9 @@ std::string inWords(const HostClock &clock) {
     }
     std::string text =
         fmt::format("{} s {} {}", seconds(clock.offset), clock.offset < 0 ? "behind" : "ahead of", clock.reference);
-    if (const double ppm = partsPerMillion(clock.skew); ppm != 0) text += fmt::format(", {:+.3f} ppm", ppm);
+    // A skew within its own error is none that anybody knows of.
+    const bool certain = !clock.bound || std::abs(clock.skew) > clock.skewBound;
+    if (const double ppm = partsPerMillion(clock.skew); ppm != 0 && certain) text += fmt::format(", {:+.3f} ppm", ppm);
     if (clock.bound)
         text += fmt::format("; corrected, within {} (packets both ways)", durationInWords(*clock.bound));
     else

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 #include <tuple>
 
 namespace natlens::tracer {
@@ -35,6 +36,9 @@ constexpr std::int64_t kPlausibleDelay = 200'000'000;
 constexpr std::int64_t kFarOff = 250'000'000;
 /// An answer that may be wrong by more than this is none: no packet takes seconds both ways.
 constexpr std::int64_t kVague = 1'000'000'000;
+
+/// Over less than this a clock that runs wrong is not told from delays that change, if it need not run wrong.
+constexpr double kShort = 10e9;
 
 using Samples = std::vector<const ClockSample *>;
 
@@ -173,6 +177,22 @@ LineEnds closest(const ClockPolygon &polygon, double share, ClockPiece::Sides si
     });
 }
 
+/// The lines without a slope that the samples allow: the lowest and the highest of them.
+std::optional<std::pair<double, double>> levelLines(const ClockPolygon &polygon) {
+    std::optional<std::pair<double, double>> range;
+    const auto &corners = polygon.corners();
+    for (std::size_t i = 0; i < corners.size(); ++i) {
+        const LineEnds &a = corners[i], &b = corners[(i + 1) % corners.size()];
+        const double slope = a.end - a.begin, next = b.end - b.begin;
+        if ((slope < 0) == (next < 0) && slope != 0) continue;
+        const double level = slope == next ? a.begin : a.begin + (b.begin - a.begin) * slope / (slope - next);
+        if (!range) range = {level, level};
+        range->first = std::min(range->first, level);
+        range->second = std::max(range->second, level);
+    }
+    return range;
+}
+
 ClockPiece pieceOf(const Samples &samples, std::int64_t tolerance, const ClockSpan &span = {}) {
     const Stretch stretch(samples, 0, tolerance);
     ClockPolygon polygon = stretch.everything();
@@ -200,6 +220,13 @@ ClockPiece pieceOf(const Samples &samples, std::int64_t tolerance, const ClockSp
     const auto [lowEnd, highEnd] = std::ranges::minmax(corners, {}, &LineEnds::end);
     LineEnds chosen{(lowBegin.begin + highBegin.begin) / 2, (lowEnd.end + highEnd.end) / 2};
     if (piece.sides != ClockPiece::Sides::both) chosen = closest(polygon, share, piece.sides);
+    // Over a short time a slope that need not be there is not claimed: most clocks run well, and any slope would do.
+    if (const auto level = levelLines(polygon); level && stretch.length < kShort) {
+        if (piece.sides == ClockPiece::Sides::both)
+            chosen.begin = chosen.end = (level->first + level->second) / 2;
+        else
+            chosen.begin = chosen.end = piece.sides == ClockPiece::Sides::upper ? level->second : level->first;
+    }
     piece.equal = couldBeEqual(samples, piece.sides, tolerance);
     const auto base = static_cast<double>(stretch.base);
     if (piece.equal) chosen = {-base, -base};

@@ -17,6 +17,11 @@ bool isInitialTtl(int ttl) {
     return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
 }
 
+/// --service-node-port-range, the API server's default: a node translates once more what is sent there.
+constexpr bool isNodePort(packet::Port port) {
+    return port >= 30000 && port <= 32767;
+}
+
 /// What all flows of one direction of a connection said, at any capture point.
 struct Summary {
     std::uint8_t flags = 0;
@@ -133,22 +138,11 @@ void PathBuilder::decideUnanswered(Draft &draft) const {
         if (m_moment.ended) path.notes.push_back("the capture ended before an answer could be expected");
         return;
     }
-    if (last.out) {
-        // It left the last host that was captured on; what came of it is not to be seen, only that no answer came back.
-        if (last.in || draft.request.size() > 1) {
-            path.outcome = Outcome::unanswered;
-            setEndpoint(draft);
-        }
-        return;
-    }
-    if (m_sources.roles.of(host) == HostRole::pod) {
-        path.outcome = Outcome::unanswered;
-        setEndpoint(draft);
-        return;
-    }
-    path.outcome = Outcome::dropped;
-    path.droppedAt = host;
-    draft.dropConfidence = path.attempts > 1 ? 0.8 : 0.7;
+    path.outcome = Outcome::unanswered;
+    // Who left the last host that was captured on reached its endpoint as far as anybody knows. What went into one that
+    // is no endpoint and did not come out may have been dropped there: the annotator says, who knows more.
+    const bool passedOn = last.out && (last.in || draft.request.size() > 1);
+    if (passedOn || (!last.out && m_sources.roles.of(host) == HostRole::pod)) setEndpoint(draft);
 }
 
 void PathBuilder::setEndpoint(Draft &draft) const {
@@ -181,13 +175,44 @@ void PathBuilder::setEndpoint(Draft &draft) const {
         end.host = owner ? owner->name : address.ip.toString();
         m_sources.points.hostIndex(end.host);
     }
-    // A pod's node is the last host that passed the packet on.
-    if (before && before->in && before->out &&
+    // A pod's node is the last host that passed the packet on to it: seen to arrive, or it may have gone on elsewhere.
+    if (host && before && before->in && before->out &&
         m_sources.roles.of(m_sources.points.host(before->host).name) != HostRole::loadBalancer)
         end.node = m_sources.points.host(before->host).name;
     else if (host)
         end.node = end.host;
     path.endpoint = std::move(end);
+}
+
+/// What source address the endpoint sees is known where nobody could have replaced it behind the last sight of it: that
+/// was at the endpoint or next to it, or it had just been sent to an endpoint's own address, beyond which nobody brings
+/// the client's address back. What the server itself says of it is told, and believed where it contradicts.
+void PathBuilder::setSource(Draft &draft) const {
+    Path &path = draft.path;
+    const Step &end = draft.connection.steps.back();
+    const SocketAddress &seen = end.request.src;
+    const bool replaced = seen.ip != path.client.address.ip;
+    const auto isEndpoint = [&](const Visit &visit) {
+        return m_sources.points.host(visit.host).name == path.endpoint->host;
+    };
+    const bool there = (!draft.request.empty() && isEndpoint(draft.request.back())) ||
+                       (!draft.reply.empty() && isEndpoint(draft.reply.front()));
+    bool known = there;
+    if (!there && !draft.request.empty()) {
+        const Visit &last = draft.request.back();
+        const bool nextDoor = !draft.reply.empty() && draft.reply.front().host == last.host &&
+                              draft.reply.front().in && isInitialTtl(draft.reply.front().in->ttl);
+        const bool toEndpoint = replaced && end.leg != kNone && !isNodePort(end.request.dst.port);
+        known = nextDoor || toEndpoint;
+    }
+    const std::string said = path.http && !there ? path.http->clientAddress : std::string();
+    const auto address = IpAddress::parse(said);
+    if (known && address && *address != seen.ip) known = false;
+    if (known) path.seenByEndpoint = seen;
+    if (known || replaced) path.sourcePreserved = !replaced;
+    if (known || there) return;
+    path.notes.push_back(address ? fmt::format("what the endpoint sees was not captured; it says that it sees {}", said)
+                                 : "what the endpoint sees was not captured");
 }
 
 void PathBuilder::learnAddresses(const Draft &draft) const {

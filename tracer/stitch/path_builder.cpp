@@ -60,10 +60,7 @@ Path PathBuilder::build(const Connection &connection) const {
     addHops(draft, Direction::reply);
     addSegments(draft, Direction::request);
     addSegments(draft, Direction::reply);
-    if (path.endpoint) {
-        path.seenByEndpoint = connection.steps.back().request.src;
-        path.sourcePreserved = path.seenByEndpoint->ip == path.client.address.ip;
-    }
+    if (path.endpoint) setSource(draft);
     for (const LegIndex attempt : connection.attempts) {
         const Leg &leg = m_sources.legs[attempt];
         path.notes.push_back(fmt::format("an earlier attempt was translated to {}",

@@ -50,6 +50,7 @@ private:
     void decide(Draft &draft) const;
     void decideUnanswered(Draft &draft) const;
     void setEndpoint(Draft &draft) const;
+    void setSource(Draft &draft) const;
     void learnAddresses(const Draft &draft) const;
     [[nodiscard]] bool closed(const Connection &connection) const;
 

@@ -23,15 +23,19 @@ struct Place {
     int epoch;
 };
 
-void addPasses(std::vector<Sighting> &found, const Flow &flow, Place place, const FlowTable &flows,
-               const CapturePoints &points) {
+/// Resets go to `resets`: who gives a connection up may send one with other addresses and another time to live than the
+/// packets it refuses.
+void addPasses(std::vector<Sighting> &found, std::vector<Sighting> &resets, const Flow &flow, Place place,
+               const FlowTable &flows, const CapturePoints &points) {
     const Timestamp first = flows.first(flow);
     const packet::Tuple tuple = flows.tuple(flow);
     const bool icmp = flow.kind == Flow::Kind::icmpError;
+    const base::PacketNumber reset = flows.extra(flow).rstNumber;
+    const bool only = flow.pass.number == reset; // its first packet: all passes are those of resets
     for (const Pass *at = &flow.pass; at; at = flows.next(*at)) {
         const Pass &pass = *at;
         if (pass.first - first > kSamePacket) continue;
-        found.push_back(
+        (only || pass.number == reset ? resets : found).push_back(
             Sighting{.host = points.points()[flow.point.value].host,
                      .point = flow.point,
                      .step = place.step,
@@ -54,7 +58,7 @@ void addPasses(std::vector<Sighting> &found, const Flow &flow, Place place, cons
 
 std::vector<Sighting> findSightings(const Connection &connection, Direction direction, const LegTable &legs,
                                     const FlowTable &flows, const CapturePoints &points) {
-    std::vector<Sighting> found, errors;
+    std::vector<Sighting> found, resets, errors;
     found.reserve(16);
     int epoch = 0;
     for (unsigned step = 0; step < connection.steps.size(); ++step) {
@@ -64,10 +68,11 @@ std::vector<Sighting> findSightings(const Connection &connection, Direction dire
         for (const FlowIndex i : legs[at.leg].flows) {
             const Flow &flow = flows[i];
             if ((flows.tuple(flow) == at.request) != (direction == Direction::request)) continue;
-            addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, flow, {step, epoch}, flows, points);
+            addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, resets, flow, {step, epoch}, flows, points);
         }
     }
-    // An ICMP error is the answer only where there is no other.
+    // A reset shows the way only where nothing else does; an ICMP error is the answer only where there is no other.
+    if (found.empty()) found = std::move(resets);
     return direction == Direction::reply && found.empty() ? errors : found;
 }
 

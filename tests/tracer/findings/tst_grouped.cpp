@@ -69,10 +69,15 @@ private Q_SLOTS:
         QFETCH(QByteArray, answersFrom);
         QFETCH(QString, found);
         for (const unsigned every : {0u, 1u, 3u})
-            for (const bool byPoint : {false, true}) {
-                const auto snapshot = trace(question(answersFrom), {.byPoint = byPoint, .snapshotEvery = every});
-                QCOMPARE(codes(*snapshot), found);
-            }
+            for (const bool byPoint : {false, true})
+                for (const bool crossings : {false, true})
+                    for (const bool endsAtOnce : {false, true}) { // as files of tcpdump do, which have no statistics
+                        Scenario scenario = question(answersFrom);
+                        if (endsAtOnce) scenario.endsAt = 0;
+                        const auto snapshot =
+                            trace(scenario, {.crossings = crossings, .byPoint = byPoint, .snapshotEvery = every});
+                        QCOMPARE(codes(*snapshot), found);
+                    }
     }
 
     /// Facts and cluster state between two snapshots while legs of one connection find each other.

@@ -179,6 +179,39 @@ private Q_SLOTS:
         QVERIFY2(error < 60 * kMicro, QByteArray::number(qlonglong(error)));
     }
 
+    /// Over milliseconds delays would allow hundreds of parts per million: none is claimed that is not needed.
+    void shortStretch_data() {
+        QTest::addColumn<double>("skew"); ///< parts per million
+        QTest::addColumn<double>("seconds");
+        QTest::addColumn<bool>("there");
+        QTest::addColumn<bool>("back");
+        QTest::addColumn<bool>("claimed");
+        QTest::newRow("both ways") << 0.0 << 0.002 << true << true << false;
+        QTest::newRow("there") << 0.0 << 0.002 << true << false << false;
+        QTest::newRow("back") << 0.0 << 0.002 << false << true << false;
+        QTest::newRow("too short to tell") << 100.0 << 0.01 << true << true << false;
+        QTest::newRow("long enough") << 150.0 << 5.0 << true << true << true;
+    }
+    void shortStretch() {
+        QFETCH(double, skew);
+        QFETCH(double, seconds);
+        QFETCH(bool, there);
+        QFETCH(bool, back);
+        QFETCH(bool, claimed);
+        for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+            const World world{.offset = 3500 * kMilli,
+                              .skew = skew * 1e-6,
+                              .seconds = seconds,
+                              .packets = 20,
+                              .there = there,
+                              .back = back};
+            const ClockFit fit = fitClocks(observe(world, seed), 1);
+            QCOMPARE(fit.pieces.size(), std::size_t(1));
+            QCOMPARE(fit.pieces[0].line.skew != 0, claimed);
+            if (claimed) QVERIFY(std::abs(fit.pieces[0].line.skew) > fit.pieces[0].skewBound);
+        }
+    }
+
     /// Equal clocks and one direction: nothing is changed.
     void oneDirectionEqual() {
         const ClockFit fit = fitClocks(observe({.back = false}, 3), 1);
