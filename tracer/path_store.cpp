@@ -1,6 +1,7 @@
 #include "tracer/path_store.h"
 
 #include "tracer/connection_evidence.h"
+#include "tracer/path/telling.h"
 #include "tracer/proxied_parts.h"
 
 #include <algorithm>
@@ -52,6 +53,16 @@ void PathStore::addNodeRules(std::string_view node, const proxycore::NodeRules &
     m_cluster.addRules(node, rules);
     for (const auto &[id, entry] : m_entries)
         m_refresh.insert(id);
+}
+
+/// Where captures do not tell which way packets went, it helps to know what all of a host's have in common.
+void PathStore::noteTalk(const Leg &leg) {
+    if (isToMany(leg.tuple.dst.ip) || isToMany(leg.tuple.src.ip)) return;
+    for (const FlowIndex index : leg.flows) {
+        const Flow &flow = m_sources.flows[index];
+        if (flow.kind == Flow::Kind::packets && flow.pass.facing == Facing::unknown)
+            m_points->noteTalk(m_points->points()[flow.point.value].host, leg.tuple.src.ip, leg.tuple.dst.ip);
+    }
 }
 
 /// Finds the connections of all touched legs and gives each the id it had, or a new one.
@@ -169,8 +180,8 @@ void PathStore::archiveAll(const Moment &moment) {
     m_stale.clear();
     m_refresh.clear();
     Annotator::nameHosts(*m_points, m_roles, m_cluster);
-    const PathArchive::Sources sources{*m_legs,         m_sources.flows, m_sources.translations,
-                                       m_sources.rules, m_finder,        m_cluster, m_facts};
+    const PathArchive::Sources sources{*m_legs,   m_sources.flows, m_sources.translations, m_sources.rules, m_finder,
+                                       m_cluster, m_facts};
     m_archive = std::make_unique<PathArchive>(sources, Facts(*m_points, m_roles, m_annotator), moment, m_parallel);
     m_archive->make(m_lastId);
     *m_points = m_archive->facts().points;
@@ -192,6 +203,8 @@ std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &
                                                    const std::function<std::shared_ptr<const AllPaths>()> &all) {
     auto touched = m_legs->takeDirty();
     m_finder.learn(touched);
+    for (const LegIndex leg : touched)
+        noteTalk((*m_legs)[leg]);
     m_partial = m_partial || m_legs->size() > m_keepLegs;
     if (m_partial && moment.ended) {
         archiveAll(moment);

@@ -46,6 +46,7 @@ private:
 
     void archiveAll(const Moment &moment);
     void addPaths(Snapshot &next) const;
+    void noteTalk(const Leg &leg);
     void reconnect(const std::vector<LegIndex> &touched);
     void rebuild(const std::set<std::uint32_t> &ids, const Moment &moment);
     void judgeGroups();
@@ -65,8 +66,8 @@ private:
     GroupFindings m_groups;
     Annotator m_annotator;
     std::map<std::uint32_t, Entry> m_entries; ///< by path id
-    std::set<std::uint32_t> m_stale;   ///< connections found anew since the last snapshot
-    std::set<std::uint32_t> m_refresh; ///< to be judged again: something was said that concerns them
+    std::set<std::uint32_t> m_stale;          ///< connections found anew since the last snapshot
+    std::set<std::uint32_t> m_refresh;        ///< to be judged again: something was said that concerns them
     std::uint32_t m_lastId = 0;
     bool m_judgeAgain = false;
     bool m_partial = false; ///< there are more legs than are kept

@@ -61,6 +61,28 @@ bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
     return true;
 }
 
+void CapturePoints::noteTalk(HostIndex host, const IpAddress &one, const IpAddress &other) {
+    if (host >= m_talks.size()) m_talks.resize(host + 1);
+    Talk &talk = m_talks[host];
+    if (!std::exchange(talk.any, true)) {
+        talk.shared = {one, other};
+        return;
+    }
+    for (IpAddress &address : talk.shared)
+        if (address != one && address != other) address = {};
+}
+
+CapturePoints::Common CapturePoints::common(HostIndex host) const {
+    if (host >= m_talks.size() || !m_talks[host].any) return Common::unknown;
+    const auto &shared = m_talks[host].shared;
+    const auto left = std::ranges::count_if(shared, [](const IpAddress &address) { return !address.isNone(); });
+    return left == 2 ? Common::unknown : left == 1 ? Common::one : Common::none;
+}
+
+bool CapturePoints::isCommon(HostIndex host, const IpAddress &address) const {
+    return common(host) == Common::one && std::ranges::count(m_talks[host].shared, address) != 0;
+}
+
 const Host *CapturePoints::ownerOf(const IpAddress &address) const {
     note(address);
     const auto found = m_owners.find(address);

@@ -4,6 +4,7 @@
 #include "capture/packet/decode.h"
 #include "tracer/path/snapshot.h"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -54,6 +55,12 @@ public:
     /// A host that nobody captured on as such; packets between others show that it is there.
     void inferHost(HostIndex index) { m_inferred.insert(index); }
     [[nodiscard]] bool isInferred(HostIndex index) const { return m_inferred.contains(index); }
+    /// Two addresses of packets at one point of a host, whichever way they went.
+    void noteTalk(HostIndex host, const IpAddress &one, const IpAddress &other);
+    /// The one address that every conversation seen at a host has: most likely its own, unless it passes packets on.
+    enum class Common : std::uint8_t { unknown, one, none };
+    [[nodiscard]] Common common(HostIndex host) const;
+    [[nodiscard]] bool isCommon(HostIndex host, const IpAddress &address) const;
     /// The first host that has it.
     [[nodiscard]] const Host *ownerOf(const IpAddress &address) const;
     [[nodiscard]] bool owns(HostIndex host, const IpAddress &address) const;
@@ -87,7 +94,14 @@ private:
     std::vector<std::vector<Drop>> m_drops; ///< per point, by time
     void note(const IpAddress &address) const;
 
+    /// What all conversations of a host have had in common so far; see common().
+    struct Talk {
+        bool any = false;
+        std::array<IpAddress, 2> shared = {}; ///< none where only one is left, or no one
+    };
+
     std::vector<Host> m_hosts;
+    std::vector<Talk> m_talks; ///< by host; may be shorter
     std::size_t m_learned = 0;
     std::size_t m_mixed = 0;
     std::set<HostIndex> m_inferred;

@@ -1,6 +1,7 @@
 #include "tracer/stitch/host_roles.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace natlens::tracer {
 
@@ -17,8 +18,18 @@ bool hasHops(const Path &path, Direction direction) {
 
 } // namespace
 
-HostRole HostRoles::roleOf(const Seen &seen) {
+/// A node asks its own pods, which translate nothing; a load balancer asks nodes.
+bool HostRoles::checksNodes(const Seen &seen) const {
+    return std::ranges::any_of(seen.checked, [&](const std::string &host) {
+        const auto found = m_hosts.find(host);
+        return found != m_hosts.end() && &found->second != &seen &&
+               (found->second.translates || found->second.named == HostRole::node);
+    });
+}
+
+HostRole HostRoles::roleOf(const Seen &seen) const {
     if (seen.named != HostRole::unknown) return seen.named;
+    if (checksNodes(seen)) return HostRole::loadBalancer;
     if (seen.node) return HostRole::node;
     if (seen.loadBalancer) return HostRole::loadBalancer;
     if (seen.pod) return HostRole::pod;
@@ -48,6 +59,9 @@ bool HostRoles::learnFrom(const HostRoles &copy) {
         seen.loadBalancer = seen.loadBalancer || theirs.loadBalancer;
         seen.pod = seen.pod || theirs.pod;
         seen.client = seen.client || theirs.client;
+        changed = changed || seen.translates != (seen.translates || theirs.translates);
+        seen.translates = seen.translates || theirs.translates;
+        seen.checked.insert(theirs.checked.begin(), theirs.checked.end());
         changed = changed || roleOf(seen) != before;
     }
     return changed;
@@ -72,8 +86,10 @@ bool HostRoles::learn(const Path &path) {
         const Hop &hop = *request[i];
         if (hop.nat == std::vector{Nat::proxied})
             say(hop.host, &Seen::loadBalancer);
-        else if (!hop.nat.empty())
+        else if (!hop.nat.empty()) {
             say(hop.host, &Seen::node);
+            if (!hop.host.empty() && !std::exchange(m_hosts[hop.host].translates, true)) changed = true;
+        }
         if (!hop.in || !hop.out || !hop.nat.empty()) continue;
         const bool translatedLater = std::any_of(request.begin() + static_cast<std::ptrdiff_t>(i) + 1, request.end(),
                                                  [](const Hop *h) { return !h->nat.empty(); });
@@ -89,6 +105,12 @@ bool HostRoles::learn(const Path &path) {
     if (check) {
         say(path.client.node, &Seen::loadBalancer);
         if (path.endpoint) say(path.endpoint->host, &Seen::node);
+        if (path.endpoint && !path.client.node.empty() && !path.endpoint->host.empty()) {
+            Seen &seen = m_hosts[path.client.node];
+            const HostRole before = roleOf(seen);
+            seen.checked.insert(path.endpoint->host);
+            changed = changed || roleOf(seen) != before;
+        }
         return changed;
     }
     if (path.kind == PathKind::service) {

@@ -4,6 +4,7 @@
 #include "tracer/path/path.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@ namespace natlens::tracer {
 /// drops, rejects or answers health checks is a node; who passes packets for an address that is not its own on
 /// without translating, and does not see the replies, is a load balancer, and so is a proxy and who sends health
 /// checks; where connections end behind a node is a pod; where they begin is a client.
+/// Also a load balancer is who translates, if it asks for the health of others that translate.
 class HostRoles final {
 public:
     /// From cluster state; HostRole::unknown takes a name back.
@@ -32,9 +34,12 @@ private:
     struct Seen {
         HostRole named = HostRole::unknown;
         bool node = false, loadBalancer = false, pod = false, client = false;
+        bool translates = false;
+        std::set<std::string, std::less<>> checked = {}; ///< whose health it asks for
         bool operator==(const Seen &) const = default;
     };
-    [[nodiscard]] static HostRole roleOf(const Seen &seen);
+    [[nodiscard]] HostRole roleOf(const Seen &seen) const;
+    [[nodiscard]] bool checksNodes(const Seen &seen) const;
     std::map<std::string, Seen, std::less<>> m_hosts;
 };
 

@@ -218,9 +218,12 @@ void PathBuilder::setSource(Draft &draft) const {
 void PathBuilder::learnAddresses(const Draft &draft) const {
     const auto &steps = draft.connection.steps;
     auto &points = m_sources.points;
+    const auto begins = [](const Visit &visit) {
+        return visit.out && !visit.in && !visit.assumed && isInitialTtl(visit.out->ttl);
+    };
     if (!draft.request.empty()) {
         const Visit &first = draft.request.front();
-        if (first.out && !first.in && isInitialTtl(first.out->ttl)) points.learnAddress(first.host, first.out->src.ip);
+        if (begins(first)) points.learnAddress(first.host, first.out->src.ip);
         // Who puts its own address in place of the client's owns that address.
         for (const Visit &visit : draft.request)
             if (visit.in && visit.out && visit.in->src.ip != visit.out->src.ip) {
@@ -230,7 +233,7 @@ void PathBuilder::learnAddresses(const Draft &draft) const {
     }
     if (!draft.reply.empty()) {
         const Visit &first = draft.reply.front();
-        if (first.out && !first.in && isInitialTtl(first.out->ttl)) points.learnAddress(first.host, first.out->src.ip);
+        if (begins(first)) points.learnAddress(first.host, first.out->src.ip);
     }
     if (draft.path.endpoint && !draft.path.client.node.empty() && draft.path.endpoint->host == draft.path.client.node)
         return;

@@ -43,6 +43,7 @@ Path PathBuilder::build(const Connection &connection) const {
     Draft draft{.connection = connection};
     draft.request = findWay(connection, Direction::request, m_sources.legs, m_sources.flows, m_sources.points);
     draft.reply = findWay(connection, Direction::reply, m_sources.legs, m_sources.flows, m_sources.points);
+    faceLoneHost(draft.request, draft.reply, m_sources.points);
     Path &path = draft.path;
     const Tuple &asked = connection.steps.front().request;
     path.protocol = asked.protocol;

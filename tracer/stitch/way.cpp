@@ -125,8 +125,12 @@ void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
             if (begins || leavesForNext) single = Facing::out;
         }
         // A bridge port may not know what the bridge itself knows.
+        hosts[i].assumed = !crosses && hosts.size() == 1;
         for (const auto &sight : sights)
-            if (!crosses && sight.facing != Facing::unknown) single = sight.facing;
+            if (!crosses && sight.facing != Facing::unknown) {
+                single = sight.facing;
+                hosts[i].assumed = false;
+            }
         const auto entry = std::pair(front.step, front.ttl);
         for (auto &sight : sights) {
             if (sight.facing != Facing::unknown) continue;
@@ -140,6 +144,7 @@ void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
 
 Visit visitOf(const HostSights &host) {
     Visit visit{.host = host.host};
+    visit.assumed = host.assumed;
     for (const Sighting &sight : host.sights) {
         if (sight.facing == Facing::in) {
             if (!visit.in) visit.in = sight;
@@ -173,6 +178,34 @@ void HostSights::summarise(Direction direction) {
     leaves = std::ranges::any_of(sights, [](const auto &s) { return s.facing == Facing::out; }) &&
              std::ranges::none_of(sights, [](const auto &s) { return s.facing == Facing::in; });
     first = std::ranges::min(sights, {}, &Sighting::first).first;
+}
+
+void faceLoneHost(std::vector<Visit> &request, std::vector<Visit> &reply, const CapturePoints &points) {
+    if (request.size() > 1 || reply.size() != 1 || !reply[0].assumed) return;
+    if (!request.empty() && (request[0].host != reply[0].host || !request[0].assumed)) return;
+    Visit &back = reply[0];
+    const Sighting &answer = back.in ? *back.in : *back.out;
+    const Sighting *asked = request.empty() ? nullptr : request[0].in ? &*request[0].in : &*request[0].out;
+    const auto own = [&](const IpAddress &address) {
+        return points.owns(back.host, address) || points.isCommon(back.host, address);
+    };
+    const bool ownsClient = own(answer.dst.ip), ownsServer = own(answer.src.ip);
+    const bool comesFromAfar = asked && !isInitialTtl(asked->ttl);
+    bool clientSide = false;
+    if (ownsClient != ownsServer)
+        clientSide = ownsClient && !comesFromAfar;
+    else if (asked == nullptr)
+        return;
+    else // A request that nobody has passed on yet and an answer that somebody has.
+        clientSide =
+            !comesFromAfar && !isInitialTtl(answer.ttl) && points.common(back.host) != CapturePoints::Common::none;
+    const auto face = [](Visit &visit, bool goesOut) {
+        if (visit.out.has_value() == goesOut) return;
+        std::swap(visit.in, visit.out);
+        std::swap(visit.packetsIn, visit.packetsOut);
+    };
+    if (asked) face(request[0], clientSide);
+    face(back, !clientSide);
 }
 
 std::vector<Visit> findWay(const Connection &connection, Direction direction, const LegTable &legs,

@@ -36,11 +36,16 @@ struct Visit {
         {}; ///< the largest sum of any of the host's points, repetitions included
     std::uint32_t syns = 0;
     Timestamp first = {}, last = {};
+    bool assumed = false; ///< the only host of its way, and nothing there tells whether packets came or went
 };
 
 /// Visits of one direction, in the order of travel: by time to live, which needs no clocks (STITCHING 2.2), then by
 /// leg, then by time. A host that forwards is seen with two values of it and stands between its neighbours.
 [[nodiscard]] std::vector<Visit> findWay(const Connection &connection, Direction direction, const LegTable &legs,
                                          const FlowTable &flows, CapturePoints &points);
+
+/// Decides what findWay() could only assume, from both ways of a connection that one host alone has seen: whether it is
+/// the client's side or the other one. What still is no more than likely stays `assumed`.
+void faceLoneHost(std::vector<Visit> &request, std::vector<Visit> &reply, const CapturePoints &points);
 
 } // namespace natlens::tracer

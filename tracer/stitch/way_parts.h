@@ -12,7 +12,8 @@ struct HostSights {
     std::vector<Sighting> sights = {}; ///< in the direction of travel
     int epoch = 0;                     ///< grows with every proxy on the way
     int ttlSum = 0, stepSum = 0;
-    bool leaves = false; ///< some sight is known to go out and none to go in
+    bool assumed = false; ///< see Visit
+    bool leaves = false;  ///< some sight is known to go out and none to go in
     Timestamp first = {};
 
     /// Fills in everything that follows from host and sights.
