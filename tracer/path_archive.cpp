@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace natlens::tracer {
 
@@ -39,13 +40,13 @@ bool isWhole(const Connection &connection, const std::vector<LegIndex> &legs) {
            std::ranges::none_of(connection.steps, [](const Step &step) { return step.leg == kNone; });
 }
 
+Telling next(Telling telling) {
+    return static_cast<Telling>(static_cast<int>(telling) + 1);
+}
+
 /// Two addresses with one hash cost a piece of work, nothing else.
 std::uint32_t shortHash(const IpAddress &address) {
     return static_cast<std::uint32_t>(packet::hashValue(address));
-}
-
-bool isRemarkable(const Path &path) {
-    return (path.outcome != Outcome::delivered && path.outcome != Outcome::incomplete) || !path.findings.empty();
 }
 
 } // namespace
@@ -77,11 +78,11 @@ public:
         const auto like = m_kinds.find(m_likeness.bytes());
         if (like == m_kinds.end()) return false;
         piece.groups.addLike(like->second.counted, m_likeness.packets(), m_likeness.lastSeen(), piece.records.size());
-        piece.records.push_back({m_likeness.firstSeen(), m_leg, like->second.remarkable, false});
+        piece.records.push_back({m_likeness.firstSeen(), m_leg, like->second.telling, false});
         return true;
     }
-    void remember(PathGroups::Counted counted, bool remarkable) {
-        m_kinds.emplace(m_likeness.bytes(), Kind{std::move(counted), remarkable});
+    void remember(PathGroups::Counted counted, Telling telling) {
+        m_kinds.emplace(m_likeness.bytes(), Kind{std::move(counted), telling});
     }
     /// What is learned of hosts may change how others are judged: then nothing known counts any more. `roles`: some
     /// role has changed.
@@ -96,7 +97,7 @@ public:
 private:
     struct Kind {
         PathGroups::Counted counted;
-        bool remarkable = false;
+        Telling telling = Telling::other;
     };
     struct Hash {
         std::size_t operator()(const std::string &bytes) const {
@@ -152,11 +153,11 @@ PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
                                 StitchedEvidence(connection, sources, m_moment));
             const bool news = facts.roles.learn(path);
             PathGroups::Counted counted;
-            const bool first = piece.groups.add(path, piece.records.size(), &counted);
-            piece.records.push_back({path.firstSeen, legOf(connection), isRemarkable(path), first});
+            piece.groups.add(path, piece.records.size(), &counted);
+            piece.records.push_back({path.firstSeen, legOf(connection), tellingOf(path), false});
             if (known.forgets(news)) continue;
             if (plain && connections.size() == 1 && isWhole(connection, legs))
-                known.remember(std::move(counted), isRemarkable(path));
+                known.remember(std::move(counted), tellingOf(path));
         }
     }
     facts.points.noteQuestions(nullptr);
@@ -244,8 +245,13 @@ void PathArchive::collect(std::vector<Piece> &pieces, std::uint32_t lastId) {
             used[id] = true;
     }
     std::ranges::stable_sort(m_records, {}, &Record::firstSeen);
-    m_summary =
-        groups.finish([&](std::uint64_t place) { return fmt::format("p{}", m_sources.legs[legs[place]].pathId); });
+    std::unordered_set<LegIndex> exemplary;
+    m_summary = groups.finish([&](std::uint64_t place) {
+        exemplary.insert(legs[place]);
+        return fmt::format("p{}", m_sources.legs[legs[place]].pathId);
+    });
+    for (Record &record : m_records)
+        record.exemplary = exemplary.contains(record.leg);
 }
 
 /// Makes the paths of some records and hands them over in the records' order.
@@ -287,9 +293,10 @@ std::vector<std::shared_ptr<const Path>> PathArchive::examples(std::size_t most)
             chosen.push_back(m_records[i]);
         }
     };
-    take(most / 3, [](const Record &r) { return r.exemplary; });
-    take(most - most / 3, [](const Record &r) { return r.remarkable; });
-    take(most, [](const Record &) { return true; });
+    for (auto telling = Telling::error; telling <= Telling::toMany; telling = next(telling))
+        take(most / 2, [&](const Record &r) { return r.exemplary && r.telling == telling; });
+    for (auto telling = Telling::error; telling <= Telling::toMany; telling = next(telling))
+        take(most, [&](const Record &r) { return r.telling == telling; });
     std::ranges::stable_sort(chosen, {}, &Record::firstSeen);
     std::vector<std::vector<std::shared_ptr<const Path>>> blocks((chosen.size() + kExamples - 1) / kExamples);
     m_parallel(blocks.size(), [&](std::size_t i) {

@@ -4,6 +4,7 @@
 #include "tracer/annotator.h"
 #include "tracer/parallel.h"
 #include "tracer/path/summary.h"
+#include "tracer/path/telling.h"
 #include "tracer/stitch/components.h"
 
 #include <memory>
@@ -54,7 +55,7 @@ public:
 
     [[nodiscard]] const Summary &summary() const { return m_summary; }
     [[nodiscard]] const Facts &facts() const { return m_facts; }
-    /// At most `most` paths worth looking at: of every group, of those that did not end well, then the earliest; in
+    /// At most `most` paths worth looking at, the most telling first: up to three for each group, then the earliest; in
     /// order of the first packet.
     [[nodiscard]] std::vector<std::shared_ptr<const Path>> examples(std::size_t most) const;
     /// See AllPaths.
@@ -66,8 +67,8 @@ private:
     struct Record {
         Timestamp firstSeen;
         LegIndex leg = kNone; ///< its first one
-        bool remarkable = false;
-        bool exemplary = false; ///< the first of its group
+        Telling telling = Telling::other;
+        bool exemplary = false; ///< among the first of its group or of those with a finding
     };
     struct Piece;
     class Known;

@@ -1,5 +1,7 @@
 #include "tracer/path_groups.h"
 
+#include "tracer/path/telling.h"
+
 #include <algorithm>
 #include <iterator>
 
@@ -7,27 +9,17 @@ namespace natlens::tracer {
 
 namespace {
 
-template<class T>
-void append(std::string &key, const T &value) {
-    key.append(reinterpret_cast<const char *>(&value), sizeof(value));
-}
-
-void append(std::string &key, const std::string &text) {
-    key += text;
-    key += '\0';
-}
-
-void append(std::string &key, const SocketAddress &address) {
-    key.append(reinterpret_cast<const char *>(address.ip.bytes.data()), address.ip.size());
-    append(key, address.port);
-}
-
 /// What all members have in common, and the ends of the first one.
 Path withoutDetails(const Path &path) {
     Path copy = path;
     copy.hops.clear();
     copy.segments.clear();
-    copy.findings.clear();
+    for (Finding &finding : copy.findings) {
+        Finding brief;
+        brief.code = std::move(finding.code);
+        brief.severity = finding.severity;
+        finding = std::move(brief);
+    }
     copy.notes.clear();
     return copy;
 }
@@ -51,34 +43,14 @@ std::string findingKey(const Path &path, const Finding &finding) {
 }
 
 void merge(PathGroup &group, const PathGroup &later) {
+    group.severalPorts =
+        group.severalPorts || later.severalPorts || group.example.requested.port != later.example.requested.port;
     group.connections += later.connections;
     group.packets += later.packets;
     group.lastSeen = std::max(group.lastSeen, later.lastSeen);
 }
 
 } // namespace
-
-const std::string &PathGroups::keyOf(const Path &path, std::string &key) {
-    key.clear();
-    const unsigned preserved = path.sourcePreserved ? 1 + *path.sourcePreserved : 0;
-    append(key,
-           std::array<std::uint8_t, 4>{static_cast<std::uint8_t>(path.kind), static_cast<std::uint8_t>(path.protocol),
-                                       static_cast<std::uint8_t>(path.outcome), static_cast<std::uint8_t>(preserved)});
-    append(key, path.requested);
-    append(key, path.client.node);
-    append(key, path.droppedAt);
-    if (path.endpoint) {
-        append(key, path.endpoint->pod);
-        append(key, path.endpoint->host);
-        append(key, path.endpoint->address.port);
-    }
-    if (path.service) {
-        append(key, path.service->nameSpace);
-        append(key, path.service->name);
-        append(key, path.service->via);
-    }
-    return key;
-}
 
 void PathGroups::count(Group &group, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place) {
     ++group.group.connections;
@@ -107,18 +79,17 @@ void PathGroups::addLike(const Counted &first, std::uint64_t packets, Timestamp 
         count(findingWith(key, {}), place);
 }
 
-bool PathGroups::add(const Path &path, std::uint64_t place, Counted *counted) {
+void PathGroups::add(const Path &path, std::uint64_t place, Counted *counted) {
     ++m_connections;
     ++m_outcomes[static_cast<std::size_t>(path.outcome)];
     thread_local std::string buffer;
-    const std::string &key = keyOf(path, buffer);
-    auto at = m_index.find(key);
-    const bool isNew = at == m_index.end();
+    writeKind(path, buffer);
+    auto at = m_index.find(buffer);
     Group *group = nullptr;
-    if (!isNew) {
+    if (at != m_index.end()) {
         group = &m_groups[at->second];
     } else if (m_groups.size() < kMost) {
-        m_index.emplace(key, m_groups.size());
+        m_index.emplace(buffer, m_groups.size());
         group = &m_groups.emplace_back();
         group->group.example = withoutDetails(path);
     } else {
@@ -126,6 +97,7 @@ bool PathGroups::add(const Path &path, std::uint64_t place, Counted *counted) {
         group = &*m_rest;
     }
     count(*group, path.packets, path.lastSeen, place);
+    if (path.requested.port != group->group.example.requested.port) group->group.severalPorts = true;
     std::vector<std::string> keys;
     for (const Finding &finding : path.findings) {
         Found &found = findingWith(findingKey(path, finding), finding);
@@ -138,7 +110,6 @@ bool PathGroups::add(const Path &path, std::uint64_t place, Counted *counted) {
                     .outcome = path.outcome,
                     .findings = std::move(keys)};
     }
-    return isNew;
 }
 
 void PathGroups::add(PathGroups &&later, std::uint64_t before) {
@@ -147,7 +118,8 @@ void PathGroups::add(PathGroups &&later, std::uint64_t before) {
         m_outcomes[i] += later.m_outcomes[i];
     std::string key;
     for (Group &from : later.m_groups) {
-        const auto at = m_index.find(keyOf(from.group.example, key));
+        writeKind(from.group.example, key);
+        const auto at = m_index.find(key);
         Group *to = nullptr;
         if (at != m_index.end()) {
             to = &m_groups[at->second];
@@ -175,7 +147,9 @@ void PathGroups::add(PathGroups &&later, std::uint64_t before) {
 }
 
 void PathGroups::sortGroups() {
-    std::ranges::stable_sort(m_groups, std::ranges::greater{}, [](const Group &g) { return g.group.connections; });
+    std::ranges::stable_sort(m_groups, {}, [](const Group &g) {
+        return std::pair(tellingOf(g.group.example), ~g.group.connections); // the largest first
+    });
     m_index.clear();
 }
 

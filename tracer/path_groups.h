@@ -23,8 +23,7 @@ public:
     };
 
     /// Ids are known only when all is collected: until then a path is known by its place.
-    /// True if the path is the first of its group.
-    bool add(const Path &path, std::uint64_t place, Counted *counted = nullptr);
+    void add(const Path &path, std::uint64_t place, Counted *counted = nullptr);
     /// Another one of the same group, with the same findings.
     void addLike(const Counted &first, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place);
     /// Takes over another collection whose places come after all of this one's.
@@ -45,7 +44,6 @@ private:
         FindingGroup group;
         std::vector<std::uint64_t> places;
     };
-    [[nodiscard]] static const std::string &keyOf(const Path &path, std::string &buffer);
     void count(Group &group, std::uint64_t packets, Timestamp lastSeen, std::uint64_t place);
     void count(Found &found, std::uint64_t place);
     /// The findings with this key, begun with `first` where there are none yet.

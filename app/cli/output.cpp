@@ -1,11 +1,16 @@
 #include "app/cli/output.h"
 
+#include "tracer/diagram/text_grid.h"
+
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace natlens::cli {
@@ -26,6 +31,9 @@ bool terminal(int fd) {
 Output::Output() {
     const char *noColour = std::getenv("NO_COLOR");
     m_colours = terminal(STDOUT_FILENO) && !(noColour && *noColour);
+    const auto columns = terminalColumns();
+    if (::isatty(STDOUT_FILENO) == 1) m_columns = columns;
+    m_pictureColumns = columns.value_or(m_pictureColumns);
 }
 
 void Output::failed() {
@@ -88,6 +96,29 @@ bool unicodeLocale() {
         return text.find("UTF-8") != text.npos || text.find("utf8") != text.npos || text.find("utf-8") != text.npos;
     }
     return false;
+}
+
+std::optional<int> terminalColumns() {
+    int columns = 0;
+    if (const char *wanted = std::getenv("COLUMNS")) {
+        const std::string_view text(wanted);
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), columns);
+        if (error == std::errc() && end == text.data() + text.size() && columns > 0) return columns;
+    }
+    struct winsize size {};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    return std::nullopt;
+}
+
+std::string wrapped(const std::string &text, std::size_t indent, std::optional<int> columns) {
+    constexpr int kNarrowest = 60;
+    if (!columns || diagram::columns(text) <= *columns) return text;
+    std::string out;
+    const auto start = std::min(text.find_first_not_of(' '), text.size());
+    const int width = std::max(*columns, kNarrowest) - static_cast<int>(indent);
+    for (const std::string &line : diagram::wrap(std::string_view(text).substr(start), width))
+        out += (out.empty() ? std::string(start, ' ') : "\n" + std::string(indent, ' ')) + line;
+    return out;
 }
 
 Progress::Progress(bool wanted)

@@ -1,6 +1,7 @@
 // Standard output and standard error of the command line: what a person sees, and what scripts read.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,10 @@ public:
     void write(std::string_view text);
     /// `text` in a colour, where standard output is a terminal and NO_COLOR is not set (no-color.org).
     [[nodiscard]] std::string styled(Style style, std::string_view text) const;
+    /// Of the terminal that is written to; nothing for a file or a pipe, whose readers want a finding on one line.
+    [[nodiscard]] std::optional<int> columns() const { return m_columns; }
+    /// For pictures, which have a width in any case.
+    [[nodiscard]] int pictureColumns() const { return m_pictureColumns; }
     void flush();
     /// The reader of standard output has gone.
     [[nodiscard]] bool closed() const { return m_closed; }
@@ -26,6 +31,8 @@ private:
     void failed();
     bool m_colours = false, m_closed = false;
     int m_error = 0;
+    std::optional<int> m_columns;
+    int m_pictureColumns = 100;
 };
 
 /// One line on standard error.
@@ -36,6 +43,11 @@ void complain(std::string_view line);
 
 /// Whether the locale can show box-drawing characters.
 [[nodiscard]] bool unicodeLocale();
+
+/// Columns of the terminal that standard output is, COLUMNS before that; nothing for a file or a pipe.
+[[nodiscard]] std::optional<int> terminalColumns();
+/// Lines of at most `columns`, those after the first one indented; as it is without `columns`. No line end at the end.
+[[nodiscard]] std::string wrapped(const std::string &text, std::size_t indent, std::optional<int> columns);
 
 /// A line on standard error that replaces itself; nothing unless standard error is a terminal and the work has lasted
 /// longer than a second.

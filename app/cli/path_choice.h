@@ -1,22 +1,18 @@
-// Which paths to show where there are too many.
+// What is said where not all paths are shown.
 #pragma once
 
-#include "tracer/path/snapshot.h"
+#include "tracer/diagram/choice.h"
 
-#include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace natlens::cli {
 
-/// More than this in one picture nobody can tell apart.
-inline constexpr std::size_t kDrawnPaths = 100;
+using diagram::kDrawnPaths;
+using diagram::withPaths;
 
-/// The snapshot with at most `most` paths, in their order: those with the gravest findings, then those that did not end
-/// well, then those of Services, then the earliest.
-[[nodiscard]] tracer::Snapshot withPaths(const tracer::Snapshot &snapshot, std::size_t most);
-
-/// For standard error where a picture shows fewer than there are; "" where it shows all.
-[[nodiscard]] std::string remarkOnChoice(const tracer::Snapshot &snapshot);
+/// For standard error where a picture of `chosen` shows fewer than there are; "" where it shows all.
+[[nodiscard]] std::string remarkOnChoice(const tracer::Snapshot &snapshot, const tracer::Snapshot &chosen);
 
 /// How many paths the source has, whether or not the snapshot holds them all.
 [[nodiscard]] std::uint64_t pathCount(const tracer::Snapshot &snapshot);

@@ -11,11 +11,11 @@ namespace {
 
 constexpr const char *kName = "natlens render";
 
-std::string drawn(const tracer::Snapshot &snapshot, const Render &arguments) {
-    if (const std::string remark = remarkOnChoice(snapshot); !remark.empty()) complain(remark);
+std::string drawn(const tracer::Snapshot &snapshot, const Render &arguments, int columns) {
     const tracer::Snapshot chosen = withPaths(snapshot, kDrawnPaths);
+    if (const std::string remark = remarkOnChoice(snapshot, chosen); !remark.empty()) complain(remark);
     if (arguments.format == "document") return diagram::renderDocument(chosen);
-    if (arguments.format == "unicode") return diagram::renderUnicode(chosen);
+    if (arguments.format == "unicode") return diagram::renderUnicode(chosen, {.columns = columns});
     return diagram::renderSvg(diagram::layout(chosen), arguments.theme);
 }
 
@@ -62,7 +62,9 @@ int render(const Render &arguments) {
     }
     int status = conclude(*view, options, kName);
     if (!view->problem.empty() && view->traced->points.empty()) return status;
-    const std::string text = arguments.format == "json" ? jsonLines(*view->traced) : drawn(*view->traced, arguments);
+    const int columns = arguments.output.empty() ? output.pictureColumns() : diagram::SceneOptions().columns;
+    const std::string text =
+        arguments.format == "json" ? jsonLines(*view->traced) : drawn(*view->traced, arguments, columns);
     if (arguments.output.empty())
         output.write(text);
     else if (!writeFile(arguments.output, text, kName))

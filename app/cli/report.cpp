@@ -1,5 +1,6 @@
 #include "app/cli/report.h"
 
+#include "app/cli/path_choice.h"
 #include "tracer/diagram/diagram.h"
 
 #include <algorithm>
@@ -92,10 +93,14 @@ void printFindings(Output &output, const tracer::Snapshot &snapshot) {
         const Style style = group.finding->severity == tracer::Severity::error     ? Style::bad
                             : group.finding->severity == tracer::Severity::warning ? Style::warning
                                                                                    : Style::plain;
-        output.write(
-            fmt::format("  {} {} ({})\n", output.styled(style, group.finding->code), group.finding->text, paths));
-        if (!group.finding->fix.empty()) output.write(fmt::format("      what helps: {}\n", group.finding->fix));
-        if (!group.finding->cost.empty()) output.write(fmt::format("      what that costs: {}\n", group.finding->cost));
+        const auto write = [&](const std::string &text) { output.write(wrapped(text, 6, output.columns()) + "\n"); };
+        const tracer::Finding &finding = *group.finding;
+        // Colours take no columns: they come when the lines are made.
+        std::string text = wrapped(fmt::format("  {} {} ({})", finding.code, finding.text, paths), 6, output.columns());
+        text.replace(2, finding.code.size(), output.styled(style, finding.code));
+        output.write(text + "\n");
+        if (!finding.fix.empty()) write("      what helps: " + finding.fix);
+        if (!finding.cost.empty()) write("      what that costs: " + finding.cost);
     }
     output.write("\n");
 }
@@ -137,16 +142,20 @@ void printClocks(Output &output, const tracer::Snapshot &snapshot) {
     output.write("\n");
 }
 
+std::string requestedText(const tracer::PathGroup &group) {
+    return group.severalPorts ? group.example.requested.ip.toString() + ", several ports"
+                              : group.example.requested.toString();
+}
+
 /// What the paths of a group have in common: no ports of clients, no times.
 std::string groupText(const Output &output, const tracer::PathGroup &group) {
     const Path &path = group.example;
     std::string text;
     if (path.kind == tracer::PathKind::healthCheck) text = "health check ";
     if (path.kind == tracer::PathKind::direct) text = "direct ";
-    if (path.service && !path.service->name.empty())
-        text += fmt::format("{}/{} ", path.service->nameSpace, path.service->name);
+    if (path.service && !path.service->name.empty()) text += diagram::describe(*path.service) + " ";
     text += fmt::format("{}{} {}: ", path.client.node.empty() ? "" : path.client.node + " ",
-                        unicodeLocale() ? "\u2192" : "->", path.requested.toString());
+                        unicodeLocale() ? "\u2192" : "->", requestedText(group));
     if (path.endpoint) {
         const tracer::EndpointEnd &end = *path.endpoint;
         text += !end.pod.empty() ? end.pod : !end.host.empty() ? end.host : end.address.ip.toString();
@@ -185,10 +194,13 @@ void printSummary(Output &output, const tracer::Snapshot &snapshot) {
         output.write(fmt::format("  {:>10} of other kinds; --json has all of them, --filter fewer\n", grouped(left)));
     output.write("\n");
     shown = 0;
-    for (const auto &path : snapshot.paths) {
-        if (path->outcome == tracer::Outcome::delivered || path->outcome == tracer::Outcome::incomplete) continue;
-        if (shown == kExamples) break;
-        if (shown++ == 0) output.write(output.styled(Style::bold, "Examples of those that did not end well") + "\n");
+    for (const auto &path : withPaths(snapshot, kExamples).paths) {
+        const bool endedWell =
+            path->outcome == tracer::Outcome::delivered || path->outcome == tracer::Outcome::incomplete;
+        if (endedWell && path->findings.empty()) continue;
+        if (shown++ == 0)
+            output.write(output.styled(Style::bold, "Examples of those with findings, or that did not end well") +
+                         "\n");
         output.write(pathLine(output, *path) + "\n");
     }
     if (shown != 0) output.write("\n");
@@ -213,7 +225,7 @@ std::string remarkOn500(const tracer::Snapshot &snapshot) {
     });
     if (!shown) return {};
     return "Note: the document's drawing says 500 for a failed health check; kube-proxy has always answered 503 "
-           "(--profile document or today shows that).";
+           "(natlens lab run loadbalancer-local --profile document shows that).";
 }
 
 void printReport(Output &output, const session::View &view) {
@@ -222,10 +234,10 @@ void printReport(Output &output, const session::View &view) {
         output.write(output.styled(Style::bold, view.lab.scenario) + ": " + view.lab.summary + "\n\n");
     // The document's picture where it can be drawn: small, and with the lines below it nothing is missing.
     // With very many paths a picture shows nothing.
-    constexpr std::size_t kDrawn = 100;
-    std::string picture = snapshot.paths.size() <= kDrawn ? diagram::renderDocument(snapshot) : std::string();
-    if (picture.empty() && unicodeLocale() && snapshot.paths.size() <= kDrawn)
-        picture = diagram::renderUnicode(snapshot);
+    const bool few = snapshot.paths.size() <= kDrawnPaths;
+    std::string picture = few ? diagram::renderDocument(snapshot) : std::string();
+    if (picture.empty() && unicodeLocale() && few)
+        picture = diagram::renderUnicode(snapshot, {.columns = output.pictureColumns()});
     if (!picture.empty()) output.write(picture + "\n");
     printLosses(output, snapshot);
     if (snapshot.all) {

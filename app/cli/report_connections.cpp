@@ -2,12 +2,14 @@
 
 #include "app/cli/markdown.h"
 #include "app/cli/path_choice.h"
+#include "tracer/diagram/diagram.h"
+#include "tracer/path/telling.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <map>
 #include <set>
+#include <unordered_map>
 
 namespace natlens::cli {
 namespace {
@@ -77,8 +79,9 @@ std::string hopsTable(const Path &path) {
 std::string pathSection(const Path &path) {
     std::string section = fmt::format("\n### {}\n\n", inText(pathTitle(path)));
     if (path.service && !path.service->name.empty())
-        section += fmt::format("* Service: {}\n", inText(fmt::format("{}/{}, {}", path.service->nameSpace,
-                                                                     path.service->name, path.service->type)));
+        section +=
+            fmt::format("* Service: {}\n", inText(diagram::describe(*path.service) +
+                                                  (path.service->type.empty() ? "" : ", " + path.service->type)));
     if (path.endpoint) {
         const auto &end = *path.endpoint;
         section += fmt::format("* Endpoint: {} {}", inText(!end.pod.empty() ? end.pod : end.host),
@@ -105,19 +108,31 @@ std::string pathSection(const Path &path) {
 
 /// The paths that are not shown one by one, by what they have in common.
 std::string restSection(const Snapshot &snapshot, const Snapshot &shown) {
-    std::map<std::string, std::uint64_t> kinds;
-    const auto count = [&](const Path &path, std::uint64_t connections) {
-        kinds[fmt::format("{} to {}: {}{}",
-                          path.client.node.empty() ? path.client.address.ip.toString() : path.client.node,
-                          path.requested.toString(), tracer::toString(path.outcome),
-                          path.droppedAt.empty() ? "" : " at " + path.droppedAt)] += connections;
+    struct Kind {
+        std::string what;
+        tracer::Telling telling = tracer::Telling::other;
+        std::uint64_t connections = 0;
+    };
+    std::vector<Kind> kinds;
+    std::unordered_map<std::string, std::size_t> places;
+    const auto count = [&](const Path &path, std::uint64_t connections, bool severalPorts) {
+        auto what = fmt::format(
+            "{} to {}: {}{}", path.client.node.empty() ? path.client.address.ip.toString() : path.client.node,
+            severalPorts ? path.requested.ip.toString() + ", several ports" : path.requested.toString(),
+            tracer::toString(path.outcome), path.droppedAt.empty() ? "" : " at " + path.droppedAt);
+        const auto [at, isNew] = places.try_emplace(what, kinds.size());
+        if (isNew) kinds.push_back({std::move(what), tracer::tellingOf(path)});
+        Kind &kind = kinds[at->second];
+        kind.telling = std::min(kind.telling, tracer::tellingOf(path));
+        kind.connections += connections;
     };
     std::uint64_t rest = pathCount(snapshot) - shown.paths.size();
     if (snapshot.all) {
         rest = pathCount(snapshot); // the groups count all of them
         const auto &groups = snapshot.all->summary().groups;
         for (const tracer::PathGroup &group : groups)
-            if (!snapshot.all->summary().hasRest || &group != &groups.back()) count(group.example, group.connections);
+            if (!snapshot.all->summary().hasRest || &group != &groups.back())
+                count(group.example, group.connections, group.severalPorts);
     } else {
         const std::set<const Path *> told = [&] {
             std::set<const Path *> set;
@@ -126,18 +141,17 @@ std::string restSection(const Snapshot &snapshot, const Snapshot &shown) {
             return set;
         }();
         for (const auto &path : snapshot.paths)
-            if (!told.contains(path.get())) count(*path, 1);
+            if (!told.contains(path.get())) count(*path, 1, tracer::isAnyPort(*path));
     }
     if (rest == 0) return {};
-    std::vector<std::pair<std::string, std::uint64_t>> order(kinds.begin(), kinds.end());
-    std::ranges::stable_sort(order, std::ranges::greater{}, [](const auto &kind) { return kind.second; });
+    std::ranges::stable_sort(kinds, {}, [](const Kind &kind) { return std::pair(kind.telling, ~kind.connections); });
     const std::string sum = counted(rest, "connection", "connections");
     std::string section =
         fmt::format("\n### {}\n\n", snapshot.all ? "All " + sum : sum + " more") + tableHead({"connections", "what"});
     std::uint64_t left = rest;
-    for (std::size_t i = 0; i < std::min(order.size(), kKindsNamed); ++i) {
-        section += tableRow({std::to_string(order[i].second), inText(order[i].first)});
-        left -= order[i].second;
+    for (std::size_t i = 0; i < std::min(kinds.size(), kKindsNamed); ++i) {
+        section += tableRow({std::to_string(kinds[i].connections), inText(kinds[i].what)});
+        left -= kinds[i].connections;
     }
     if (left != 0) section += tableRow({std::to_string(left), "of other kinds"});
     return section;

@@ -111,8 +111,8 @@ std::string picture(const Snapshot &snapshot) {
     if (text.empty()) return {};
     std::string section = "\n## Picture\n\n" + codeBlock(text);
     if (drawn.paths.size() < pathCount(snapshot))
-        section += fmt::format("\nDrawn: {} of {} connections, those with findings first.\n", drawn.paths.size(),
-                               pathCount(snapshot));
+        section += fmt::format("\nDrawn: {} of {} connections, those with findings first, then those of Services.\n",
+                               drawn.paths.size(), pathCount(snapshot));
     return section;
 }
 

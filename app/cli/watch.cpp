@@ -134,17 +134,18 @@ void printResult(Output &output, const session::View &view, const SourceOptions 
     } else if (options.json) {
         for (const auto &path : view.traced->paths)
             output.write(tracer::toJsonLine(*path) + "\n");
-    } else if (options.diagram == "document") {
-        output.write(diagram::renderDocument(withPaths(*view.traced, kDrawnPaths)));
-    } else if (options.diagram == "unicode") {
-        output.write(diagram::renderUnicode(withPaths(*view.traced, kDrawnPaths)));
+    } else if (!options.diagram.empty()) {
+        const tracer::Snapshot chosen = withPaths(*view.traced, kDrawnPaths);
+        output.write(options.diagram == "document"
+                         ? diagram::renderDocument(chosen)
+                         : diagram::renderUnicode(chosen, {.columns = output.pictureColumns()}));
+        output.flush();
+        if (const std::string remark = remarkOnChoice(*view.traced, chosen); !options.quiet && !remark.empty())
+            complain(remark);
     } else {
         printReport(output, view);
     }
     output.flush();
-    if (const std::string remark = remarkOnChoice(*view.traced);
-        !options.quiet && !options.diagram.empty() && !remark.empty())
-        complain(remark);
     if (options.quiet || (!options.json && options.diagram.empty())) return; // the report has said it all
     if (const std::string remark = remarkOn500(*view.traced); !remark.empty()) complain(remark);
 }

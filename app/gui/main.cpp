@@ -48,7 +48,12 @@ int runWindow(int argc, char **argv, const gui::Arguments &arguments) {
         window.openScenario(arguments.scenario);
     else
         window.openFiles(arguments.files);
-    return arguments.screenshot.isEmpty() ? QApplication::exec() : gui::takeScreenshot(window, arguments.screenshot);
+    if (arguments.screenshot.isEmpty()) return QApplication::exec();
+    const int status = gui::takeScreenshot(window, arguments.screenshot);
+    if (window.size() != arguments.size)
+        fmt::print(stderr, "natlens-gui: --size {}x{}: the window needs {}x{}, and so has the picture\n",
+                   arguments.size.width(), arguments.size.height(), window.width(), window.height());
+    return status;
 }
 
 } // namespace

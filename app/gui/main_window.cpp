@@ -8,6 +8,7 @@
 #include "app/gui/path_panel.h"
 #include "app/gui/start_page.h"
 #include "app/gui/words.h"
+#include "tracer/diagram/choice.h"
 
 #include <QApplication>
 #include <QLabel>
@@ -270,7 +271,8 @@ void MainWindow::showScene(const session::View &view) {
     m_sceneSnapshot = view.traced;
     m_sceneOptions = options;
     m_diagram->setSelectedPath(m_selected);
-    m_diagram->setScene(view.traced, diagram::layout(*view.traced, options));
+    m_diagram->setScene(view.traced,
+                        diagram::layout(diagram::withPaths(*view.traced, diagram::kDrawnPaths, m_selected), options));
 }
 
 void MainWindow::selectByDefault(const tracer::Snapshot &snapshot) {
@@ -296,7 +298,8 @@ void MainWindow::selectMostTelling() {
     std::size_t most = 0;
     for (const auto &path : m_feed->shown()->traced->paths) {
         if (path->kind != tracer::PathKind::service) continue;
-        // Findings first, then the longer way: the connection that another node passed on, as in the document's picture.
+        // Findings first, then the longer way: the connection that another node passed on, as in the document's
+        // picture.
         std::size_t score = 1 + (path->findings.empty() ? 0U : 10U) + path->hops.size();
         for (const tracer::Hop &hop : path->hops)
             score += hop.nat.size();

@@ -63,7 +63,7 @@ void PathDelegate::paint(QPainter *painter, const QStyleOptionViewItem &option, 
 
     painter->setFont(upper);
     painter->setPen(m_theme.colour(Token::text));
-    painter->drawText(left, upperBase, upperMetrics.elidedText(connectionText(path), Qt::ElideMiddle, width));
+    painter->drawText(left, upperBase, connectionText(path, upperMetrics, width));
 
     painter->setFont(lower);
     int room = width;

@@ -1,7 +1,9 @@
 #include "app/gui/path_model.h"
 
 #include "app/gui/words.h"
+#include "tracer/diagram/choice.h"
 #include "tracer/diagram/diagram.h"
+#include "tracer/path/telling.h"
 
 #include <algorithm>
 #include <map>
@@ -53,6 +55,8 @@ std::vector<PathModel::Row> PathModel::wantedRows() {
     }
     for (auto &[node, path] : latest)
         rows.push_back({std::move(path), true});
+    if (rows.size() > diagram::kDrawnPaths) // more than anybody reads: what matters comes first
+        std::ranges::stable_sort(rows, {}, [](const Row &row) { return tracer::tellingOf(*row.path); });
     return rows;
 }
 

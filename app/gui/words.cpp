@@ -1,5 +1,7 @@
 #include "app/gui/words.h"
 
+#include "tracer/diagram/diagram.h"
+
 #include <QFontDatabase>
 #include <QStringList>
 
@@ -20,7 +22,8 @@ QString addressText(const packet::SocketAddress &address) {
 QString serviceText(const tracer::Path &path) {
     if (path.service) {
         const tracer::ServiceRef &s = *path.service;
-        QString words = text(s.nameSpace.empty() ? s.name : s.nameSpace + "/" + s.name) + ":" + QString::number(s.port);
+        QString words = text(diagram::describe(s));
+        if (!s.name.empty() && s.port != 0) words += ":" + QString::number(s.port);
         if (s.via != tracer::Via::none) words += " via " + text(tracer::toString(s.via));
         return words;
     }
@@ -30,6 +33,18 @@ QString serviceText(const tracer::Path &path) {
 
 QString connectionText(const tracer::Path &path) {
     return addressText(path.client.address) + kArrow + addressText(path.requested);
+}
+
+QString connectionText(const tracer::Path &path, const QFontMetrics &metrics, int width) {
+    const QString whole = connectionText(path);
+    if (metrics.horizontalAdvance(whole) <= width) return whole;
+    const QString requested = addressText(path.requested);
+    const QString client = path.client.address.ip.isNone() ? kDash : text(path.client.address.ip.toString());
+    const int room = width - metrics.horizontalAdvance(kArrow);
+    const int right =
+        std::min(metrics.horizontalAdvance(requested), std::max(room / 2, room - metrics.horizontalAdvance(client)));
+    return metrics.elidedText(client, Qt::ElideMiddle, room - right) + kArrow +
+           metrics.elidedText(requested, Qt::ElideMiddle, right);
 }
 
 QString seenText(const tracer::Path &path) {

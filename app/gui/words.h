@@ -4,6 +4,7 @@
 #include "tracer/path/path.h"
 
 #include <QFont>
+#include <QFontMetrics>
 #include <QString>
 
 namespace natlens::gui {
@@ -17,10 +18,12 @@ namespace natlens::gui {
 
 /// "104.132.1.79:53210", or a dash when unknown.
 [[nodiscard]] QString addressText(const packet::SocketAddress &address);
-/// "default/nodeport:80 via nodePort", "health check", or "no service".
+/// "default/nodeport:80 via nodePort", "a Service via nodePort" without a name, "health check", or "no service".
 [[nodiscard]] QString serviceText(const tracer::Path &path);
 /// "104.132.1.79:53210 -> 10.240.0.5:32080" with a real arrow.
 [[nodiscard]] QString connectionText(const tracer::Path &path);
+/// The same in at most `width` pixels: without the client's port if need be, then cut, but never the arrow.
+[[nodiscard]] QString connectionText(const tracer::Path &path, const QFontMetrics &metrics, int width);
 /// "endpoint saw 10.240.0.5", "no endpoint reached".
 [[nodiscard]] QString seenText(const tracer::Path &path);
 /// "delivered", "dropped at node1", ...

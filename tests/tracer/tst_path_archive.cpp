@@ -2,6 +2,7 @@
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "tests/tracer/named.h"
 #include "tracer/path/path_json.h"
+#include "tracer/path/telling.h"
 
 #include <atomic>
 #include <fmt/format.h>
@@ -105,6 +106,7 @@ private Q_SLOTS:
     void sameAsKept();
     void idsAreUniqueAndStay();
     void summaryCounts();
+    void keepsFindings();
     void endsEarly();
     void outlivesTheTracer();
 };
@@ -209,12 +211,49 @@ void TestPathArchive::summaryCounts() {
     for (std::size_t i = 0; i < summary.groups.size(); ++i) {
         const auto &group = summary.groups[i];
         total += group.connections;
-        QVERIFY(i == 0 || summary.groups[i - 1].connections >= group.connections);
+        if (i != 0) {
+            const auto before = tellingOf(summary.groups[i - 1].example), telling = tellingOf(group.example);
+            QVERIFY(before <= telling);
+            QVERIFY(before < telling || summary.groups[i - 1].connections >= group.connections);
+        }
         QCOMPARE(group.examples.size(), std::min<std::size_t>(3, group.connections));
     }
     QCOMPARE(total, summary.connections);
     QVERIFY(!summary.hasRest);
     QVERIFY(summary.groups.size() < 60); // client ports do not tell groups apart
+}
+
+/// Among very many that say nothing the few with findings are kept, and the ports of a scan are one group.
+void TestPathArchive::keepsFindings() {
+    Scenario scenario;
+    for (unsigned n = 0; n < 900; ++n) {
+        Talk talk;
+        talk.request = {{"node1/eth0", kIn, 60, tcp("10.9.9.9:4000", fmt::format("10.240.0.4:{}", n + 1).c_str())}};
+        talk.begin = n * kMilli;
+        talk.clientIsn = 1000 * n;
+        addSyns(scenario, talk, 2);
+    }
+    for (unsigned n = 0; n < 3; ++n) {
+        Talk talk =
+            viaNode2(fmt::format("104.132.1.79:{}", 2000 + n).c_str(), fmt::format("10.240.0.5:{}", 4000 + n).c_str());
+        talk.begin = (1000 + n * 20) * kMilli;
+        talk.clientIsn = 77'000'000 + n;
+        talk.ts = 9'000'000 + 100 * n;
+        addTcp(scenario, talk);
+    }
+    scenario.endsAt = 20'000 * kMilli;
+    Feeding feeding;
+    feeding.options.keepLegs = 30;
+    const auto snapshot = trace(std::move(scenario), feeding);
+    QVERIFY(snapshot->all);
+    QCOMPARE(snapshot->all->summary().connections, 903U);
+    const auto withFindings =
+        std::ranges::count_if(snapshot->paths, [](const auto &p) { return !p->findings.empty(); });
+    QCOMPARE(withFindings, 3);
+    const auto &groups = snapshot->all->summary().groups;
+    QCOMPARE(groups.size(), 2U);
+    QVERIFY(groups[0].connections == 3 && !groups[0].severalPorts);
+    QVERIFY(groups[1].connections == 900 && groups[1].severalPorts);
 }
 
 void TestPathArchive::endsEarly() {

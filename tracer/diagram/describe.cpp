@@ -123,7 +123,7 @@ std::string headline(const Path &path) {
         fmt::format("{}: {} asks {} ({}", path.id, from, path.requested.toString(), packet::toString(path.protocol));
     if (path.service) {
         const auto via = words(path.service->via);
-        text += fmt::format(", {}/{}{}{}", path.service->nameSpace, path.service->name, via.empty() ? "" : " ", via);
+        text += fmt::format(", {}{}{}", describe(*path.service), via.empty() ? "" : " ", via);
     } else if (path.kind == PathKind::direct) {
         text += ", no service";
     }
@@ -141,6 +141,11 @@ std::string describe(const tracer::Encapsulation &tunnel) {
                                                    : "network",
                          *tunnel.id);
     return fmt::format("a {} tunnel{} from {} to {}", tunnel.type, id, tunnel.src.toString(), tunnel.dst.toString());
+}
+
+std::string describe(const tracer::ServiceRef &service) {
+    if (service.name.empty()) return "a Service";
+    return service.nameSpace.empty() ? service.name : service.nameSpace + "/" + service.name;
 }
 
 std::string describe(const Hop &hop) {

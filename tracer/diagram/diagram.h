@@ -10,9 +10,10 @@ namespace natlens::diagram {
 
 /// What to draw of a snapshot.
 struct SceneOptions {
-    std::string selectedPath;  ///< Path::id to emphasise; "" none
-    bool onlySelected = false; ///< leave the other paths out
+    std::string selectedPath = {}; ///< Path::id to emphasise; "" none
+    bool onlySelected = false;     ///< leave the other paths out
     bool healthChecks = true;
+    int columns = 100; ///< width of text, 60 to 100; what is outside is taken as the nearest
 };
 
 /// The document's own pictures in ASCII, glyph for glyph where the observations are the document's; only arrows and
@@ -34,6 +35,8 @@ struct SceneOptions {
 /// The path in words, one sentence a line: for text reports, tooltips and screen readers (they say the same).
 [[nodiscard]] std::string describe(const tracer::Path &path);
 [[nodiscard]] std::string describe(const tracer::Hop &hop);
+/// "default/nodeport"; "a Service" where only its address was recognised.
+[[nodiscard]] std::string describe(const tracer::ServiceRef &service);
 /// "a VXLAN tunnel (network 42) from 192.168.0.1 to 192.168.0.2".
 [[nodiscard]] std::string describe(const tracer::Encapsulation &tunnel);
 

@@ -85,7 +85,8 @@ Checks newestChecks(const Snapshot &snapshot) {
 
 std::string groupTitle(const Path &path) {
     const auto from = path.client.node.empty() ? path.client.address.ip.toString() : path.client.node;
-    const auto to = path.service ? path.service->nameSpace + "/" + path.service->name : path.requested.toString();
+    const bool named = path.service && !path.service->name.empty();
+    const auto to = named ? describe(*path.service) : path.requested.toString();
     return from + " -> " + to + ":";
 }
 

@@ -69,6 +69,10 @@ std::vector<std::string> requestHosts(const Path &path) {
     return hosts;
 }
 
+bool isAddress(std::string_view host) {
+    return tracer::IpAddress::parse(host).has_value();
+}
+
 const tracer::Segment *findSegment(const Path &path, Direction direction, std::string_view from, std::string_view to) {
     const auto found = std::ranges::find_if(path.segments, [&](const tracer::Segment &segment) {
         return segment.direction == direction && segment.from == from && segment.to == to;

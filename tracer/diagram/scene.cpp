@@ -62,7 +62,7 @@ private:
         made.inferred = true;
         for (const auto &host : m_snapshot.hosts)
             if (host.name == name) {
-                made.inferred = false;
+                made.inferred = isAddress(name);
                 made.node = host.podNode;
                 if (!host.label.empty()) made.title = host.label;
                 if (!host.addresses.empty()) m_addresses[name] = host.addresses;
@@ -88,6 +88,10 @@ private:
             note(endName(path.client.node, true), path.client.address);
             if (path.endpoint) note(endName(path.endpoint->host, false), path.endpoint->address);
         }
+        for (const auto &hop : path.hops)
+            if (path.endpoint && path.endpoint->node == hop.host && path.endpoint->host != hop.host && hop.in &&
+                hop.out && hop.direction == Direction::request && hop.in->src != hop.out->src)
+                m_inside[hop.host].push_back(hop.out->src.ip);
         const auto route = routeOf(path, m_roles);
         if (!route.nodes.empty()) note(route.nodes.front(), path.requested);
         if (path.endpoint && !path.endpoint->host.empty()) {
@@ -162,6 +166,7 @@ private:
         const auto hosts = requestHosts(path);
         if (hosts.empty()) return;
         const auto &node = hosts.back();
+        note(node, path.requested);
         auto &seen = m_checkStatus[node];
         // An answer stands until two checks in a row stay without one, as in the text picture.
         const int status = path.http ? path.http->status : 0;
@@ -186,7 +191,7 @@ private:
         }
         std::ranges::sort(m_scene.checks, naturalLess, [](const SceneCheck &check) { return check.streams.far; });
         for (auto &[name, host] : m_hosts) {
-            host.address = addressOf(name);
+            host.address = isAddress(name) ? "" : addressOf(name);
             // DNAT and SNAT always in the order of JSON and of the hop's list: SNAT, DNAT, then X.
             std::ranges::stable_sort(host.marks, {}, [](const Mark &mark) { return static_cast<int>(mark.fill); });
             host.muted = m_selected && !visited(name);
@@ -204,15 +209,25 @@ private:
         });
     }
 
-    /// Of a host with several addresses the one that connections used.
+    /// Of a host with several addresses the one that connections used; that of a bridge, which is for the node's own
+    /// pods alone, only where there is no other.
     std::string addressOf(const std::string &name) const {
         const auto used = m_used.find(name);
         const auto own = m_addresses.find(name);
         if (own == m_addresses.end()) return used == m_used.end() ? "" : used->second.back().toString();
-        for (const auto &address : own->second)
-            if (used != m_used.end() && std::ranges::find(used->second, address) != used->second.end())
-                return address.toString();
-        return own->second.front().toString();
+        const auto among = [](const auto &addresses, const auto &found, const tracer::IpAddress &address) {
+            return found != addresses.end() && std::ranges::find(found->second, address) != found->second.end();
+        };
+        const auto inside = m_inside.find(name);
+        const tracer::IpAddress *best = nullptr;
+        int most = -1;
+        for (const auto &address : own->second) {
+            const int worth = 2 * !among(m_inside, inside, address) + among(m_used, used, address);
+            if (worth <= most) continue;
+            most = worth;
+            best = &address;
+        }
+        return best->toString();
     }
 
     struct CheckState {
@@ -226,6 +241,7 @@ private:
     Scene m_scene;
     std::map<std::string, SceneHost> m_hosts;
     std::map<std::string, std::vector<tracer::IpAddress>> m_addresses, m_used;
+    std::map<std::string, std::vector<tracer::IpAddress>> m_inside; ///< what nodes put in place for their own pods
     std::map<StreamKey, StreamPair> m_pairs, m_checkPairs;
     std::map<std::string, CheckState> m_checkStatus;
 };

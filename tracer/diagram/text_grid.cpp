@@ -33,6 +33,39 @@ std::string elide(std::string_view utf8, int width) {
     return std::string(utf8.substr(0, at)) + "…";
 }
 
+std::vector<std::string> wrap(std::string_view utf8, int width) {
+    width = std::max(1, width);
+    std::vector<std::string> lines(1);
+    int used = 0;
+    for (std::size_t at = 0; at < utf8.size();) {
+        const std::size_t end = std::min(utf8.find(' ', at), utf8.size());
+        std::string_view word = utf8.substr(at, end - at);
+        at = end + 1;
+        int wide = columns(word);
+        const bool fits = used + (used > 0) + wide <= width;
+        if (used > 0 && !fits && wide <= width) {
+            lines.emplace_back();
+            used = 0;
+        } else if (used > 0 && used + 1 < width) {
+            lines.back() += ' ';
+            ++used;
+        }
+        while (used + wide > width) { // a word longer than a line
+            std::size_t bytes = 0;
+            for (int column = used; column < width; ++column)
+                bytes += codePointLength(word, bytes);
+            lines.back() += word.substr(0, bytes);
+            word.remove_prefix(bytes);
+            wide = columns(word);
+            lines.emplace_back();
+            used = 0;
+        }
+        lines.back() += word;
+        used += wide;
+    }
+    return lines;
+}
+
 void TextGrid::put(int row, int column, std::string_view utf8, int rowStep, int columnStep) {
     for (std::size_t at = 0; at < utf8.size();) {
         const std::size_t length = codePointLength(utf8, at);

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace natlens::diagram {
 
@@ -12,6 +13,10 @@ namespace natlens::diagram {
 
 /// The first `width` columns of a text; the last one becomes an ellipsis where something was cut off.
 [[nodiscard]] std::string elide(std::string_view utf8, int width);
+
+/// Lines of at most `width` columns (at least 1), broken at blanks, and inside of words that are longer than a line.
+/// At least one line.
+[[nodiscard]] std::vector<std::string> wrap(std::string_view utf8, int width);
 
 /// Cells may be written at negative columns; the picture is moved right when it is printed.
 class TextGrid final {

@@ -12,9 +12,11 @@
 
 namespace natlens::tracer {
 
-/// Paths that a person would call the same: between the same hosts, to the same place, with the same end.
+/// Paths that a person would call the same: between the same hosts, to the same place, with the same end and findings.
 struct PathGroup {
-    Path example; ///< the earliest of them, without hops and segments
+    /// The earliest of them, without hops, segments and notes; of findings code and severity.
+    Path example;
+    bool severalPorts = false; ///< different ports were asked: the example's is one of them
     std::uint64_t connections = 0;
     std::uint64_t packets = 0;
     Timestamp lastSeen;
@@ -32,9 +34,9 @@ struct FindingGroup {
 struct Summary {
     std::uint64_t connections = 0;
     std::array<std::uint64_t, 6> outcomes{}; ///< by Outcome
-    std::vector<PathGroup> groups;           ///< the largest first; the last one holds the rest if there are too many
-    bool hasRest = false;                    ///< that last one is of different kinds
-    std::vector<FindingGroup> findings;      ///< by code
+    std::vector<PathGroup> groups; ///< the most telling first, of those the largest; last the rest if there are many
+    bool hasRest = false;          ///< that last one is of different kinds
+    std::vector<FindingGroup> findings; ///< by code
 };
 
 /// All paths of a source that has ended, made when they are asked for: memory is that of a few hundred. Usable from any

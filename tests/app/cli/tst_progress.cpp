@@ -1,5 +1,6 @@
-// What the line on the terminal says while a recording is read.
+// What the line on the terminal says while a recording is read, and how long lines are broken.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "app/cli/output.h"
 #include "app/cli/watch.h"
 #endif
 
@@ -11,6 +12,8 @@ class TestProgress : public QObject {
 private Q_SLOTS:
     void readingStage_data();
     void readingStage();
+    void wrapped_data();
+    void wrapped();
 };
 
 void TestProgress::readingStage_data() {
@@ -41,6 +44,33 @@ void TestProgress::readingStage() {
     QCOMPARE(QString::fromStdString(
                  natlens::cli::readingStage(progress, bytes, packets, std::chrono::milliseconds(milliseconds))),
              text);
+}
+
+void TestProgress::wrapped_data() {
+    QTest::addColumn<QString>("text");
+    QTest::addColumn<int>("columns"); // 0: no terminal
+    QTest::addColumn<QString>("lines");
+    const QString words = "  D01 The endpoint 10.180.1.136:8080 sees 10.180.1.1 instead of the client's address (p1)";
+    QTest::newRow("a file") << words << 0 << words;
+    QTest::newRow("wide enough") << words << 100 << words;
+    QTest::newRow("80 columns") << words << 80
+                                << "  D01 The endpoint 10.180.1.136:8080 sees 10.180.1.1 instead of the client's\n"
+                                   "      address (p1)";
+    QTest::newRow("never below 60") << words << 20
+                                    << "  D01 The endpoint 10.180.1.136:8080 sees 10.180.1.1\n"
+                                       "      instead of the client's address (p1)";
+    QTest::newRow("a long word") << "  D01 " + QString(100, 'x') << 60
+                                 << "  D01 " + QString(50, 'x') + "\n      " + QString(50, 'x');
+    QTest::newRow("nothing") << "" << 60 << "";
+}
+
+void TestProgress::wrapped() {
+    QFETCH(QString, text);
+    QFETCH(int, columns);
+    QFETCH(QString, lines);
+    QCOMPARE(QString::fromStdString(natlens::cli::wrapped(text.toStdString(), 6,
+                                                          columns == 0 ? std::nullopt : std::optional<int>(columns))),
+             lines);
 }
 
 NATLENS_TEST(TestProgress)

@@ -4,9 +4,9 @@
 #include "app/gui/words.h"
 #include "hand_made.h"
 
+#include "tests/test_program.h"
 #include <QAbstractItemModelTester>
 #include <QSignalSpy>
-#include "tests/test_program.h"
 
 #include <set>
 
@@ -30,6 +30,47 @@ private Q_SLOTS:
         QCOMPARE(row.data(PathModel::FindingsRole).toString(), "1 finding");
         QCOMPARE(model.index(1).data(PathModel::OutcomeRole).toString(), "dropped at node3");
         QVERIFY(model.index(1).data().toString().contains("dropped at node3"));
+    }
+
+    /// However narrow the list is, one sees that something goes from here to there; the client's port goes first.
+    void connectionFits() {
+        const Path path = crossNodePath("p1");
+        const QFontMetrics metrics(addressFont());
+        const int whole = metrics.horizontalAdvance(connectionText(path));
+        QCOMPARE(connectionText(path, metrics, whole), connectionText(path));
+        const QString shorter = "104.132.1.79 → 10.240.0.5:32080";
+        QCOMPARE(connectionText(path, metrics, metrics.horizontalAdvance(shorter)), shorter);
+        for (int width = whole; width > whole / 2; width -= 7) {
+            const QString words = connectionText(path, metrics, width);
+            QVERIFY2(words.contains(" → ") && metrics.horizontalAdvance(words) <= width, qPrintable(words));
+        }
+    }
+
+    void serviceWithoutName() {
+        Path path = crossNodePath("p1");
+        path.service = tracer::ServiceRef();
+        path.service->via = tracer::Via::nodePort;
+        QCOMPARE(serviceText(path), "a Service via nodePort");
+        path.service->nameSpace = "default";
+        path.service->name = "loadbalancer";
+        QCOMPARE(serviceText(path), "default/loadbalancer via nodePort"); // port 0 is no port
+    }
+
+    /// Among more than anybody reads what has findings comes first.
+    void manyRows() {
+        std::vector<std::shared_ptr<const Path>> paths;
+        for (int i = 0; i < 150; ++i) {
+            Path path = crossNodePath("p" + std::to_string(i));
+            path.kind = tracer::PathKind::direct;
+            path.findings.clear();
+            if (i == 140) path = crossNodePath("p140");
+            paths.push_back(std::make_shared<const Path>(path));
+        }
+        PathModel model;
+        model.setSnapshot(snapshot(paths));
+        QCOMPARE(model.rowCount(), 150);
+        QCOMPARE(model.index(0).data(PathModel::PathIdRole).toString(), "p140");
+        QCOMPARE(model.index(1).data(PathModel::PathIdRole).toString(), "p0");
     }
 
     void updatesDoNotReset() {

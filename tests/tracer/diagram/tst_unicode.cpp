@@ -4,8 +4,8 @@
 #include "tracer/diagram/diagram.h"
 #endif
 
-#include <QFile>
 #include "tests/test_program.h"
+#include <QFile>
 
 using namespace natlens;
 using namespace natlens::testing;
@@ -26,6 +26,10 @@ private Q_SLOTS:
     void shape();
     void golden_data();
     void golden();
+    void widths_data() { shape_data(); }
+    void widths();
+    void uncaptured();
+    void unnamedService();
     void grouping();
     void selectionOnly();
     void findings();
@@ -74,6 +78,53 @@ void TestUnicode::golden() {
     QVERIFY2(drawn == expected, qPrintable("drawn:\n" + drawn + "expected:\n" + expected));
 }
 
+void TestUnicode::widths() {
+    QFETCH(SampleSnapshot, sample);
+    for (const auto &path : sample.snapshot.paths)
+        const_cast<Path &>(*path).findings.push_back(
+            {"D01", Severity::warning, "the endpoint sees another address than the client's", "", "", {}});
+    for (const auto &[wanted, width] : {std::pair(20, 60), {60, 60}, {80, 80}, {100, 100}, {300, 100}}) {
+        const auto text = render(sample, {.columns = wanted});
+        int widest = 0;
+        for (const auto &line : text.split('\n'))
+            widest = std::max(widest, static_cast<int>(line.size()));
+        QVERIFY2(widest <= width, qPrintable(text));
+        if (text.contains("┐")) QVERIFY2(widest >= width - 2, qPrintable(text));
+        const auto words = text.simplified();
+        QCOMPARE(words.contains("the endpoint sees another address than the client's"), !sample.snapshot.paths.empty());
+    }
+}
+
+/// Nobody captured at the client, nor at the endpoint, which is known by its address only.
+void TestUnicode::uncaptured() {
+    SampleSnapshot s;
+    s.cluster().nodePort("node2");
+    auto path = *s.snapshot.paths.front();
+    path.client.node.clear();
+    for (auto &segment : path.segments)
+        for (auto *name : {&segment.from, &segment.to})
+            if (*name == "client")
+                name->clear();
+            else if (*name == "source-ip-app")
+                *name = "10.180.1.136";
+    path.endpoint->host = path.endpoint->node = "10.180.1.136";
+    path.endpoint->pod.clear();
+    s.snapshot.paths.front() = std::make_shared<const Path>(path);
+    const auto text = render(s);
+    QVERIFY2(!text.contains("dropped"), qPrintable(text));
+    QVERIFY2(text.contains("│ client (not captured)  104.132.1.79 "), qPrintable(text));
+    QVERIFY2(text.contains("│ 10.180.1.136 (not captured) "), qPrintable(text));
+}
+
+void TestUnicode::unnamedService() {
+    SampleSnapshot s;
+    s.cluster().nodePort("node2");
+    auto path = *s.snapshot.paths.front();
+    path.service = ServiceRef{.nameSpace = {}, .name = {}, .type = {}, .portName = {}, .via = Via::nodePort};
+    s.snapshot.paths.front() = std::make_shared<const Path>(path);
+    QVERIFY2(render(s).startsWith("p1  a Service at 10.240.0.5:32080 · delivered"), qPrintable(render(s)));
+}
+
 void TestUnicode::grouping() {
     SampleSnapshot s;
     s.cluster();
@@ -98,6 +149,7 @@ void TestUnicode::findings() {
     const auto text = render(sample);
     QCOMPARE(text.count("D01"), 1); // the same finding on three paths is one line
     QVERIFY(text.contains("Findings\n  D01 xxx"));
+    QCOMPARE(text.count('x'), render(nodePortScenario()).count('x') + 200); // nothing is cut off
     for (const auto &line : text.split('\n'))
         QVERIFY(line.size() <= 100);
 }
