@@ -187,6 +187,10 @@ base::Result<Answer> answer(const ExplainQuestion &question) {
             inputs->remarks.push_back(fmt::format("by the Kubernetes objects it would be: {}", inShort(*decision)));
         nameEndpoints(byRules, inputs->state, question.plan.node);
         *decision = std::move(byRules);
+    } else if (decision->service && inputs->onlyInRules.contains(decision->service->name.service)) {
+        inputs->remarks.push_back(
+            fmt::format("only the rules of other nodes tell of Service {}: for {} this is a guess",
+                        decision->service->name.service.toString(), question.plan.node));
     } else if (question.plan.proxyConfig.empty() && inputs->ruleFiles.empty()) {
         auto remark = remarkOnLocalSources(inputs->state, inputs->config, request, *decision);
         if (!remark.empty()) inputs->remarks.push_back(std::move(remark));
