@@ -37,8 +37,8 @@ constexpr std::size_t kMostFindings = 200;
 std::string findingKey(const Path &path, const Finding &finding) {
     std::string key = finding.code;
     for (const Hop &hop : path.hops)
-        if (hop.direction == Direction::request && !hop.nat.empty()) append(key, '/' + hop.host);
-    if (!path.droppedAt.empty()) append(key, '!' + path.droppedAt);
+        if (hop.direction == Direction::request && !hop.nat.empty()) key += '/' + hop.host;
+    if (!path.droppedAt.empty()) key += '!' + path.droppedAt;
     return key;
 }
 

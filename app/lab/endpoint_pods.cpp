@@ -92,7 +92,10 @@ void addIpv6(const std::vector<ObjectName> &pods, ClusterState &state) {
 
 void addMissingNodes(ClusterState &state) {
     const auto name = [&](const std::string &node) {
-        if (!node.empty() && !state.node(node)) state.put(proxycore::Node{.name = node, .labels = {}, .addresses = {}});
+        if (node.empty() || state.node(node)) return;
+        proxycore::Node missing;
+        missing.name = node;
+        state.put(std::move(missing));
     };
     for (const auto &[podName, pod] : state.pods)
         if (!pod->ips.empty()) name(pod->nodeName);
