@@ -29,8 +29,8 @@ bool redirects(const Path &path) {
 /// A capture point at its endpoint, or beside it on the same host, saw it arrive.
 bool isSeenToArrive(const Path &path) {
     return path.endpoint && std::ranges::any_of(path.hops, [&](const Hop &hop) {
-        return hop.direction == Direction::request && hop.host == path.endpoint->host && hop.in;
-    });
+               return hop.direction == Direction::request && hop.host == path.endpoint->host && hop.in;
+           });
 }
 
 /// The host that decided about a request: who translated it, or where it ended.
@@ -249,12 +249,12 @@ FindingInput Annotator::annotate(Path &path, const PathBuilder &builder, const C
     if (cluster) input.service = cluster->service(path.protocol, path.requested);
     nameEnds(path, cluster);
     classify(path, cluster, input.service);
-    const std::pair asked{path.protocol, path.requested.port};
-    if (path.outcome == Outcome::delivered && redirects(path) && isSeenToArrive(path)) m_servedPorts.insert(asked);
-    judgeSilence(path, input, *m_points, m_servedPorts.contains(asked));
     const auto hasRole = [](const Hop &hop) { return hop.role != HostRole::unknown; };
     if (!cluster && std::ranges::any_of(path.hops, hasRole))
         path.notes.emplace_back("roles of hosts are inferred from packets: there is no cluster state");
+    const std::pair asked{path.protocol, path.requested.port};
+    if (path.outcome == Outcome::delivered && redirects(path) && isSeenToArrive(path)) m_servedPorts.insert(asked);
+    judgeSilence(path, input, *m_points, m_servedPorts.contains(asked));
     nameRules(path, builder, input);
     if (path.kind != PathKind::healthCheck && cluster && path.outcome == Outcome::dropped && input.service) {
         // Absence that cluster state predicts weighs more.

@@ -31,9 +31,7 @@ public:
     /// Takes over what another one has learned. True if there was news.
     bool learnFrom(const Annotator &other);
     /// How much has been learned: grows with every news.
-    [[nodiscard]] std::size_t known() const {
-        return m_checks.size() + m_servicePorts.size() + m_servedPorts.size();
-    }
+    [[nodiscard]] std::size_t known() const { return m_checks.size() + m_servicePorts.size() + m_servedPorts.size(); }
 
     /// `builder` made the path and finds the rule traces that belong to it. Returns what was looked at, for findings
     /// about several paths; it refers to `path` and `evidence`.

@@ -54,7 +54,8 @@ bool isSeenWithin(const Hop &hop, const FindingInput &input, const CapturePoints
     return false;
 }
 
-/// Connection tracking enters a connection when its first packet has passed all rules: it was listened to, and has none.
+/// Connection tracking enters a connection when its first packet has passed all rules: it was listened to, and has
+/// none.
 bool isUntracked(const Path &path, const Hop &hop, const FindingInput &input, const CapturePoints &points) {
     const bool heard = std::ranges::any_of(points.points(), [&](const CapturePointInfo &point) {
         return point.known && point.status.host == hop.host && point.status.interface == "conntrack";

@@ -149,7 +149,8 @@ void TestOutcomes::silenceAtTheEnd() {
     QFETCH(int, silenceMs);
     QFETCH(QString, outcome);
     Scenario scenario;
-    addTcp(scenario, viaNode1(tcp("104.132.1.79:1234", "10.240.0.4:32080"), tcp("104.132.1.79:1234", "10.180.1.136:8080")));
+    addTcp(scenario,
+           viaNode1(tcp("104.132.1.79:1234", "10.240.0.4:32080"), tcp("104.132.1.79:1234", "10.180.1.136:8080")));
     Talk silent = toNode2();
     silent.begin = 10 * kMilli;
     silent.clientIsn = 5;
@@ -279,7 +280,8 @@ void TestOutcomes::sourceReplaced() {
         scenario.clusterState.emplace_back(
             -kMilli,
             nodePortState(policy.toStdString(),
-                    annotation ? R"(,"annotations":{"service.beta.kubernetes.io/external-traffic":"Global"})" : ""));
+                          annotation ? R"(,"annotations":{"service.beta.kubernetes.io/external-traffic":"Global"})"
+                                     : ""));
     const auto snapshot = trace(scenario);
     const auto &path = *snapshot->paths.at(0);
     if (field.isEmpty()) {

@@ -34,8 +34,8 @@ void TestSilence::whatWasCaptured_data() {
     QTest::newRow("another host's bridge") << "+node1/cbr0" << 64 << true << "unanswered";
     QTest::newRow("connection tracking") << "node2/conntrack" << 64 << true << "dropped";
     QTest::newRow("the bridge, but which way it went is not known") << "+node2/cbr0" << 64 << false << "unanswered";
-    QTest::newRow("nor from its time to live: its pods' packets have that, too") << "+node2/cbr0" << 63 << false
-                                                                                 << "unanswered";
+    QTest::newRow("nor from its time to live: its pods' packets have that, too")
+        << "+node2/cbr0" << 63 << false << "unanswered";
     QTest::newRow("one interface, from afar") << "" << 63 << true << "unanswered";
 }
 

@@ -48,8 +48,8 @@ void TestSources::whatTheEndpointSees() {
     QFETCH(QString, seen);
     QFETCH(QString, preserved);
     QFETCH(QString, node);
-    Talk talk = by == "node2" ? viaNode2()
-                              : viaNode1(tcp(kClient, "10.240.0.4:32080"), tcp(kClient, "10.180.1.136:8080"));
+    Talk talk =
+        by == "node2" ? viaNode2() : viaNode1(tcp(kClient, "10.240.0.4:32080"), tcp(kClient, "10.180.1.136:8080"));
     // The page says what the endpoint sees, as the echo server's does.
     talk.answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nCLIENT VALUES:\nclient_address=" +
                   talk.request.back().tuple.src.ip.toString() + "\n";
@@ -57,7 +57,8 @@ void TestSources::whatTheEndpointSees() {
         for (const bool lies : {false, true}) {
             Talk told = talk;
             if (lies)
-                told.answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nCLIENT VALUES:\nclient_address=10.9.9.9\n";
+                told.answer =
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nCLIENT VALUES:\nclient_address=10.9.9.9\n";
             Scenario scenario;
             addTcp(scenario, told);
             const auto hosts = captured.split(' ');
@@ -73,7 +74,8 @@ void TestSources::whatTheEndpointSees() {
             QCOMPARE(text(path.seenByEndpoint), believed ? seen : "nothing");
             const QString kept = !path.sourcePreserved ? "unknown" : *path.sourcePreserved ? "yes" : "no";
             QCOMPARE(kept, believed || preserved == "no" ? preserved : "unknown");
-            // One interface that looks the same from the pod and from its node, and does not say which way packets went.
+            // One interface that looks the same from the pod and from its node, and does not say which way packets
+            // went.
             const bool either = captured == "source-ip-app" && !crossings;
             QCOMPARE(text(path.endpoint->node), either ? "" : node);
             const bool says = std::ranges::any_of(
@@ -122,7 +124,8 @@ void TestSources::masqueradeAlone_data() {
 void TestSources::masqueradeAlone() {
     QFETCH(QString, policy);
     QFETCH(bool, answered);
-    const Tuple inside = tcp("10.180.1.7:40002", "93.184.216.34:443"), outside = tcp("10.240.0.4:51234", "93.184.216.34:443");
+    const Tuple inside = tcp("10.180.1.7:40002", "93.184.216.34:443"),
+                outside = tcp("10.240.0.4:51234", "93.184.216.34:443");
     Talk talk;
     talk.request = {{"node1/cbr0", kIn, 64, inside}, {"node1/eth0", kOut, 63, outside}};
     talk.reply = {{"node1/eth0", kIn, 50, outside}, {"node1/cbr0", kOut, 49, inside}};

@@ -35,7 +35,8 @@ Bypass pastTheBalancer() {
 
 /// Two pods on one bridge: the node translates what the bridge would then switch past it.
 Bypass pastTheNode() {
-    const Tuple asked = tcp("10.180.1.8:40892", "10.0.170.92:80"), inside = tcp("10.180.1.8:40892", "10.180.1.136:8080");
+    const Tuple asked = tcp("10.180.1.8:40892", "10.0.170.92:80"),
+                inside = tcp("10.180.1.8:40892", "10.180.1.136:8080");
     return {{{"busybox1/eth0", kOut, 64, asked},
              {"node1/veth8", kIn, 64, asked},
              {"node1/cbr0", kIn, 64, asked},
@@ -77,8 +78,10 @@ private Q_SLOTS:
         QTest::addColumn<bool>("balancer");
         QTest::addColumn<QString>("request");
         QTest::addColumn<QString>("asked");
-        QTest::newRow("a load balancer") << true << "client>lb[DNAT]>node1[DNAT]>source-ip-app" << "104.198.149.140:80";
-        QTest::newRow("a node") << false << "busybox1>node1[DNAT]>source-ip-app" << "10.0.170.92:80";
+        QTest::newRow("a load balancer") << true << "client>lb[DNAT]>node1[DNAT]>source-ip-app"
+                                         << "104.198.149.140:80";
+        QTest::newRow("a node") << false << "busybox1>node1[DNAT]>source-ip-app"
+                                << "10.0.170.92:80";
     }
 
     /// The reset is no part of the request's way, however like it looks.
@@ -101,7 +104,8 @@ private Q_SLOTS:
                 QVERIFY(!path.findings.empty());
                 const auto &finding = path.findings[0];
                 QCOMPARE(text(finding.code), "D21");
-                QVERIFY2(finding.text.starts_with(balancer ? "lb translated" : "node1 translated"), finding.text.c_str());
+                QVERIFY2(finding.text.starts_with(balancer ? "lb translated" : "node1 translated"),
+                         finding.text.c_str());
             }
     }
 

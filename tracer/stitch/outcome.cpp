@@ -200,8 +200,8 @@ void PathBuilder::setSource(Draft &draft) const {
     bool known = there;
     if (!there && !draft.request.empty()) {
         const Visit &last = draft.request.back();
-        const bool nextDoor = !draft.reply.empty() && draft.reply.front().host == last.host &&
-                              draft.reply.front().in && isInitialTtl(draft.reply.front().in->ttl);
+        const bool nextDoor = !draft.reply.empty() && draft.reply.front().host == last.host && draft.reply.front().in &&
+                              isInitialTtl(draft.reply.front().in->ttl);
         const bool toEndpoint = replaced && end.leg != kNone && !isNodePort(end.request.dst.port);
         known = nextDoor || toEndpoint;
     }

@@ -35,24 +35,24 @@ void addPasses(std::vector<Sighting> &found, std::vector<Sighting> &resets, cons
     for (const Pass *at = &flow.pass; at; at = flows.next(*at)) {
         const Pass &pass = *at;
         if (pass.first - first > kSamePacket) continue;
-        (only || pass.number == reset ? resets : found).push_back(
-            Sighting{.host = points.points()[flow.point.value].host,
-                     .point = flow.point,
-                     .step = place.step,
-                     .epoch = place.epoch,
-                     .ttl = pass.ttl,
-                     .facing = pass.facing,
-                     .ipId = pass.ipId,
-                     .first = pass.first,
-                     .last = pass.last,
-                     .number = pass.number,
-                     .packets = pass.packets,
-                     .payloadBytes = flows.next(flow.pass) ? std::nullopt : std::optional(flow.payloadBytes),
-                     .syns = pass.syns,
-                     .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
-                     .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
-                     .icmp = icmp,
-                     .tunnel = pass.tunnel});
+        (only || pass.number == reset ? resets : found)
+            .push_back(Sighting{.host = points.points()[flow.point.value].host,
+                                .point = flow.point,
+                                .step = place.step,
+                                .epoch = place.epoch,
+                                .ttl = pass.ttl,
+                                .facing = pass.facing,
+                                .ipId = pass.ipId,
+                                .first = pass.first,
+                                .last = pass.last,
+                                .number = pass.number,
+                                .packets = pass.packets,
+                                .payloadBytes = flows.next(flow.pass) ? std::nullopt : std::optional(flow.payloadBytes),
+                                .syns = pass.syns,
+                                .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
+                                .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
+                                .icmp = icmp,
+                                .tunnel = pass.tunnel});
     }
 }
 
