@@ -2,6 +2,7 @@
 
 #include "app/cli/path_choice.h"
 #include "tracer/diagram/diagram.h"
+#include "tracer/path/telling.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -194,7 +195,9 @@ void printSummary(Output &output, const tracer::Snapshot &snapshot) {
         output.write(fmt::format("  {:>10} of other kinds; --json has all of them, --filter fewer\n", grouped(left)));
     output.write("\n");
     shown = 0;
-    for (const auto &path : withPaths(snapshot, kExamples).paths) {
+    auto examples = withPaths(snapshot, kExamples).paths;
+    std::ranges::stable_sort(examples, {}, [](const auto &path) { return tracer::tellingOf(*path); });
+    for (const auto &path : examples) {
         const bool endedWell =
             path->outcome == tracer::Outcome::delivered || path->outcome == tracer::Outcome::incomplete;
         if (endedWell && path->findings.empty()) continue;

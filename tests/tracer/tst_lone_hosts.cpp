@@ -39,30 +39,40 @@ void TestLoneHosts::sides_data() {
     QTest::addColumn<QList<Seen>>("conversations");
     QTest::addColumn<QStringList>("segments"); // of the first
     QTest::addColumn<QString>("client");
+    QTest::addColumn<QString>("endpoint");
     const Seen first{"104.132.1.79:1000", "10.240.0.4:32080", 64, 63},
         second{"104.132.1.79:1001", "10.240.0.5:32080", 64, 62};
     const QStringList asks{"me -> 10.240.0.4", "10.240.0.4 -> me"}, answers{"? -> me", "me -> ?"};
-    QTest::newRow("client, one conversation") << QList<Seen>{first} << asks << "me";
-    QTest::newRow("client, several") << QList<Seen>{first, second} << asks << "me";
+    QTest::newRow("client, one conversation") << QList<Seen>{first} << asks << "me"
+                                              << "10.240.0.4";
+    QTest::newRow("client, several") << QList<Seen>{first, second} << asks << "me"
+                                     << "10.240.0.4";
     QTest::newRow("client of its neighbours")
-        << QList<Seen>{{"104.132.1.79:1000", "10.240.0.4:32080", 64, 64}, second} << asks << "me";
-    QTest::newRow("endpoint") << QList<Seen>{{"10.180.1.1:1000", "10.180.1.136:8080", 63, 64}} << answers << "";
+        << QList<Seen>{{"104.132.1.79:1000", "10.240.0.4:32080", 64, 64}, second} << asks << "me"
+        << "10.240.0.4";
+    QTest::newRow("endpoint") << QList<Seen>{{"10.180.1.1:1000", "10.180.1.136:8080", 63, 64}} << answers << ""
+                              << "me";
     QTest::newRow("endpoint of neighbours") << QList<Seen>{{"10.180.1.1:1000", "10.180.1.136:8080", 64, 64},
                                                            {"10.240.0.5:1000", "10.180.1.136:8080", 63, 64}}
-                                            << answers << "";
+                                            << answers << ""
+                                            << "me";
     QTest::newRow("router, before it") << QList<Seen>{{"104.132.1.79:1000", "104.198.149.140:80", 63, 63}} << answers
-                                       << "";
+                                       << ""
+                                       << "104.198.149.140";
     QTest::newRow("router for many") << QList<Seen>{first,
                                                     {"10.240.0.3:4000", "10.180.1.136:8080", 63, 63},
                                                     {"10.240.0.5:4000", "10.180.1.137:8080", 63, 63}}
-                                     << answers << "";
-    QTest::newRow("neighbours") << QList<Seen>{{"10.240.0.2:1000", "10.240.0.5:10256", 64, 64}} << answers << "";
+                                     << answers << ""
+                                     << "10.240.0.4";
+    QTest::newRow("neighbours") << QList<Seen>{{"10.240.0.2:1000", "10.240.0.5:10256", 64, 64}} << answers << ""
+                                << "10.240.0.5";
 }
 
 void TestLoneHosts::sides() {
     QFETCH(QList<Seen>, conversations);
     QFETCH(QStringList, segments);
     QFETCH(QString, client);
+    QFETCH(QString, endpoint);
     Scenario scenario;
     std::int64_t begin = 0;
     for (const Seen &seen : conversations) {
@@ -80,6 +90,8 @@ void TestLoneHosts::sides() {
     const tracer::Path &path = *snapshot->paths.front();
     QCOMPARE(segmentsOf(path), segments);
     QCOMPARE(QString::fromStdString(path.client.node), client);
+    QVERIFY(path.endpoint);
+    QCOMPARE(QString::fromStdString(path.endpoint->host), endpoint);
     QVERIFY(path.outcome == tracer::Outcome::delivered);
     // What was only likely is not taken for known.
     for (const auto &host : snapshot->hosts)

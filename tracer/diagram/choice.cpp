@@ -36,7 +36,9 @@ tracer::Snapshot withPaths(const tracer::Snapshot &snapshot, std::size_t most, s
         std::ranges::find_if(order, [](const Candidate &c) { return tracer::isNoise(c.telling) && !c.selected; });
     const auto telling = static_cast<std::size_t>(noise - order.begin());
     if (telling != 0) {
-        const auto single = std::find_if(noise, order.end(), [](const Candidate &c) { return c.before != 0; });
+        const auto single = std::find_if(noise, order.end(), [](const Candidate &c) {
+            return c.before != 0 || c.telling == tracer::Telling::toMany;
+        });
         const auto few = std::min<std::size_t>(static_cast<std::size_t>(single - noise), most / 4);
         most = std::min(most, telling + few);
     }

@@ -5,6 +5,7 @@
 #include "tracer/diagram/scene.h"
 #include "tracer/diagram/text_grid.h"
 #include "tracer/diagram/unicode_column.h"
+#include "tracer/path/telling.h"
 
 #include <algorithm>
 #include <fmt/core.h>
@@ -69,6 +70,8 @@ std::vector<Shape> shapesOf(const Snapshot &snapshot, const SceneOptions &option
         shape.ids.push_back(path->id);
         shape.selected = selected;
     }
+    std::ranges::stable_sort(shapes, {},
+                             [](const Shape &shape) { return tracer::isNoise(tracer::tellingOf(*shape.newest)); });
     return shapes;
 }
 
@@ -110,11 +113,15 @@ std::string titleOf(const Shape &shape) {
 }
 
 std::string checksOf(const Scene &scene, int width) {
+    const auto nameOf = [&](const std::string &name) {
+        const SceneHost *host = scene.find(name);
+        return host == nullptr || !host->inferred ? name : host->title + " (not captured)";
+    };
     std::string out;
     for (const auto &check : scene.checks) {
         if (out.empty()) out = "Health checks\n";
         const auto &streams = check.streams;
-        auto line = fmt::format("  {} ──▶ {}  {}", streams.near, streams.far,
+        auto line = fmt::format("  {} ──▶ {}  {}", nameOf(streams.near), nameOf(streams.far),
                                 check.status != 0 ? fmt::format("◀── {}", check.status)
                                                   : std::string(streams.reply ? "◀──" : "no answer"));
         if (streams.request) {

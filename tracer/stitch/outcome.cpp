@@ -158,7 +158,7 @@ void PathBuilder::setEndpoint(Draft &draft) const {
         const bool forwardsReplies =
             !draft.reply.empty() && draft.reply.front().host == last.host &&
             (draft.reply.front().in.has_value() || !isInitialTtl(draft.reply.front().out->ttl));
-        if (!last.out && !forwardsReplies) {
+        if (!last.out && !forwardsReplies && !last.unsure) {
             host = &last;
             if (draft.request.size() > 1) before = &draft.request[draft.request.size() - 2];
         } else {

@@ -204,7 +204,11 @@ void faceLoneHost(std::vector<Visit> &request, std::vector<Visit> &reply, const 
         std::swap(visit.in, visit.out);
         std::swap(visit.packetsIn, visit.packetsOut);
     };
-    if (asked) face(request[0], clientSide);
+    if (asked) {
+        face(request[0], clientSide);
+        // Between neighbours the captures of both look the same.
+        request[0].unsure = ownsClient == ownsServer && !clientSide && isInitialTtl(answer.ttl) && !comesFromAfar;
+    }
     face(back, !clientSide);
 }
 

@@ -36,6 +36,7 @@ struct Visit {
         {}; ///< the largest sum of any of the host's points, repetitions included
     std::uint32_t syns = 0;
     Timestamp first = {}, last = {};
+    bool unsure = false;  ///< even faceLoneHost() found nothing that tells: nobody should conclude that it ended here
     bool assumed = false; ///< the only host of its way, and nothing there tells whether packets came or went
 };
 
