@@ -40,7 +40,8 @@ QString connectionText(const tracer::Path &path, const QFontMetrics &metrics, in
     if (metrics.horizontalAdvance(whole) <= width) return whole;
     const QString requested = addressText(path.requested);
     const QString client = path.client.address.ip.isNone() ? kDash : text(path.client.address.ip.toString());
-    const int room = width - metrics.horizontalAdvance(kArrow);
+    if (const QString words = client + kArrow + requested; metrics.horizontalAdvance(words) <= width) return words;
+    const int room = width - metrics.horizontalAdvance(kArrow) - 2; // widths of parts are rounded
     const int right =
         std::min(metrics.horizontalAdvance(requested), std::max(room / 2, room - metrics.horizontalAdvance(client)));
     return metrics.elidedText(client, Qt::ElideMiddle, room - right) + kArrow +

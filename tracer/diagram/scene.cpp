@@ -35,7 +35,7 @@ public:
             if (!m_options.selectedPath.empty() && path->id == m_options.selectedPath) m_selected = path.get();
         m_scene.selection = m_selected != nullptr;
         for (const auto &host : m_snapshot.hosts)
-            addHost(host.name);
+            if (!isAddress(host.name)) addHost(host.name); // others only where an arrow ends at them
         for (const auto &path : m_snapshot.paths) {
             if (m_options.onlySelected && m_selected && path.get() != m_selected) continue;
             if (path->kind == PathKind::healthCheck) {
@@ -94,7 +94,8 @@ private:
                 m_inside[hop.host].push_back(hop.out->src.ip);
         const auto route = routeOf(path, m_roles);
         if (!route.nodes.empty()) note(route.nodes.front(), path.requested);
-        if (path.endpoint && !path.endpoint->host.empty()) {
+        if (path.endpoint && !path.endpoint->host.empty() &&
+            (m_hosts.contains(path.endpoint->host) || !isAddress(path.endpoint->host))) {
             auto &host = addHost(path.endpoint->host);
             if (host.tier == Tier::pod && host.node.empty() && !route.nodes.empty()) host.node = route.nodes.back();
         }
