@@ -61,7 +61,8 @@ void PathStore::noteTalk(const Leg &leg) {
     for (const FlowIndex index : leg.flows) {
         const Flow &flow = m_sources.flows[index];
         if (flow.kind == Flow::Kind::packets && flow.pass.facing == Facing::unknown)
-            m_points->noteTalk(m_points->points()[flow.point.value].host, leg.tuple.src.ip, leg.tuple.dst.ip);
+            if (m_points->noteTalk(m_points->points()[flow.point.value].host, leg.tuple.src.ip, leg.tuple.dst.ip))
+                m_judgeAgain = true;
     }
 }
 

@@ -70,14 +70,11 @@ void TestSources::whatTheEndpointSees() {
             const auto &path = *snapshot->paths[0];
             QCOMPARE(named(path.outcome), "delivered");
             const bool atEndpoint = hosts.contains("source-ip-app");
-            const bool believed = (atEndpoint && (crossings || hosts.size() > 1)) || !lies;
+            const bool believed = atEndpoint || !lies;
             QCOMPARE(text(path.seenByEndpoint), believed ? seen : "nothing");
             const QString kept = !path.sourcePreserved ? "unknown" : *path.sourcePreserved ? "yes" : "no";
             QCOMPARE(kept, believed || preserved == "no" ? preserved : "unknown");
-            // One interface that looks the same from the pod and from its node, and does not say which way packets
-            // went.
-            const bool either = captured == "source-ip-app" && !crossings;
-            QCOMPARE(text(path.endpoint->node), either ? "" : node);
+            QCOMPARE(text(path.endpoint->node), node);
             const bool says = std::ranges::any_of(
                 path.notes, [](const auto &note) { return note.find("it says that it sees") != std::string::npos; });
             QCOMPARE(says, !path.seenByEndpoint.has_value());

@@ -61,15 +61,21 @@ bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
     return true;
 }
 
-void CapturePoints::noteTalk(HostIndex host, const IpAddress &one, const IpAddress &other) {
+bool CapturePoints::noteTalk(HostIndex host, const IpAddress &one, const IpAddress &other) {
     if (host >= m_talks.size()) m_talks.resize(host + 1);
     Talk &talk = m_talks[host];
     if (!std::exchange(talk.any, true)) {
         talk.shared = {one, other};
-        return;
+        return false; // two in common tell no more than none
     }
+    bool news = false;
     for (IpAddress &address : talk.shared)
-        if (address != one && address != other) address = {};
+        if (!address.isNone() && address != one && address != other) {
+            address = {};
+            news = true;
+        }
+    if (news) ++m_learned;
+    return news;
 }
 
 CapturePoints::Common CapturePoints::common(HostIndex host) const {

@@ -47,7 +47,7 @@ public:
     /// A host is seen to use this address as its own.
     /// True when that is news.
     bool learnAddress(HostIndex host, const IpAddress &address);
-    /// Grows with every address learned, of whatever host.
+    /// Grows with every address learned, of whatever host, and with every common() that has changed.
     [[nodiscard]] std::size_t addressesLearned() const { return m_learned; }
     /// Its packets show that it holds what several capture points saw.
     void setMixed(base::CapturePointId id);
@@ -55,8 +55,8 @@ public:
     /// A host that nobody captured on as such; packets between others show that it is there.
     void inferHost(HostIndex index) { m_inferred.insert(index); }
     [[nodiscard]] bool isInferred(HostIndex index) const { return m_inferred.contains(index); }
-    /// Two addresses of packets at one point of a host, whichever way they went.
-    void noteTalk(HostIndex host, const IpAddress &one, const IpAddress &other);
+    /// Two addresses of packets at one point of a host, whichever way they went. True if common() is another now.
+    bool noteTalk(HostIndex host, const IpAddress &one, const IpAddress &other);
     /// The one address that every conversation seen at a host has: most likely its own, unless it passes packets on.
     enum class Common : std::uint8_t { unknown, one, none };
     [[nodiscard]] Common common(HostIndex host) const;
