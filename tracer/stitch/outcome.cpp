@@ -238,10 +238,10 @@ void PathBuilder::learnAddresses(const Draft &draft) const {
     if (draft.path.endpoint && !draft.path.client.node.empty() && draft.path.endpoint->host == draft.path.client.node)
         return;
     // Before its answer was seen, one that passes requests on is easily taken for who gets them; what is learned stays.
-    const bool answered =
-        !draft.reply.empty() && draft.path.endpoint && points.host(draft.reply.front().host).name == draft.path.endpoint->host;
-    if (draft.path.endpoint && steps.size() > 1 && (answered || m_moment.ended))
-        points.learnAddress(points.hostIndex(draft.path.endpoint->host), draft.path.endpoint->address.ip);
+    const auto &end = draft.path.endpoint;
+    const bool answered = end && !draft.reply.empty() && points.host(draft.reply.front().host).name == end->host;
+    if (end && steps.size() > 1 && (answered || m_moment.ended))
+        points.learnAddress(points.hostIndex(end->host), end->address.ip);
 }
 
 } // namespace natlens::tracer
