@@ -1,6 +1,7 @@
 #include "tracer/annotator.h"
 
 #include "tracer/findings/helpers.h"
+#include "tracer/path/conventions.h"
 #include "tracer/silence.h"
 #include "tracer/stitch/rule_words.h"
 
@@ -9,11 +10,6 @@
 namespace natlens::tracer {
 
 namespace {
-
-/// --service-node-port-range, the API server's default.
-constexpr bool isNodePort(packet::Port port) {
-    return port >= 30000 && port <= 32767;
-}
 
 bool translates(const Path &path) {
     return std::ranges::any_of(path.hops, [](const Hop &hop) { return !hop.nat.empty(); });

@@ -1,5 +1,7 @@
 #include "tracer/silence.h"
 
+#include "tracer/path/telling.h"
+
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
@@ -7,13 +9,6 @@
 namespace natlens::tracer {
 
 namespace {
-
-/// Sent to many, or to whoever is there: an answer is the exception.
-bool isToMany(const IpAddress &ip) {
-    if (ip.family != packet::IpFamily::v4) return ip.bytes[0] == 0xff;
-    const bool broadcast = std::all_of(ip.bytes.begin(), ip.bytes.begin() + 4, [](auto byte) { return byte == 0xff; });
-    return (ip.bytes[0] & 0xf0) == 0xe0 || broadcast || ip.isNone();
-}
 
 /// TCP answers everything, were it with a reset. A datagram has an answer only where a Service is asked for one.
 bool isAnswered(const Path &path) {

@@ -4,6 +4,7 @@
 #include "tests/tracer/scenario.h"
 
 #include <QString>
+#include <algorithm>
 
 namespace natlens::test {
 
@@ -22,6 +23,13 @@ inline QString text(const packet::SocketAddress &value) {
 
 inline QString text(const std::optional<packet::SocketAddress> &value) {
     return value ? text(*value) : QStringLiteral("nothing");
+}
+
+/// Paths with a translation on their way, that is: made of several connections that were joined.
+inline unsigned translatedPaths(const tracer::Snapshot &snapshot) {
+    return static_cast<unsigned>(std::ranges::count_if(snapshot.paths, [](const auto &path) {
+        return std::ranges::any_of(path->hops, [](const auto &hop) { return !hop.nat.empty(); });
+    }));
 }
 
 /// "client>node2 6, node2>node1 6": segments of one direction with their packets; "!" where the packet was lost.

@@ -20,17 +20,6 @@ Tuple pair(Protocol protocol, const std::string &src, const std::string &dst) {
     return {protocol, at(src.c_str()), at(dst.c_str())};
 }
 
-unsigned joined(const tracer::Snapshot &snapshot) {
-    unsigned count = 0;
-    for (const auto &path : snapshot.paths)
-        for (const auto &hop : path->hops)
-            if (!hop.nat.empty()) {
-                ++count;
-                break;
-            }
-    return count;
-}
-
 void udp(Scenario &scenario, const Stop &stop, std::int64_t time, std::uint16_t id, const std::string &text,
          bool reply = false) {
     send(scenario, {stop}, time, reply, [&](auto &builder, const Tuple &tuple) {
@@ -91,7 +80,7 @@ void TestStrangers::scans() {
                  });
         }
         const auto snapshot = trace(scenario);
-        QCOMPARE(joined(*snapshot), 0u);
+        QCOMPARE(translatedPaths(*snapshot), 0u);
     }
 }
 
@@ -116,7 +105,7 @@ void TestStrangers::toEverybody() {
             udp(scenario, {"tap/eth0", kNoWay, static_cast<std::uint8_t>(255 - i), tuple}, i * kMilli + n * 50 * kMilli,
                 0, fmt::format("who has the printer number {}?", n));
     }
-    QCOMPARE(joined(*trace(scenario)), 0u);
+    QCOMPARE(translatedPaths(*trace(scenario)), 0u);
 }
 
 void TestStrangers::equalDatagrams_data() {
@@ -141,7 +130,7 @@ void TestStrangers::equalDatagrams() {
             if (answered) udp(scenario, {"tap/eth0", kNoWay, 60, tuple}, time + kMilli, 0, "accepted, thank you", true);
         }
     }
-    QCOMPARE(joined(*trace(scenario)), 0u);
+    QCOMPARE(translatedPaths(*trace(scenario)), 0u);
 }
 
 void TestStrangers::datagramsWithoutIdentification_data() {
@@ -194,14 +183,14 @@ void TestStrangers::sameTapTwice() {
     scenario.packets.insert(scenario.packets.end(), again.begin(), again.end());
     const auto snapshot = trace(scenario);
     QCOMPARE(snapshot->paths.size(), 1u);
-    QCOMPARE(joined(*snapshot), 0u);
+    QCOMPARE(translatedPaths(*snapshot), 0u);
     QCOMPARE(snapshot->paths[0]->attempts, 1u);
     for (const auto &finding : snapshot->paths[0]->findings)
         QVERIFY2(finding.code != "D36", finding.text.c_str());
     // The same as another point of another host: a second sight, not a second connection.
     for (auto &captured : scenario.packets)
         if (captured.point == "source-ip-app/eth0") captured.point = "copy";
-    QCOMPARE(joined(*trace(scenario)), 0u);
+    QCOMPARE(translatedPaths(*trace(scenario)), 0u);
 }
 
 /// Everything at once, and bytes that mean nothing.
@@ -228,7 +217,7 @@ void TestStrangers::noise() {
         scenario.packets.push_back(std::move(captured));
     }
     for (const bool byPoint : {false, true})
-        QCOMPARE(joined(*trace(scenario, {.byPoint = byPoint})), 0u);
+        QCOMPARE(translatedPaths(*trace(scenario, {.byPoint = byPoint})), 0u);
 }
 
 NATLENS_TEST(TestStrangers)

@@ -1,5 +1,7 @@
 #include "tracer/stitch/leg_judge.h"
 
+#include "tracer/path/conventions.h"
+
 #include <algorithm>
 #include <set>
 
@@ -17,10 +19,6 @@ constexpr double kMostForSamples = 4;
 
 std::uint64_t identity(const Mark &mark) {
     return (std::uint64_t{mark.tsVal} << 16 | mark.ipId) ^ mark.payloadHash;
-}
-
-bool isNodePort(packet::Port port) {
-    return port >= 30000 && port <= 32767;
 }
 
 /// Port numbers as a hint: the request goes to the well-known one, to the node port, or to the one that is no

@@ -1,4 +1,5 @@
 // How connections end: PathBuilder's judgement, kept apart because it must be careful.
+#include "tracer/path/conventions.h"
 #include "tracer/stitch/path_draft.h"
 
 #include <algorithm>
@@ -12,15 +13,6 @@ namespace {
 
 /// Without an answer for this long a request has not been answered (a SYN is repeated after one second, RFC 6298).
 constexpr std::chrono::milliseconds kPatience{950};
-
-bool isInitialTtl(int ttl) {
-    return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
-}
-
-/// --service-node-port-range, the API server's default: a node translates once more what is sent there.
-constexpr bool isNodePort(packet::Port port) {
-    return port >= 30000 && port <= 32767;
-}
 
 /// What all flows of one direction of a connection said, at any capture point.
 struct Summary {

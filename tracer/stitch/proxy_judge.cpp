@@ -1,6 +1,7 @@
 #include "tracer/stitch/proxy_judge.h"
 
 #include "capture/base/hash.h"
+#include "tracer/path/conventions.h"
 
 #include <algorithm>
 
@@ -13,10 +14,6 @@ namespace {
 
 /// By so much the clocks of two hosts may be wrong after their alignment.
 constexpr std::chrono::nanoseconds kClockError = std::chrono::milliseconds(1);
-
-bool isInitialTtl(int ttl) {
-    return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
-}
 
 packet::SocketAddress clientOf(const Leg &leg) {
     return leg.initiator == 0 ? leg.tuple.src : leg.tuple.dst;

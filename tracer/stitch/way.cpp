@@ -1,5 +1,6 @@
 #include "tracer/stitch/way.h"
 
+#include "tracer/path/conventions.h"
 #include "tracer/stitch/way_parts.h"
 
 #include <algorithm>
@@ -12,10 +13,6 @@ namespace {
 /// Passes of one packet follow each other at once; a later one is another packet with another time to live (a reset
 /// made by another part of a kernel, a route that changed).
 constexpr std::chrono::milliseconds kSamePacket{200};
-
-bool isInitialTtl(int ttl) {
-    return ttl == 32 || ttl == 64 || ttl == 128 || ttl == 255;
-}
 
 /// A step of a connection, and how many proxies come before it.
 struct Place {

@@ -1,5 +1,6 @@
 // Every packet of kube-proxy's own test scenarios, through plan and decision.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "proxycore/conformance_config.h"
 #include "proxycore/engine/explain.h"
 #include "proxycore/model/kubernetes_json.h"
 #include "proxycore/model/proxy_config.h"
@@ -13,22 +14,6 @@
 
 using namespace natlens::proxycore;
 using Json = nlohmann::json;
-
-namespace {
-
-ProxyConfig configOf(const Json &scenario) {
-    const auto &given = scenario["config"];
-    ProxyConfig config;
-    if (const auto range = IpPrefix::parse(given["clusterCIDR"].get<std::string>())) config.clusterCIDRs = {*range};
-    config.masqueradeAll = given["masqueradeAll"];
-    config.localhostNodePorts = given["localhostNodePorts"];
-    config.nodePortAddresses = given["nodePortAddresses"].get<std::vector<std::string>>();
-    for (const auto &range : given["serviceCIDRs"])
-        config.serviceCIDRs.push_back(IpPrefix::parse(range.get<std::string>()).value());
-    return config;
-}
-
-} // namespace
 
 class TestConformance : public QObject {
     Q_OBJECT
@@ -74,7 +59,7 @@ private Q_SLOTS:
         request.flow.protocol = natlens::packet::parseProtocol(row[1].get<std::string>()).value();
         request.flow.source = {IpAddress::parse(row[2].get<std::string>()).value(), 0};
         request.flow.destination = natlens::packet::SocketAddress::parse(row[3].get<std::string>()).value();
-        const auto decision = explain(*state, configOf(given), request);
+        const auto decision = explain(*state, natlens::test::configOf(given), request);
         QVERIFY2(decision.has_value(), decision ? "" : decision.error().sentence().c_str());
 
         const auto answer = Json::parse(toExplainJson(*decision));
@@ -98,7 +83,7 @@ private Q_SLOTS:
         const FlowEnds ends{request.flow.source.ip, request.flow.destination};
         const auto part = readClusterState(text, "scenario", &ends);
         QVERIFY(part && part->services.size() <= state->services.size());
-        QCOMPARE(toExplainText(explain(*part, configOf(given), request).value()).c_str(), why.c_str());
+        QCOMPARE(toExplainText(explain(*part, natlens::test::configOf(given), request).value()).c_str(), why.c_str());
     }
 };
 

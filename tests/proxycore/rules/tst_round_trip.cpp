@@ -1,5 +1,6 @@
 // Cluster state -> plan -> rules -> read back: the same decisions. And the rules of a running kube-proxy, read back.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "proxycore/conformance_config.h"
 #include "proxycore/kernel/iptables.h"
 #include "proxycore/kernel/nftables.h"
 #include "proxycore/model/kubernetes_json.h"
@@ -27,18 +28,6 @@ std::string printed(const ProxyPlan &plan, Form form) {
     case Form::nftJson: return toNftJson(plan);
     }
     return {};
-}
-
-ProxyConfig configOf(const Json &scenario) {
-    const auto &given = scenario["config"];
-    ProxyConfig config;
-    if (const auto range = IpPrefix::parse(given["clusterCIDR"].get<std::string>())) config.clusterCIDRs = {*range};
-    config.masqueradeAll = given["masqueradeAll"];
-    config.localhostNodePorts = given["localhostNodePorts"];
-    config.nodePortAddresses = given["nodePortAddresses"].get<std::vector<std::string>>();
-    for (const auto &range : given["serviceCIDRs"])
-        config.serviceCIDRs.push_back(IpPrefix::parse(range.get<std::string>()).value());
-    return config;
 }
 
 /// What a running kube-proxy wrote (tests/data/cluster, a normal form), as the programs list it.
@@ -117,7 +106,7 @@ private Q_SLOTS:
                 target.localAddresses.push_back(IpAddress::parse(address.get<std::string>()).value());
             for (const auto family : {IpFamily::v4, IpFamily::v6}) {
                 target.family = family;
-                const auto plan = makePlan(*state, configOf(scenario), target);
+                const auto plan = makePlan(*state, natlens::test::configOf(scenario), target);
                 services += plan.services.size();
                 for (const auto form : {Form::iptables, Form::nftText, Form::nftJson}) {
                     if ((form == Form::iptables) == nftables) continue;
@@ -166,7 +155,7 @@ private Q_SLOTS:
                 changed.externalTrafficPolicySource = PolicySource::annotation;
                 state->put(changed);
             }
-            auto config = configOf(scenario);
+            auto config = natlens::test::configOf(scenario);
             config.release = ProxyRelease::v1_5;
             PlanTarget target{
                 .nodeName = scenario["node"], .localAddresses = {}, .mode = Mode::iptables, .family = IpFamily::v4};
