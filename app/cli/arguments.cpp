@@ -30,6 +30,7 @@ CLI::Option *addCluster(CLI::App &command, std::vector<std::string> &files, Clus
                                     "input")
         ->option_text(kind == ClusterFiles::objects ? "FILE" : "[NODE=]FILE")
         ->expected(1)
+        ->allow_extra_args(false) // what follows may be a file to replay
         ->take_all();
 }
 
@@ -129,6 +130,7 @@ void addPoints(CLI::App &command, std::vector<PointName> &points) {
             "what a file shows, if its name does not say so; without /interface only the host's name; may be repeated")
         ->option_text("FILE=node/interface")
         ->expected(1)
+        ->allow_extra_args(false) // what follows may be a file to replay
         ->take_all();
 }
 
@@ -142,6 +144,7 @@ void addPlanOptions(CLI::App &command, PlanOptions &options) {
                     "a further address of the node, besides those in its Node object; may be repeated")
         ->option_text("IP")
         ->expected(1)
+        ->allow_extra_args(false) // what follows may be a file to replay
         ->take_all();
     command.add_option("--proxy-config", options.proxyConfig, "a KubeProxyConfiguration object in JSON")
         ->option_text("FILE");
