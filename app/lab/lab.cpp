@@ -172,6 +172,9 @@ base::Status Lab::startWorkloads() {
 }
 
 base::Status Lab::startServer(const proxycore::Pod &pod) {
+    // Somebody brings a server of their own (`natlens lab exec POD -- SERVER`).
+    if (const auto label = pod.labels.find("natlens.io/server"); label != pod.labels.end() && label->second == "none")
+        return {};
     const LabHost *host = pod.hostNetwork ? m_topology->find(pod.nodeName) : m_topology->findPod(pod.name);
     if (host == nullptr) return {};
     auto status = listenOn(*host, {m_cluster.serverPorts(pod), m_cluster.serverPorts(pod, packet::Protocol::udp),
