@@ -10,10 +10,10 @@ namespace natlens::test {
 /// `natlens lab up` for as long as this lives.
 class RunningLab final {
 public:
-    explicit RunningLab(const QStringList &options, int patienceMs = 20'000) {
+    explicit RunningLab(const QStringList &options, int patienceMs = 20'000, const QString &scenario = "nodeport") {
         const QString ready = m_folder.filePath("ready");
         m_lab.setProcessChannelMode(QProcess::MergedChannels);
-        m_lab.start(program(), QStringList{"lab", "up", "nodeport", "--quiet", "--ready-file", ready} + options);
+        m_lab.start(program(), QStringList{"lab", "up", scenario, "--quiet", "--ready-file", ready} + options);
         m_ready = QTest::qWaitFor([&] { return QFile::exists(ready) || m_lab.state() == QProcess::NotRunning; },
                                   patienceMs) &&
                   QFile::exists(ready);

@@ -1,18 +1,12 @@
-// Thousands of connections of a whole lab, joined without conntrack and cluster state, against what conntrack, the
-// clients and the servers themselves say; then the same with the captures spoilt.
+// Every scenario of the document, alone and all at once, with many connections: what `natlens replay` makes of classic
+// capture files, without conntrack and cluster state, against what clients and servers themselves say and conntrack
+// told; the same with the files spoilt. NATLENS_LONG=1: thousands of connections, several seeds; NATLENS_PROOF=FILE:
+// figures as tab-separated lines (scripts/prove-stitching makes docs/stitching-proof.md of them).
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
-#include "capture/file/reader.h"
-#include "capture/netlink/conntrack_message.h"
-#include "capture/netlink/message.h"
-#include "tests/tracer/referee.h"
-
-#include <fstream>
+#include "tests/lab/talking_lab.h"
 #endif
 
-#include "lab/natlens_run.h"
 #include "tests/test_program.h"
-
-#include <QTemporaryDir>
 
 using namespace natlens;
 using namespace natlens::test;
@@ -20,78 +14,86 @@ using nlohmann::json;
 
 namespace {
 
-json scenarioNamed(const char *name) {
-    std::ifstream file(std::string(NATLENS_SOURCE_DIR "/resources/scenarios/") + name + ".json");
-    return json::parse(file);
+bool thorough() {
+    return qEnvironmentVariableIntValue("NATLENS_LONG") == 1;
 }
 
-/// The document's Services of all types in one cluster, asked again and again.
-json everythingAtOnce(unsigned rounds) {
-    json all = scenarioNamed("clusterip");
-    std::set<std::pair<std::string, std::string>> known;
-    auto &items = all["cluster"]["items"];
-    const auto nameOf = [](const json &item) {
-        return std::pair(item["kind"].get<std::string>(), item["metadata"]["name"].get<std::string>());
-    };
-    for (const auto &item : items)
-        known.insert(nameOf(item));
-    const json balanced = scenarioNamed("loadbalancer"), nodePort = scenarioNamed("nodeport");
-    for (const json *other : {&balanced, &nodePort})
-        for (const auto &item : (*other)["cluster"]["items"])
-            if (known.insert(nameOf(item)).second) items.push_back(item);
-    for (const char *field : {"outside", "loadBalancer"})
-        all[field] = balanced[field];
-    json steps = json::array({balanced["steps"][0]});
-    for (unsigned i = 0; i < rounds; ++i) {
-        json urls = json::array();
-        for (const char *url : {"http://10.240.0.4:32080/", "http://10.240.0.5:32080/", "http://10.240.0.3:32080/",
-                                "http://104.198.149.140/"})
-            urls.push_back(url);
-        steps.push_back({{"do", "request"}, {"from", "client"}, {"together", true}, {"urls", urls}});
-        steps.push_back({{"do", "request"}, {"from", "busybox"}, {"url", "http://10.0.170.92/"}});
+/// The files break off in the middle of a packet, each at its own moment.
+void breakOff(Packets &packets, std::uint32_t seed) {
+    std::map<std::string, std::vector<std::int64_t>> times;
+    for (const Captured &packet : packets)
+        times[packet.point].push_back(packet.time);
+    std::mt19937 random(seed);
+    std::map<std::string, std::int64_t> ends;
+    for (auto &[point, all] : times) {
+        std::ranges::sort(all);
+        ends[point] = all[all.size() * (70 + random() % 30) / 100];
     }
-    all["steps"] = steps;
-    all["expect"] = json::array();
+    std::erase_if(packets, [&](const Captured &packet) { return packet.time > ends.at(packet.point); });
+}
+
+void appendHalfPacket(const QStringList &arguments) {
+    for (const QString &file : arguments) {
+        if (!file.endsWith(".pcap") || !QFile::exists(file)) continue;
+        std::ofstream out(file.toStdString(), std::ios::binary | std::ios::app);
+        const std::uint32_t words[] = {1'800'000'000, 0, 100, 100, 0xffffffff, 0xffffffff, 0x00450008};
+        out.write(reinterpret_cast<const char *>(words), sizeof(words) - 1);
+    }
+}
+
+constexpr auto kCut = "cut in mid-packet";
+
+/// Those of tests/tracer, and what needs files and hosts of these scenarios.
+const std::vector<Impairment> &spoilings() {
+    static const std::vector<Impairment> all = [] {
+        std::vector<Impairment> list = impairments();
+        list.push_back({kCut, breakOff});
+        list.push_back({"clients missing", [](Packets &p, std::uint32_t) {
+                            for (const char *host : {"client", "client-b", "busybox", "busybox-b", "busybox-c"})
+                                impair::withoutHost(p, host);
+                        }});
+        list.push_back({"load balancer missing", [](Packets &p, std::uint32_t) { impair::withoutHost(p, "lb"); }});
+        list.push_back({"nodes alone", [](Packets &p, std::uint32_t) {
+                            std::erase_if(p, [](const Captured &c) { return !c.point.starts_with("node"); });
+                        }});
+        list.push_back({"clocks wrong, mid-connection, 2 % lost, snap length 96", [](Packets &p, std::uint32_t s) {
+                            impair::window(p, s, 0.3);
+                            impair::lose(p, s);
+                            impair::snap(p, 96);
+                            impair::clocks(p, s);
+                        }});
+        return list;
+    }();
     return all;
 }
 
-/// What a recording holds: the packets, and the translations that conntrack told of.
-class Recording final : public file::StreamSink {
-public:
-    void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override { m_points[id] = point; }
-    void onStatistics(const file::PointStatistics &) override {}
-    void onPacket(const file::PacketView &view) override {
-        const auto &point = m_points.at(view.point);
-        if (point.linkType == packet::LinkType::user0) return;
-        if (point.linkType == packet::LinkType::netlink) return translation(view, point.name);
-        if (m_begin == 0) m_begin = view.time.nanoseconds - kMilli;
-        const auto crossing = view.direction == file::PacketDirection::inbound    ? kIn
-                              : view.direction == file::PacketDirection::outbound ? kOut
-                                                                                  : tracer::Crossing::unknown;
-        scenario.packets.push_back({point.name,
-                                    view.time.nanoseconds - m_begin,
-                                    crossing,
-                                    {view.data.begin(), view.data.end()},
-                                    view.originalLength});
+/// Of each path the pairs of addresses that packets showed.
+std::vector<std::set<Tuple>> tuplesOf(const QByteArray &jsonLines) {
+    std::vector<std::set<Tuple>> paths;
+    for (const QByteArray &line : jsonLines.split('\n')) {
+        if (line.trimmed().isEmpty()) continue;
+        const json path = json::parse(line.constData(), line.constData() + line.size());
+        const std::string protocolName = path["protocol"];
+        if (protocolName != "TCP" && protocolName != "UDP") continue;
+        const Protocol protocol = protocolName == "TCP" ? Protocol::tcp : Protocol::udp;
+        std::set<Tuple> &tuples = paths.emplace_back();
+        const auto add = [&](const json &end, bool reply) {
+            const auto src = SocketAddress::parse(end["src"].get<std::string>()),
+                       dst = SocketAddress::parse(end["dst"].get<std::string>());
+            // An ICMP error's sender has no port.
+            if (!src || !dst || src->port == 0 || dst->port == 0) return;
+            const Tuple tuple{protocol, *src, *dst};
+            tuples.insert(reply ? tuple.reversed() : tuple);
+        };
+        for (const json &hop : path["hops"])
+            for (const char *end : {"in", "out"})
+                if (!hop["inferred"] || (!hop[end].is_null() && !hop[end]["packet"].is_null()))
+                    if (!hop[end].is_null()) add(hop[end], hop["direction"] == "reply");
+        for (const json &segment : path["segments"])
+            if (segment["src"].is_string() && segment["dst"].is_string()) add(segment, segment["direction"] == "reply");
     }
-
-    Scenario scenario;
-    std::vector<Truth> truths;
-
-private:
-    void translation(const file::PacketView &view, const std::string &name) {
-        if (!name.ends_with("/conntrack")) return;
-        const auto unwrapped = netlink::unwrap(view.data);
-        const auto message = unwrapped ? netlink::decodeConntrack(unwrapped->message) : std::nullopt;
-        if (!message || message->original == message->reply.reversed()) return;
-        const std::string host = name.substr(0, name.find('/'));
-        if (message->kind == netlink::ConntrackMessage::Kind::created)
-            truths.push_back({{message->original, message->reply.reversed()}, view.time.nanoseconds});
-    }
-
-    std::map<base::CapturePointId, file::CapturePoint> m_points;
-    std::int64_t m_begin = 0;
-};
+    return paths;
+}
 
 } // namespace
 
@@ -104,57 +106,89 @@ private Q_SLOTS:
     void everyConnection();
 
 private:
-    /// Recordings are made once a lab.
-    const Recording *recording(bool simulated);
+    /// Made once for several rows.
+    const Recorded &recorded(std::size_t setting, unsigned seed);
 
     QTemporaryDir m_folder;
-    std::map<bool, Recording> m_recordings;
+    std::pair<std::size_t, unsigned> m_which{~0U, 0};
+    Recorded m_recorded;
 };
 
-const Recording *TestGroundTruth::recording(bool simulated) {
-    if (const auto found = m_recordings.find(simulated); found != m_recordings.end()) return &found->second;
-    const bool thorough = qEnvironmentVariableIntValue("NATLENS_LONG") == 1;
-    const QString scenario = m_folder.filePath("everything.json"), stream = m_folder.filePath("everything.pcapng");
-    std::ofstream(scenario.toStdString()) << everythingAtOnce(thorough ? 1000 : 40).dump();
-    QStringList arguments{"lab", "run", scenario, "--quiet", "--record", stream};
-    if (simulated) arguments << "--simulated";
-    const Run lab = run(arguments, program(), 280'000);
-    if (lab.status != 0) qWarning("%s", lab.said().constData());
-    Recording &made = m_recordings[simulated];
-    const auto status = file::readFile(stream.toStdString(), made);
-    return lab.status == 0 && status ? &made : nullptr;
+const Recorded &TestGroundTruth::recorded(std::size_t setting, unsigned seed) {
+    if (std::exchange(m_which, std::pair(setting, seed)) == std::pair(setting, seed)) return m_recorded;
+    m_recorded = recordTalks(settings()[setting], thorough() ? 2400 : 160, seed, m_folder.path());
+    std::int64_t begin = std::numeric_limits<std::int64_t>::max();
+    for (const Captured &packet : m_recorded.packets)
+        begin = std::min(begin, packet.time);
+    for (Captured &packet : m_recorded.packets)
+        packet.time -= begin;
+    return m_recorded;
 }
 
 void TestGroundTruth::everyConnection_data() {
-    QTest::addColumn<bool>("simulated");
-    QTest::addColumn<int>("which");
-    for (const bool simulated : {true, false})
-        for (std::size_t i = 0; i < impairments().size(); ++i)
-            QTest::addRow("%s: %s", simulated ? "simulated" : "namespaces", impairments()[i].name)
-                << simulated << static_cast<int>(i);
+    QTest::addColumn<int>("setting");
+    QTest::addColumn<int>("spoiling");
+    QTest::addColumn<unsigned>("seed");
+    for (std::size_t i = 0; i < settings().size(); ++i)
+        for (unsigned seed = 1; seed <= (thorough() ? 3U : 1U); ++seed)
+            for (std::size_t j = 0; j < spoilings().size(); ++j) {
+                // The short form spoils what has everything in it, the others in turn.
+                const bool all = settings()[i].name == std::string("all at once");
+                if (!thorough() && j != 0 && !all && j % settings().size() != i) continue;
+                QTest::addRow("%s: %s, seed %u", settings()[i].name, spoilings()[j].name, seed)
+                    << static_cast<int>(i) << static_cast<int>(j) << seed;
+            }
 }
 
 void TestGroundTruth::everyConnection() {
-    QFETCH(bool, simulated);
-    QFETCH(int, which);
-    if (!simulated) NATLENS_NEEDS_LAB();
-    const Recording *made = recording(simulated);
-    QVERIFY(made);
-    QVERIFY(made->truths.size() > 100);
-    Scenario scenario = made->scenario;
-    impairments()[static_cast<std::size_t>(which)].spoil(scenario.packets, 5);
-    const Referee referee(made->truths, scenario.packets);
-    const auto snapshot = trace(std::move(scenario), {.byPoint = which % 2 == 1});
-    const Score score = referee.judge(*snapshot);
-    qInfo("%s", score.text().c_str());
-    QCOMPARE(score.wrong, 0u);
-    QVERIFY2(score.share() >= (which == 0 ? 1.0 : 0.99), score.text().c_str());
-    QVERIFY(score.right > 0);
-    if (which != 0) return;
-    // What the server said it saw, as the client heard it.
-    for (const auto &path : snapshot->paths)
-        if (path->http && !path->http->clientAddress.empty() && path->seenByEndpoint)
-            QCOMPARE(path->http->clientAddress, path->seenByEndpoint->ip.toString());
+    QFETCH(int, setting);
+    if (settings()[static_cast<std::size_t>(setting)].datapath != std::string("simulated")) NATLENS_NEEDS_LAB();
+    QFETCH(int, spoiling);
+    QFETCH(unsigned, seed);
+    const Recorded &made = recorded(static_cast<std::size_t>(setting), seed);
+    QVERIFY2(made.error.isEmpty(), made.error);
+    const Impairment &impairment = spoilings()[static_cast<std::size_t>(spoiling)];
+    Packets packets = made.packets;
+    impairment.spoil(packets, seed + 100);
+    const Referee referee(made.said, packets, made.translated);
+    for (Captured &packet : packets)
+        packet.time += kStart;
+    QTemporaryDir files;
+    files.setAutoRemove(!qEnvironmentVariableIsSet("NATLENS_KEEP"));
+    const QStringList arguments = writePlainFiles(std::move(packets), files.path());
+    if (impairment.name == std::string(kCut)) appendHalfPacket(arguments);
+    const Run replay = run(QStringList{"replay", "--json", "--quiet"} + arguments, program(), 250'000);
+    if (impairment.name == std::string(kCut))
+        QVERIFY2(replay.err.contains("inside a packet"), replay.err);
+    else
+        QVERIFY2(replay.status == 0, replay.err);
+    const Score score = referee.judge(tuplesOf(replay.out));
+    qInfo("%s%s", score.text().c_str(), files.autoRemove() ? "" : qPrintable(" " + files.path()));
+    if (const QString proof = qEnvironmentVariable("NATLENS_PROOF"); !proof.isEmpty()) {
+        std::ofstream out(proof.toStdString(), std::ios::app);
+        out << settings()[static_cast<std::size_t>(setting)].name << '\t' << impairment.name << '\t' << seed << '\t'
+            << made.said.size() << '\t' << score.right << '\t' << score.missed << '\t' << score.gone << '\t'
+            << score.wrong << '\n';
+    }
+    QCOMPARE(score.wrong, 0U);
+    QVERIFY2(score.share() >= (spoiling == 0 ? 1.0 : 0.99), score.text().c_str());
+    QVERIFY(score.right + score.gone > 0);
+    if (spoiling != 0) return;
+    QCOMPARE(made.failed, 0U);
+    for (const QByteArray &line : replay.out.split('\n')) {
+        const json path =
+            line.trimmed().isEmpty() ? json() : json::parse(line.constData(), line.constData() + line.size());
+        // The lab's own servers print whom they see.
+        if (path.is_null() || path["http"].is_null() || path["http"]["clientAddress"].is_null()) continue;
+        QCOMPARE(path["seenByEndpoint"]["ip"].get<std::string>(), path["http"]["clientAddress"].get<std::string>());
+    }
+    QCOMPARE(score.right, static_cast<unsigned>(made.said.size()) - made.invisible);
+    // Clients and servers say what conntrack says.
+    std::set<std::vector<Tuple>> translated;
+    for (const Truth &truth : made.translated)
+        translated.insert(truth.legs);
+    for (const Truth &truth : made.said)
+        QVERIFY2(translated.contains(truth.legs), truth.legs[0].toString().c_str());
 }
 
 NATLENS_TEST(TestGroundTruth)

@@ -14,17 +14,18 @@ using Packets = std::vector<Captured>;
 
 namespace impair {
 
-/// The clock of every point is off by up to five seconds and runs up to 100 ppm wrong.
+/// The clock of every host is off by up to five seconds and runs up to 100 ppm wrong.
 inline void clocks(Packets &packets, std::uint32_t seed) {
+    const auto hostOf = [](const Captured &packet) { return packet.point.substr(0, packet.point.find('/')); };
     std::map<std::string, std::pair<std::int64_t, double>> clocks;
     for (const auto &packet : packets)
-        clocks.try_emplace(packet.point);
+        clocks.try_emplace(hostOf(packet));
     std::mt19937 random(seed);
-    for (auto &[point, clock] : clocks)
+    for (auto &[host, clock] : clocks)
         clock = {(static_cast<std::int64_t>(random() % 10'000) - 5'000) * kMilli,
                  (static_cast<double>(random() % 201) - 100) * 1e-6};
     for (auto &packet : packets) {
-        const auto &[offset, skew] = clocks.at(packet.point);
+        const auto &[offset, skew] = clocks.at(hostOf(packet));
         packet.time += 5'000 * kMilli + offset + static_cast<std::int64_t>(static_cast<double>(packet.time) * skew);
     }
 }

@@ -24,9 +24,13 @@ struct Score {
 
 class Referee final {
 public:
-    /// `packets`: what was captured, after all that befell it.
-    Referee(const std::vector<Truth> &truths, const Packets &packets)
+    /// `packets`: what was captured, after all that befell it. `alsoTrue`: what belongs together as well, but nobody
+    /// asks for: translations of connections that came to nothing.
+    Referee(const std::vector<Truth> &truths, const Packets &packets, const std::vector<Truth> &alsoTrue = {})
         : m_truths(truths) {
+        for (const Truth &truth : alsoTrue)
+            for (const Tuple &tuple : truth.legs)
+                m_byLeg.emplace(tuple, &truth);
         for (const Truth &truth : truths)
             for (const Tuple &tuple : truth.legs) {
                 m_atoms.try_emplace(tuple);
@@ -41,10 +45,17 @@ public:
     }
 
     [[nodiscard]] Score judge(const tracer::Snapshot &snapshot) const {
+        std::vector<std::set<Tuple>> paths;
+        for (const auto &path : snapshot.paths)
+            paths.push_back(tuplesOf(*path));
+        return judge(paths);
+    }
+
+    /// Of each path the pairs of addresses that its packets had, in the direction of the request.
+    [[nodiscard]] Score judge(const std::vector<std::set<Tuple>> &paths) const {
         Score score;
         std::multiset<std::pair<Tuple, Tuple>> joined;
-        for (const auto &path : snapshot.paths) {
-            const auto tuples = tuplesOf(*path);
+        for (const auto &tuples : paths) {
             if (tuples.size() < 2) continue;
             if (!belongTogether(tuples)) {
                 ++score.wrong;
