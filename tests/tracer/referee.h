@@ -12,12 +12,12 @@ struct Score {
     unsigned missed = 0; ///< the packets would have told
     unsigned gone = 0;   ///< of one of its legs no packet is left that any other leg shows as well
     unsigned wrong = 0;  ///< paths that join what does not belong together
-    std::string firstWrong, firstMissed;
+    std::string firstWrong, someMissed;
 
     [[nodiscard]] double share() const { return right + missed == 0 ? 1 : double(right) / (right + missed); }
     [[nodiscard]] std::string text() const {
         return fmt::format("{} right, {} missed ({:.2f} %), {} gone, {} wrong{}{}", right, missed, 100 * share(), gone,
-                           wrong, firstMissed.empty() ? "" : "\n  missed: " + firstMissed,
+                           wrong, someMissed.empty() ? "" : "\n  missed: " + someMissed,
                            firstWrong.empty() ? "" : "\n  wrong: " + firstWrong);
     }
 };
@@ -84,7 +84,7 @@ public:
                     joined.erase(found);
             }
             ++(all ? score.right : score.missed);
-            if (!all && score.firstMissed.empty()) score.firstMissed = describe(seen);
+            if (!all && score.missed <= 8) score.someMissed += "\n    " + describe(seen);
         }
         return score;
     }

@@ -87,7 +87,7 @@ Sense LegJudge::sense(LegIndex index) const {
     const Sense hint = byPorts(forward);
     if (leg.tuple.protocol == Protocol::tcp || hint.strength == Sense::ports) return hint;
     if (oneSided) return {first[0].nanoseconds != 0 ? forward : backward, Sense::guess};
-    if (first[0] != first[1]) return {first[0] < first[1] ? forward : backward, Sense::ports};
+    if (first[0] != first[1]) return {first[0] < first[1] ? forward : backward, Sense::time};
     return hint;
 }
 

@@ -15,7 +15,8 @@ namespace natlens::tracer {
 /// Which way a leg's connection runs, and how sure that is.
 struct Sense {
     packet::Tuple request; ///< client to endpoint
-    enum Strength { guess, ports, shown, certain } strength = guess;
+    /// `time`: who was seen first, which means little where a capture began in the middle.
+    enum Strength { guess, time, ports, shown, certain } strength = guess;
 };
 
 /// What speaks for `up` continuing as `down`.
