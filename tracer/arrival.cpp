@@ -25,7 +25,7 @@ Arrival::Arrival(const CapturedPacket &from)
     }
     if (!FlowTable::wants(packet)) return;
     payload = packet::payload(packet, bytes);
-    hash = FlowTable::hashOf(point, packet) | 1;
+    hash = FlowTable::hashOf(point, packet);
 }
 
 } // namespace natlens::tracer

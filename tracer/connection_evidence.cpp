@@ -42,7 +42,7 @@ void StitchedEvidence::add(const Flow &flow, unsigned leg, Direction direction, 
     sight.syn = flow.hasIsn;
     sight.reset = extra.rstTime;
     sight.resetPacket = extra.rstNumber;
-    sight.payloadBytes = flow.payloadBytes;
+    sight.payloadBytes = flow.payloadBytes();
     for (const Mark &mark : flows.marks(flow))
         sight.openings.push_back({mark.time, mark.ipId});
     std::ranges::sort(sight.openings, {}, &Sight::Opening::time);
@@ -51,7 +51,7 @@ void StitchedEvidence::add(const Flow &flow, unsigned leg, Direction direction, 
         sight.packets = pass->packets;
         sight.first = pass->first;
         sight.last = pass->last;
-        sight.firstPacket = pass->number;
+        sight.firstPacket = pass->number();
         const bool twice = extra.duplicateTtl == pass->ttl && extra.duplicateFacing == pass->facing;
         sight.duplicates = twice ? extra.duplicates : 0;
         sight.duplicatePacket = extra.duplicateNumber;
@@ -66,15 +66,15 @@ const std::vector<Sight> &StitchedEvidence::sights() const {
     for (unsigned step = 0; step < m_connection.steps.size(); ++step) {
         const Step &at = m_connection.steps[step];
         if (at.leg == kNone) continue;
-        for (const FlowIndex i : legs[at.leg].flows) {
+        for (const FlowIndex i : m_sources.flows.of(legs[at.leg])) {
             const Flow &flow = m_sources.flows[i];
             add(flow, step, m_sources.flows.tuple(flow) == at.request ? Direction::request : Direction::reply, false);
         }
     }
     for (const LegIndex attempt : m_connection.attempts) {
         const Leg &leg = legs[attempt];
-        const packet::Tuple request = leg.initiator == 1 ? leg.tuple.reversed() : leg.tuple;
-        for (const FlowIndex i : leg.flows) {
+        const packet::Tuple request = legs.request(leg);
+        for (const FlowIndex i : m_sources.flows.of(leg)) {
             const Flow &flow = m_sources.flows[i];
             add(flow, 1, m_sources.flows.tuple(flow) == request ? Direction::request : Direction::reply, true);
         }

@@ -44,16 +44,16 @@ bool Likeness::read(std::span<const LegIndex> legs) {
 }
 
 bool Likeness::addLeg(std::uint32_t place, const Leg &leg) {
-    if (leg.tuple.protocol != packet::Protocol::tcp || leg.initiator < 0 || leg.keys.size() != 1 || leg.flows.empty() ||
-        leg.tuple.src == leg.tuple.dst)
+    if (!leg.isTcp() || leg.initiator < 0 || leg.flows == kNone ||
+        (leg.ip[0] == leg.ip[1] && leg.port[0] == leg.port[1]))
         return false;
-    put(static_cast<std::uint8_t>(leg.flows.size()));
-    put(static_cast<std::uint8_t>(leg.initiator | leg.hasIsn[0] << 1 | leg.hasIsn[1] << 2));
-    put(leg.tuple.src.ip);
-    put(leg.tuple.dst.ip);
-    put(leg.initiator == 0 ? leg.tuple.dst.port : leg.tuple.src.port);
-    for (const FlowIndex index : leg.flows) {
+    put(static_cast<std::uint8_t>(unsigned{leg.initiator != 0} | unsigned{leg.hasIsn(0)} << 1 |
+                                  unsigned{leg.hasIsn(1)} << 2 | unsigned{leg.isV6} << 3));
+    put(leg.ip);
+    put(leg.port[leg.initiator == 0 ? 1 : 0]);
+    for (const FlowIndex index : m_flows->of(leg)) {
         const Flow &flow = (*m_flows)[index];
+        put(static_cast<std::uint8_t>(flow.next != kNone));
         if (!addFlow(place, flow, flow.side != leg.initiator)) return false;
     }
     return true;
@@ -61,7 +61,7 @@ bool Likeness::addLeg(std::uint32_t place, const Leg &leg) {
 
 bool Likeness::addFlow(std::uint32_t place, const Flow &flow, bool reply) {
     // A SYN sent again, a reset, a packet caught twice: those are told apart by more than is written here.
-    if (flow.kind != Flow::Kind::packets || flow.extra != kNone || flow.marks != kNone) return false;
+    if (flow.kind != Flow::Kind::packets || flow.extra != kNone) return false;
     const CapturePointInfo &point = m_points->points()[flow.point.value];
     if (point.mixed) return false;
     m_answered = m_answered || (reply ? flow.hasIsn : (flow.flags & TcpFlags::ack) != 0);
@@ -73,18 +73,17 @@ bool Likeness::addFlow(std::uint32_t place, const Flow &flow, bool reply) {
     if (lines) m_bytes.append(lines->clientAddress);
     put(std::uint8_t{0});
     put(static_cast<std::uint8_t>(flow.side | reply << 1 | flow.hasIsn << 2 | flow.firstIsMark << 3 | http << 4));
-    Timestamp first = flow.pass.first;
-    for (const Pass *pass = m_flows->next(flow.pass); pass; pass = m_flows->next(*pass))
-        first = std::min(first, pass->first);
+    const Timestamp first = m_flows->first(flow);
+    const std::uint32_t packets = m_flows->packets(flow);
     for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
         if (pass->syns > 1 || pass->first - first > kSamePacket) return false;
-        const bool stray = pass->packets * 8 < flow.packets;
+        const bool stray = pass->packets * 8 < packets;
         put(static_cast<std::uint8_t>(pass->ttl));
         put(static_cast<std::uint8_t>(static_cast<unsigned>(pass->facing) | unsigned{stray} << 2 |
                                       unsigned{pass->syns} << 3 | unsigned{pass->next != kNone} << 4));
         put(pass->tunnel);
         m_seen.push_back({.first = pass->first,
-                          .number = pass->number.value,
+                          .number = pass->number().value,
                           .flow = &flow,
                           .leg = place,
                           .host = point.host,
@@ -109,18 +108,17 @@ bool Likeness::compareLegs(std::span<const LegIndex> legs) {
             bool contradicts = false;
             for (std::size_t side = 0; side < 2; ++side) {
                 const std::size_t other = reversed ? 1 - side : side;
-                if (!a.hasIsn[side] || !b.hasIsn[other]) continue;
+                if (!a.hasIsn(side) || !b.hasIsn(other)) continue;
                 contradicts = contradicts || a.isn[side] != b.isn[other];
                 agree += a.isn[side] == b.isn[other];
             }
             if (!contradicts && agree != 2) return false; // samples would have to decide
-            const packet::Tuple one = a.initiator == 0 ? a.tuple : a.tuple.reversed(),
-                                two = b.initiator == 0 ? b.tuple : b.tuple.reversed();
+            const packet::Tuple one = m_legs->request(a), two = m_legs->request(b);
             const auto order = [](const auto &x, const auto &y) { return x < y ? 0U : x == y ? 1U : 2U; };
             put(static_cast<std::uint8_t>(unsigned{contradicts} | unsigned{one.src.port == two.src.port} << 1 |
                                           unsigned{one.src.port == two.dst.port} << 2 |
                                           unsigned{one.dst.port == two.src.port} << 3 | order(a.first, b.first) << 4 |
-                                          order(a.tuple, b.tuple) << 6));
+                                          order(m_legs->tuple(a), m_legs->tuple(b)) << 6));
         }
     }
     return true;

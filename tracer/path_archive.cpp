@@ -244,7 +244,7 @@ void PathArchive::collect(std::vector<Piece> &pieces, std::uint32_t lastId) {
         else
             used[id] = true;
     }
-    std::ranges::stable_sort(m_records, {}, &Record::firstSeen);
+    std::ranges::sort(m_records, {}, [](const Record &record) { return std::pair(record.firstSeen, record.leg); });
     std::unordered_set<LegIndex> exemplary;
     m_summary = groups.finish([&](std::uint64_t place) {
         exemplary.insert(legs[place]);

@@ -57,11 +57,12 @@ void PathStore::addNodeRules(std::string_view node, const proxycore::NodeRules &
 
 /// Where captures do not tell which way packets went, it helps to know what all of a host's have in common.
 void PathStore::noteTalk(const Leg &leg) {
-    if (isToMany(leg.tuple.dst.ip) || isToMany(leg.tuple.src.ip)) return;
-    for (const FlowIndex index : leg.flows) {
+    const packet::Tuple tuple = m_legs->tuple(leg);
+    if (isToMany(tuple.dst.ip) || isToMany(tuple.src.ip)) return;
+    for (const FlowIndex index : m_sources.flows.of(leg)) {
         const Flow &flow = m_sources.flows[index];
         if (flow.kind == Flow::Kind::packets && flow.pass.facing == Facing::unknown)
-            if (m_points->noteTalk(m_points->points()[flow.point.value].host, leg.tuple.src.ip, leg.tuple.dst.ip))
+            if (m_points->noteTalk(m_points->points()[flow.point.value].host, tuple.src.ip, tuple.dst.ip))
                 m_judgeAgain = true;
     }
 }

@@ -82,6 +82,7 @@ private Q_SLOTS:
     void hairpin();
     void roles();
     void outOfOrder();
+    void packetsAfterTheEnd();
     void snapshotsShareUnchangedPaths();
 };
 
@@ -395,6 +396,28 @@ void TestTracer::outOfOrder() {
         QCOMPARE(snapshot->paths.size(), 1u);
         QVERIFY(*snapshot->paths[0] == *ordered->paths[0]);
     }
+}
+
+/// Whoever goes on after an end (a growing file that was thought to be complete) gets the same paths.
+void TestTracer::packetsAfterTheEnd() {
+    Scenario scenario;
+    addTcp(scenario, viaNode2());
+    const auto whole = trace(scenario);
+    std::ranges::stable_sort(scenario.packets, {}, &Captured::time);
+    tracer::Tracer tracer;
+    std::map<std::string, base::CapturePointId> points;
+    std::uint64_t number = 0;
+    for (const auto &captured : scenario.packets) {
+        if (points.try_emplace(captured.point, base::CapturePointId{static_cast<unsigned>(points.size())}).second)
+            tracer.addCapturePoint(points[captured.point], captured.point, packet::LinkType::ethernet);
+        tracer.addPacket(points[captured.point], base::Timestamp{kStart + captured.time}, base::PacketNumber{++number},
+                         captured.crossing, static_cast<std::uint32_t>(captured.bytes.size()), captured.bytes);
+        tracer.finish();
+    }
+    const auto snapshot = tracer.snapshot();
+    QCOMPARE(snapshot->paths.size(), 1u);
+    QCOMPARE(snapshot->paths[0]->packets, whole->paths[0]->packets);
+    QCOMPARE(snapshot->paths[0]->segments.size(), whole->paths[0]->segments.size());
 }
 
 void TestTracer::snapshotsShareUnchangedPaths() {

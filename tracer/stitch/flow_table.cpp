@@ -25,9 +25,24 @@ void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
 
 std::uint64_t FlowTable::hashOf(base::CapturePointId point, const packet::DecodedPacket &packet) {
     // An ICMP error belongs to what it quotes.
-    const std::uint64_t tuple =
-        packet.hasQuoted ? packet::hashValue(packet.quoted.reversed()) + 1 : packet::hashValue(packet.tuple);
-    return base::mix(tuple, point.value);
+    return packet.hasQuoted ? hashOf(point, packet.quoted.reversed(), Flow::Kind::icmpError)
+                            : hashOf(point, packet.tuple, Flow::Kind::packets);
+}
+
+std::uint64_t FlowTable::hashOf(base::CapturePointId point, const Tuple &tuple, Flow::Kind kind) {
+    return base::mix(packet::hashValue(tuple) + (kind == Flow::Kind::icmpError ? 1 : 0), point.value) | 1;
+}
+
+void FlowTable::indexAll() {
+    for (FlowIndex index = 0; index < m_flows.size(); ++index) {
+        const Flow &flow = m_flows[index];
+        const PackedTuple tuple = m_legs->pack(this->tuple(flow));
+        std::uint32_t &newest = m_index.at(hashOf(flow.point, this->tuple(flow), flow.kind), [&](std::uint32_t i) {
+            return m_flows[i].point == flow.point && m_flows[i].kind == flow.kind &&
+                   (*m_legs)[m_flows[i].leg].has(tuple, m_flows[i].side);
+        });
+        newest = index; // the last one of those with one tuple
+    }
 }
 
 void FlowTable::add(const Observation &seen, std::uint64_t hash) {
@@ -35,17 +50,20 @@ void FlowTable::add(const Observation &seen, std::uint64_t hash) {
     const auto kind = packet.hasQuoted ? Flow::Kind::icmpError : Flow::Kind::packets;
     const Tuple reversed = packet.hasQuoted ? packet.quoted.reversed() : Tuple();
     const Tuple &tuple = packet.hasQuoted ? reversed : packet.tuple;
+    const PackedTuple packed = m_legs->pack(tuple);
     const auto matches = [&](std::uint32_t i) {
         const Flow &flow = m_flows[i];
-        if (flow.point != seen.point || flow.kind != kind) return false;
-        const Tuple &known = (*m_legs)[flow.leg].tuple;
-        return known.protocol == tuple.protocol && same(known.src, flow.side == 0 ? tuple.src : tuple.dst) &&
-               same(known.dst, flow.side == 0 ? tuple.dst : tuple.src);
+        return flow.point == seen.point && flow.kind == kind && (*m_legs)[flow.leg].has(packed, flow.side);
     };
-    std::uint32_t &head = m_index.at(hash, matches);
-    FlowIndex index = head;
-    if (index == kNone || !belongsToNewest(m_flows[index], seen)) index = find(head, tuple, seen, kind);
-    count(m_flows[index], seen);
+    if (m_index.empty() && m_flows.size() != 0) [[unlikely]]
+        indexAll();
+    std::uint32_t &newest = m_index.at(hash, matches);
+    if (newest == kNone || !belongsToNewest(m_flows[newest], seen)) {
+        const FlowIndex index = find(tuple, seen, kind);
+        if (newest == kNone || index > newest) newest = index;
+        return count(m_flows[index], seen);
+    }
+    count(m_flows[newest], seen);
 }
 
 base::Timestamp FlowTable::first(const Flow &flow) const {
@@ -71,19 +89,23 @@ bool FlowTable::belongsToNewest(const Flow &flow, const Observation &seen) const
     return !(packet.tcpFlags & TcpFlags::syn) || (flow.hasIsn && flow.isn == packet.tcpSeq);
 }
 
-FlowIndex FlowTable::find(std::uint32_t &head, const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
-    const LegIndex leg = m_legs->legFor(tuple, seen, kind);
-    for (FlowIndex i = head; i != kNone; i = m_flows[i].older)
-        if (m_flows[i].leg == leg) return i;
+/// The flow of the leg that the packet belongs to, made if there is none.
+FlowIndex FlowTable::find(const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
+    const LegIndex legIndex = m_legs->legFor(tuple, seen, kind);
+    Leg &leg = (*m_legs)[legIndex];
+    const int side = m_legs->sideOf(leg, tuple);
+    FlowIndex last = kNone;
+    for (FlowIndex i = leg.flows; i != kNone; i = m_flows[i].next) {
+        if (m_flows[i].point == seen.point && m_flows[i].kind == kind && m_flows[i].side == side) return i;
+        last = i;
+    }
     const FlowIndex index = m_flows.add();
+    (last == kNone ? leg.flows : m_flows[last].next) = index;
     Flow &flow = m_flows[index];
     flow.point = seen.point;
     flow.kind = kind;
-    flow.leg = leg;
-    flow.side = static_cast<std::uint8_t>(sideOf((*m_legs)[leg], tuple));
-    flow.older = head;
-    head = index;
-    (*m_legs)[leg].flows.push_back(index);
+    flow.leg = legIndex;
+    flow.side = side != 0;
     return index;
 }
 
@@ -131,7 +153,7 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
             addMark(flow, before);
         }
         pass.first = seen.time;
-        pass.number = seen.number;
+        pass.setNumber(seen.number);
         pass.ipId = packet.ipId;
         if (seen.outer) [[unlikely]]
             pass.tunnel = remember(*seen.outer);
@@ -140,16 +162,14 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
         addDuplicate(flow, pass, seen);
     pass.lastIpId = packet.ipId;
     pass.last = pass.packets == 0 ? seen.time : std::max(pass.last, seen.time);
+    const bool isFirst = pass.packets == 0 && &pass == &flow.pass;
     ++pass.packets;
-    ++flow.packets;
     if (flow.kind == Flow::Kind::icmpError) {
-        flow.icmpType = packet.icmpType;
-        flow.icmpCode = packet.icmpCode;
         extraOf(flow).icmpSource = packet.tuple.src.ip;
     } else {
-        flow.payloadBytes += packet.payloadLength;
+        flow.addPayload(packet.payloadLength);
         if (packet.isTcp()) addTcp(flow, pass, seen);
-        mark(flow, seen);
+        mark(flow, isFirst, seen);
     }
     m_legs->learn(flow.leg, flow.side, seen, flow.kind);
 }
@@ -167,8 +187,7 @@ void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
     flow.flags |= packet.tcpFlags;
     constexpr std::uint8_t kRare = TcpFlags::syn | TcpFlags::fin | TcpFlags::rst;
     if (packet.tcpFlags & kRare) {
-        if (packet.isSyn() && pass.syns != 0xffff && !seenBefore(flow, packet)) ++pass.syns;
-        if (packet.tcpFlags & TcpFlags::fin) keepEarliest(flow.finTime, seen.time);
+        if (packet.isSyn() && pass.syns != 0xff && !seenBefore(flow, packet)) ++pass.syns;
         if (packet.tcpFlags & TcpFlags::rst) {
             FlowExtra &extra = extraOf(flow);
             if (extra.rstTime.nanoseconds == 0 || seen.time < extra.rstTime) extra.rstNumber = seen.number;
@@ -219,13 +238,13 @@ Mark FlowTable::firstMark(const Flow &flow) {
 SmallVector<Mark, 2> FlowTable::marks(const Flow &flow) const {
     SmallVector<Mark, 2> all;
     if (flow.firstIsMark) all.push_back(firstMark(flow));
-    for (std::uint32_t i = flow.marks; i != kNone; i = m_marks[i].next)
+    for (std::uint32_t i = extra(flow).marks; i != kNone; i = m_marks[i].next)
         all.push_back(m_marks[i].mark);
     return all;
 }
 
 void FlowTable::addMark(Flow &flow, const Mark &mark) {
-    std::uint32_t *link = &flow.marks;
+    std::uint32_t *link = &extraOf(flow).marks;
     unsigned count = flow.firstIsMark ? 1 : 0;
     for (; *link != kNone; link = &m_marks[*link].next)
         ++count;
@@ -235,14 +254,14 @@ void FlowTable::addMark(Flow &flow, const Mark &mark) {
     *link = index;
 }
 
-void FlowTable::mark(Flow &flow, const Observation &seen) {
+void FlowTable::mark(Flow &flow, bool isFirst, const Observation &seen) {
     const auto &packet = *seen.packet;
     const bool tcp = packet.isTcp();
-    const bool wanted = tcp ? (packet.tcpFlags & TcpFlags::syn) != 0 : flow.packets <= kFirstDatagrams;
+    const bool wanted = tcp ? (packet.tcpFlags & TcpFlags::syn) != 0 : packets(flow) <= kFirstDatagrams;
     if (!wanted) return;
     std::uint64_t payloadHash = 0;
     if (!tcp) payloadHash = StreamSamples::datagramHash(seen.payload, packet.payloadLength, packet.ipId);
-    if (flow.packets == 1) {
+    if (isFirst) {
         flow.firstIsMark = true;
         flow.hasTs = packet.hasTcpTimestamp;
         flow.markIsTcp = tcp;

@@ -1,6 +1,7 @@
 // Every packet goes through here: capture point and tuple to flow, counters up.
 #pragma once
 
+#include "tracer/path/small_vector.h"
 #include "tracer/stitch/flow.h"
 #include "tracer/stitch/http_streams.h"
 #include "tracer/stitch/index_table.h"
@@ -15,7 +16,11 @@ namespace natlens::tracer {
 class FlowTable final {
 public:
     explicit FlowTable(LegTable &legs)
-        : m_legs(&legs) {}
+        : m_flows(legs.arena())
+        , m_passes(legs.arena())
+        , m_marks(legs.arena())
+        , m_extras(legs.arena())
+        , m_legs(&legs) {}
 
     /// Whether the packet is one that has a flow: others are not counted anywhere.
     [[nodiscard]] static bool wants(const packet::DecodedPacket &packet) {
@@ -24,6 +29,7 @@ public:
                // it.
                !(packet.isFragment && packet.fragmentOffset != 0);
     }
+    /// Never 0.
     [[nodiscard]] static std::uint64_t hashOf(base::CapturePointId point, const packet::DecodedPacket &packet);
     void prefetch(std::uint64_t hash) const { m_index.prefetch(hash); }
     void prefetchFlow(std::uint64_t hash) const {
@@ -40,6 +46,9 @@ public:
     /// `hash` is hashOf() the packet, which is one that is wanted.
     void add(const Observation &seen, std::uint64_t hash);
 
+    /// Gives back what only packets need. More packets may be added all the same: then it is made anew.
+    void rest() { m_index = {}; }
+
     [[nodiscard]] const Flow &operator[](FlowIndex index) const { return m_flows[index]; }
     [[nodiscard]] std::uint32_t size() const { return m_flows.size(); }
     /// The tunnel with the number that a pass remembers; null for 0. Its ports mean nothing: they differ between flows.
@@ -47,10 +56,48 @@ public:
         return number == 0 ? nullptr : &m_tunnels[number - 1U];
     }
 
+    /// All flows of a leg, in the order in which they began to be seen: for (const FlowIndex i : flows.of(leg)).
+    class OfLeg {
+    public:
+        class Iterator {
+        public:
+            Iterator(const FlowTable &flows, FlowIndex at)
+                : m_flows(&flows)
+                , m_at(at) {}
+            FlowIndex operator*() const { return m_at; }
+            Iterator &operator++() {
+                m_at = (*m_flows)[m_at].next;
+                return *this;
+            }
+            bool operator==(const Iterator &other) const { return m_at == other.m_at; }
+
+        private:
+            const FlowTable *m_flows;
+            FlowIndex m_at;
+        };
+        OfLeg(const FlowTable &flows, FlowIndex first)
+            : m_flows(&flows)
+            , m_first(first) {}
+        [[nodiscard]] Iterator begin() const { return {*m_flows, m_first}; }
+        [[nodiscard]] Iterator end() const { return {*m_flows, kNone}; }
+
+    private:
+        const FlowTable *m_flows;
+        FlowIndex m_first;
+    };
+    [[nodiscard]] OfLeg of(const Leg &leg) const { return {*this, leg.flows}; }
+
     /// From sender to receiver; of an ICMP error: the quoted tuple, reversed.
     [[nodiscard]] packet::Tuple tuple(const Flow &flow) const {
-        const packet::Tuple &tuple = (*m_legs)[flow.leg].tuple;
+        const packet::Tuple tuple = m_legs->tuple((*m_legs)[flow.leg]);
         return flow.side == 0 ? tuple : tuple.reversed();
+    }
+    /// Of all passes.
+    [[nodiscard]] std::uint32_t packets(const Flow &flow) const {
+        std::uint32_t sum = flow.pass.packets;
+        for (const Pass *pass = next(flow.pass); pass; pass = next(*pass))
+            sum += pass->packets;
+        return sum;
     }
     /// Time of the earliest packet.
     [[nodiscard]] base::Timestamp first(const Flow &flow) const;
@@ -72,8 +119,9 @@ private:
 
     [[nodiscard]] base::Timestamp last(const Flow &flow) const;
     [[nodiscard]] bool belongsToNewest(const Flow &flow, const Observation &seen) const;
-    [[nodiscard]] FlowIndex find(std::uint32_t &head, const packet::Tuple &tuple, const Observation &seen,
-                                 Flow::Kind kind);
+    [[nodiscard]] FlowIndex find(const packet::Tuple &tuple, const Observation &seen, Flow::Kind kind);
+    [[nodiscard]] static std::uint64_t hashOf(base::CapturePointId point, const packet::Tuple &tuple, Flow::Kind kind);
+    void indexAll();
     void count(Flow &flow, const Observation &seen);
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
     [[nodiscard]] bool seenBefore(const Flow &flow, const packet::DecodedPacket &packet) const;
@@ -82,7 +130,7 @@ private:
     [[nodiscard]] Pass &passFor(Flow &flow, const Observation &seen);
     [[nodiscard]] FlowExtra &extraOf(Flow &flow);
     [[nodiscard]] static Mark firstMark(const Flow &flow);
-    void mark(Flow &flow, const Observation &seen);
+    void mark(Flow &flow, bool isFirst, const Observation &seen);
     void addMark(Flow &flow, const Mark &mark);
     void peek(Flow &flow, const Observation &seen);
 

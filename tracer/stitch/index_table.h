@@ -3,14 +3,20 @@
 
 #include "tracer/stitch/pool.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <vector>
+#include <cstring>
+#include <utility>
 
 namespace natlens::tracer {
 
-/// Open addressing, linear probing, at most three quarters full, eight bytes a slot: one cache line for a usual
-/// look-up. Nothing is ever removed. Elements are told apart by a full comparison that the caller supplies; 32 bits of
-/// the hash are kept beside the index, so that it is hardly ever needed in vain and growing needs no element.
+/// Open addressing, linear probing, eight bytes a slot: one cache line for a usual look-up. Nothing is ever removed.
+/// Elements are told apart by a full comparison that the caller supplies; 32 bits of the hash, the tag, are kept beside
+/// the index, so that it is hardly ever needed in vain and growing needs no element.
+///
+/// Slots are in order of their tags, and a tag's place is its share of the table: so a look-up for what is not there
+/// ends as soon as one that is, the table may be seven eighths full, growing copies from front to back, and it grows by
+/// half, not to the double. (With two million flows that is 11 bytes each instead of 17.)
 /// Chosen over std::unordered_map because every captured packet passes through one.
 class IndexTable final {
 public:
@@ -18,66 +24,99 @@ public:
     /// `matches(index)` tells whether an element has the key that is looked for.
     template<class Matches>
     [[nodiscard]] std::uint32_t &at(std::uint64_t hash, Matches &&matches) {
-        if (m_used * 4 >= m_slots.size() * 3) grow();
         const std::uint32_t tag = tagOf(hash);
-        for (std::size_t i = tag & m_mask;; i = (i + 1) & m_mask) {
-            Slot &slot = m_slots[i];
-            if (slot.index == kNone) {
-                slot.tag = tag;
+        if (m_used * 8 >= m_places * 7) grow();
+        for (;;) {
+            std::size_t i = skip(tag);
+            for (; m_slots[i].index != kNone && m_slots[i].tag == tag; ++i)
+                if (matches(m_slots[i].index)) return m_slots[i].index;
+            if (makeRoom(i)) {
+                m_slots[i] = {tag, kNone};
                 ++m_used;
-                return slot.index;
+                return m_slots[i].index;
             }
-            if (slot.tag == tag && matches(slot.index)) return slot.index;
+            grow();
         }
     }
 
     /// The same for reading only: kNone when there is none.
     template<class Matches>
     [[nodiscard]] std::uint32_t find(std::uint64_t hash, Matches &&matches) const {
-        if (m_slots.empty()) return kNone;
+        if (m_places == 0) return kNone;
         const std::uint32_t tag = tagOf(hash);
-        for (std::size_t i = tag & m_mask;; i = (i + 1) & m_mask) {
-            const Slot &slot = m_slots[i];
-            if (slot.index == kNone) return kNone;
-            if (slot.tag == tag && matches(slot.index)) return slot.index;
-        }
+        for (std::size_t i = skip(tag); m_slots[i].index != kNone && m_slots[i].tag == tag; ++i)
+            if (matches(m_slots[i].index)) return m_slots[i].index;
+        return kNone;
     }
 
+    [[nodiscard]] bool empty() const { return m_used == 0; }
     /// Fetches the slot's cache line ahead of at() or find().
     void prefetch(std::uint64_t hash) const {
-        if (!m_slots.empty()) __builtin_prefetch(&m_slots[tagOf(hash) & m_mask]);
+        if (m_places != 0) __builtin_prefetch(&m_slots[placeOf(tagOf(hash))]);
     }
     /// The index that at() will probably find, without comparing; kNone if there is certainly none.
     [[nodiscard]] std::uint32_t likely(std::uint64_t hash) const {
-        if (m_slots.empty()) return kNone;
+        if (m_places == 0) return kNone;
         const std::uint32_t tag = tagOf(hash);
-        for (std::size_t i = tag & m_mask;; i = (i + 1) & m_mask)
-            if (m_slots[i].index == kNone || m_slots[i].tag == tag) return m_slots[i].index;
+        const Slot &slot = m_slots[skip(tag)];
+        return slot.tag == tag ? slot.index : kNone;
     }
 
 private:
     struct Slot {
-        std::uint32_t tag = 0, index = kNone;
+        std::uint32_t tag, index;
     };
+
     [[nodiscard]] static std::uint32_t tagOf(std::uint64_t hash) {
         return static_cast<std::uint32_t>(hash ^ hash >> 32);
     }
-
-    void grow() {
-        std::vector<Slot> old(m_slots.empty() ? 1024 : m_slots.size() * 2);
-        old.swap(m_slots);
-        m_mask = m_slots.size() - 1;
-        for (const Slot &slot : old) {
-            if (slot.index == kNone) continue;
-            std::size_t i = slot.tag & m_mask;
-            while (m_slots[i].index != kNone)
-                i = (i + 1) & m_mask;
-            m_slots[i] = slot;
-        }
+    [[nodiscard]] std::size_t placeOf(std::uint32_t tag) const { return (std::uint64_t{tag} * m_places) >> 32; }
+    /// The first slot that is empty or has this tag or a later one.
+    [[nodiscard]] std::size_t skip(std::uint32_t tag) const {
+        std::size_t i = placeOf(tag);
+        while (m_slots[i].index != kNone && m_slots[i].tag < tag)
+            ++i;
+        return i;
+    }
+    /// Moves what stands at `at` and behind it by one, up to the next empty slot. False: there is none left.
+    [[nodiscard]] bool makeRoom(std::size_t at) {
+        std::size_t end = at;
+        while (m_slots[end].index != kNone)
+            ++end;
+        if (end + 1 == m_places + m_behind) return false;
+        std::memmove(m_slots + at + 1, m_slots + at, (end - at) * sizeof(Slot));
+        return true;
     }
 
-    std::vector<Slot> m_slots;
-    std::size_t m_mask = 0, m_used = 0;
+    void grow() {
+        m_behind *= m_places == 0 || m_used * 8 >= m_places * 7 ? 1 : 2; // too many tags at the end of all tags
+        const std::size_t places = m_places == 0 ? 1024 : m_places + m_places / 2;
+        while (!copyTo(places))
+            m_behind *= 2;
+    }
+    [[nodiscard]] bool copyTo(std::size_t places) {
+        const std::size_t before = m_memory.size() / sizeof(Slot), after = places + m_behind;
+        base::BigMemory memory(after * sizeof(Slot));
+        std::memset(memory.data(), 0xff, memory.size()); // kNone everywhere
+        auto *slots = reinterpret_cast<Slot *>(memory.data());
+        std::size_t next = 0;
+        for (std::size_t from = 0; from < before; ++from) {
+            if (m_slots[from].index == kNone) continue;
+            next = std::max<std::size_t>(next, (std::uint64_t{m_slots[from].tag} * places) >> 32);
+            if (next + 1 >= after) return false;
+            slots[next++] = m_slots[from];
+        }
+        m_memory = std::move(memory);
+        m_slots = slots;
+        m_places = places;
+        return true;
+    }
+
+    base::BigMemory m_memory;
+    Slot *m_slots = nullptr; ///< in m_memory
+    std::size_t m_places = 0, m_used = 0;
+    /// Slots behind the last place: for what is pushed beyond it, and an empty one at which every search ends.
+    std::size_t m_behind = 256;
 };
 
 } // namespace natlens::tracer

@@ -29,9 +29,10 @@ Kinship bySamples(const LegTable &legs, const Leg &a, const Leg &b, bool reverse
     Kinship kin{.reversed = reversed};
     const auto &samples = legs.samples();
     for (std::size_t side = 0; side < 2; ++side)
-        addCommon(kin, samples.of(a.samples[side]), samples.of(b.samples[reversed ? 1 - side : side]));
+        addCommon(kin, samples.of(a.samples(side)), samples.of(b.samples(reversed ? 1 - side : side)));
     std::ranges::sort(kin.shared);
-    kin.fewest = std::min<unsigned>(a.samples[0].count + a.samples[1].count, b.samples[0].count + b.samples[1].count);
+    const auto count = [](const Leg &leg) { return leg.sampleCounts[0] + leg.sampleCounts[1]; };
+    kin.fewest = static_cast<unsigned>(std::min(count(a), count(b)));
     return kin;
 }
 
@@ -50,12 +51,12 @@ bool Kinship::identifies(Protocol protocol) const {
 
 Kinship kinshipOf(const LegTable &legs, LegIndex first, LegIndex second) {
     const Leg &a = legs[first], &b = legs[second];
-    if (a.tuple.protocol == Protocol::tcp && a.initiator >= 0 && b.initiator >= 0) {
+    if (a.isTcp() && a.initiator >= 0 && b.initiator >= 0) {
         const bool reversed = a.initiator != b.initiator;
         unsigned agree = 0;
         for (std::size_t side = 0; side < 2; ++side) {
             const std::size_t other = reversed ? 1 - side : side;
-            if (!a.hasIsn[side] || !b.hasIsn[other]) continue;
+            if (!a.hasIsn(side) || !b.hasIsn(other)) continue;
             if (a.isn[side] != b.isn[other]) return Kinship{.reversed = reversed, .contradicts = true};
             ++agree;
         }

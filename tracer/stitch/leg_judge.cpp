@@ -60,7 +60,7 @@ double Verdict::confidence() const {
 
 Sense LegJudge::sense(LegIndex index) const {
     const Leg &leg = (*m_legs)[index];
-    const Tuple forward = leg.tuple, backward = leg.tuple.reversed();
+    const Tuple forward = m_legs->tuple(leg), backward = forward.reversed();
     if (leg.initiator >= 0) return {leg.initiator == 0 ? forward : backward, Sense::certain};
     const auto known = [&](const Tuple &tuple) {
         return !m_translations->withOriginal(tuple).empty() || !m_translations->withTranslated(tuple).empty();
@@ -68,12 +68,12 @@ Sense LegJudge::sense(LegIndex index) const {
     if (known(forward) != known(backward)) return {known(forward) ? forward : backward, Sense::certain};
     std::array<base::Timestamp, 2> first{};
     bool quoted = false;
-    for (const FlowIndex i : leg.flows) {
+    for (const FlowIndex i : m_flows->of(leg)) {
         const Flow &flow = (*m_flows)[i];
         const int side = flow.side;
         if (flow.kind == Flow::Kind::icmpError) {
             // The quoted packet is what was asked, whether we saw it or not.
-            if (leg.flows.size() == 1) return {m_flows->tuple(flow).reversed(), Sense::shown};
+            if (leg.flows == i && flow.next == kNone) return {m_flows->tuple(flow).reversed(), Sense::shown};
             quoted = true;
             continue;
         }
@@ -85,7 +85,7 @@ Sense LegJudge::sense(LegIndex index) const {
     const bool oneSided = first[0].nanoseconds == 0 || first[1].nanoseconds == 0;
     if (oneSided && quoted) return {first[0].nanoseconds != 0 ? forward : backward, Sense::shown};
     const Sense hint = byPorts(forward);
-    if (leg.tuple.protocol == Protocol::tcp || hint.strength == Sense::ports) return hint;
+    if (leg.isTcp() || hint.strength == Sense::ports) return hint;
     if (oneSided) return {first[0].nanoseconds != 0 ? forward : backward, Sense::guess};
     if (first[0] != first[1]) return {first[0] < first[1] ? forward : backward, Sense::time};
     return hint;
@@ -93,15 +93,16 @@ Sense LegJudge::sense(LegIndex index) const {
 
 std::vector<LegJudge::Sight> LegJudge::sights(LegIndex index, const Tuple &tuple) const {
     std::vector<Sight> marked, passed;
-    for (const FlowIndex i : (*m_legs)[index].flows) {
+    for (const FlowIndex i : m_flows->of((*m_legs)[index])) {
         const Flow &flow = (*m_flows)[i];
         if (flow.kind != Flow::Kind::packets || m_flows->tuple(flow) != tuple) continue;
         const HostIndex host = m_points->points()[flow.point.value].host;
         for (const Mark &mark : m_flows->marks(flow))
             marked.push_back({host, flow.point, mark.ttl, mark.facing, mark.time, mark});
+        const std::uint32_t packets = m_flows->packets(flow);
         for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
             // A stray packet with a time to live of its own (a reset made on the way) is no pass of the stream.
-            if (pass->packets * 8 >= flow.packets)
+            if (pass->packets * 8 >= packets)
                 passed.push_back({host, flow.point, pass->ttl, pass->facing, pass->first, {}});
         }
     }
@@ -152,13 +153,15 @@ LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::v
 std::optional<Verdict> LegJudge::compare(LegIndex up, const Tuple &upRequest, LegIndex down,
                                          const Tuple &downRequest) const {
     const Leg &a = (*m_legs)[up], &b = (*m_legs)[down];
-    const Protocol protocol = a.tuple.protocol;
-    if (protocol != b.tuple.protocol || a.tuple == b.tuple || isForMany(a.tuple) || isForMany(b.tuple))
+    const Protocol protocol = a.protocol;
+    if (protocol != b.protocol || a.packed() == b.packed() || isForMany(m_legs->tuple(a)) ||
+        isForMany(m_legs->tuple(b)))
         return std::nullopt;
     const Kinship kin = kinshipOf(*m_legs, up, down);
     if (kin.contradicts) return std::nullopt;
     // Both must be told to run the same way.
-    if (kin.isns + kin.segments != 0 && (sideOf(a, upRequest) != sideOf(b, downRequest)) != kin.reversed)
+    if (kin.isns + kin.segments != 0 &&
+        (m_legs->sideOf(a, upRequest) != m_legs->sideOf(b, downRequest)) != kin.reversed)
         return std::nullopt;
     const Course there = follow(sights(up, upRequest), sights(down, downRequest));
     const Course back = follow(sights(down, downRequest.reversed()), sights(up, upRequest.reversed()));

@@ -30,31 +30,29 @@ bool isTcpPacket(const Observation &seen, Flow::Kind kind) {
 bool numbersFit(const Leg &leg, int side, const packet::DecodedPacket &packet) {
     const auto own = static_cast<std::size_t>(side), other = 1 - own;
     const bool reset = packet.tcpFlags & TcpFlags::rst;
-    if (leg.hasIsn[own] && !reset && !notBefore(packet.tcpSeq, leg.isn[own])) return false;
-    return !(leg.hasIsn[other] && (packet.tcpFlags & TcpFlags::ack) && !notBefore(packet.tcpAck, leg.isn[other]));
+    if (leg.hasIsn(own) && !reset && !notBefore(packet.tcpSeq, leg.isn[own])) return false;
+    return !(leg.hasIsn(other) && (packet.tcpFlags & TcpFlags::ack) && !notBefore(packet.tcpAck, leg.isn[other]));
 }
 
 } // namespace
 
-std::uint64_t LegTable::keyOfIsn(std::uint32_t isn) {
-    return base::mix(0x544350, isn);
-}
-
 LegIndex LegTable::newest(const Tuple &tuple) const {
     const Tuple key = canonical(tuple);
-    return m_index.find(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].tuple == key; });
+    const auto packed = m_addresses.find(key);
+    if (!packed) return kNone;
+    return m_index.find(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].has(*packed, 0); });
 }
 
-const SmallVector<LegIndex, 2> *LegTable::withKey(std::uint64_t key) const {
-    const auto found = m_groupIndex.find(key, [&](std::uint32_t i) { return m_groups[i].key == key; });
-    return found == kNone ? nullptr : &m_groups[found].members;
+LegIndex LegTable::firstAlike(std::uint32_t isn) const {
+    return m_alikeIndex.find(base::mix(0x544350, isn), [&](std::uint32_t i) { return isnOf(m_legs[i]) == isn; });
 }
 
 std::vector<LegIndex> LegTable::takeDirty() {
-    for (const std::uint32_t group : std::exchange(m_dirtyGroups, {})) {
-        m_groups[group].dirty = false;
-        for (const LegIndex member : m_groups[group].members)
-            touch(member);
+    for (const std::uint32_t isn : std::exchange(m_news, {})) {
+        const LegIndex first = firstAlike(isn);
+        m_legs[first].news = false;
+        for (LegIndex i = first; i != kNone; i = m_legs[i].alike)
+            touch(i);
     }
     std::vector<LegIndex> dirty;
     dirty.swap(m_dirty);
@@ -63,10 +61,13 @@ std::vector<LegIndex> LegTable::takeDirty() {
     return dirty;
 }
 
-LegIndex LegTable::create(const Tuple &tuple, base::Timestamp time, std::uint32_t &head) {
+LegIndex LegTable::create(const PackedTuple &tuple, base::Timestamp time, std::uint32_t &head) {
     const LegIndex index = m_legs.add();
     Leg &leg = m_legs[index];
-    leg.tuple = tuple;
+    leg.ip = tuple.ip;
+    leg.port = tuple.port;
+    leg.protocol = tuple.protocol;
+    leg.isV6 = tuple.isV6;
     leg.first = leg.last = time;
     leg.older = head;
     for (LegIndex i = head; i != kNone; i = m_legs[i].older)
@@ -79,12 +80,12 @@ LegIndex LegTable::forSyn(LegIndex newestLeg, int side, const Observation &seen)
     const auto own = static_cast<std::size_t>(side);
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
-        if (leg.hasIsn[own] && leg.isn[own] == seen.packet->tcpSeq && leg.initiator != 1 - side) return i;
+        if (leg.hasIsn(own) && leg.isn[own] == seen.packet->tcpSeq && leg.initiator != 1 - side) return i;
     }
     // A connection whose later packets came first (another capture point began later, or the order is a little wrong).
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
-        if (!leg.hasIsn[own] && leg.initiator != 1 - side && leg.first + kReorderWindow >= seen.time) return i;
+        if (!leg.hasIsn(own) && leg.initiator != 1 - side && leg.first + kReorderWindow >= seen.time) return i;
     }
     return kNone;
 }
@@ -93,11 +94,11 @@ LegIndex LegTable::forSynAck(LegIndex newestLeg, int side, const Observation &se
     const auto own = static_cast<std::size_t>(side), other = 1 - own;
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
-        if (leg.hasIsn[other] && leg.isn[other] == seen.packet->tcpAck - 1 && leg.initiator != side) return i;
+        if (leg.hasIsn(other) && leg.isn[other] == seen.packet->tcpAck - 1 && leg.initiator != side) return i;
     }
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
-        if (!leg.hasIsn[other] && leg.initiator != side && leg.first + kReorderWindow >= seen.time) return i;
+        if (!leg.hasIsn(other) && leg.initiator != side && leg.first + kReorderWindow >= seen.time) return i;
     }
     return kNone;
 }
@@ -108,7 +109,7 @@ LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &see
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
         if (tcp ? !numbersFit(leg, side, *seen.packet)
-                : kind == Flow::Kind::packets && leg.tuple.protocol != Protocol::tcp &&
+                : kind == Flow::Kind::packets && !leg.isTcp() &&
                       (leg.last + kIdleLimit < seen.time || seen.time + kIdleLimit < leg.first))
             continue;
         if (leg.first <= seen.time + kReorderWindow) return i;
@@ -119,7 +120,8 @@ LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &see
 
 LegIndex LegTable::legFor(const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
     const Tuple key = canonical(tuple);
-    std::uint32_t &head = m_index.at(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].tuple == key; });
+    const PackedTuple packed = m_addresses.pack(key);
+    std::uint32_t &head = m_index.at(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].has(packed, 0); });
     const int side = tuple.src == key.src && tuple.dst == key.dst ? 0 : 1;
     LegIndex found = kNone;
     if (head != kNone) {
@@ -130,33 +132,35 @@ LegIndex LegTable::legFor(const Tuple &tuple, const Observation &seen, Flow::Kin
         else
             found = forLater(head, side, seen, kind);
     }
-    return found != kNone ? found : create(key, seen.time, head);
+    return found != kNone ? found : create(packed, seen.time, head);
 }
 
-void LegTable::addKey(LegIndex index, std::uint64_t key) {
-    auto &keys = m_legs[index].keys;
-    if (std::ranges::find(keys, key) != keys.end()) return;
-    keys.push_back(key);
-    auto &place = m_groupIndex.at(key, [&](std::uint32_t i) { return m_groups[i].key == key; });
-    if (place == kNone) {
-        place = m_groups.add();
-        m_groups[place].key = key;
-    }
-    Group &group = m_groups[place];
-    group.members.push_back(index);
-    if (std::exchange(group.dirty, true)) return;
-    m_dirtyGroups.push_back(place);
-}
-
-void LegTable::setIsn(LegIndex index, int side, std::uint32_t isn) {
+/// Files a leg whose initiator has become known where its partners across a NAT are filed, too.
+void LegTable::addAlike(LegIndex index) {
     Leg &leg = m_legs[index];
-    leg.isn[static_cast<std::size_t>(side)] = isn;
-    leg.hasIsn[static_cast<std::size_t>(side)] = true;
+    const std::uint32_t isn = isnOf(leg);
+    LegIndex &place =
+        m_alikeIndex.at(base::mix(0x544350, isn), [&](std::uint32_t i) { return isnOf(m_legs[i]) == isn; });
+    const LegIndex before = std::exchange(place, index);
+    leg.alike = before;
+    if (before == kNone) return; // alone: touched itself
+    leg.news = true;
+    if (!m_legs[before].news) m_news.push_back(isn);
+    m_legs[before].news = false; // of each group only the newest has it
+    if (const auto crowd = m_crowds.find(isn); crowd != m_crowds.end()) {
+        ++crowd->second;
+        return;
+    }
+    std::size_t count = 0;
+    for (LegIndex i = index; i != kNone; i = m_legs[i].alike)
+        ++count;
+    if (count > kCrowd) m_crowds.emplace(isn, count);
 }
 
 void LegTable::sample(Leg &leg, int side, const Observation &seen) {
     const auto &packet = *seen.packet;
-    auto &set = leg.samples[static_cast<std::size_t>(side)];
+    const auto own = static_cast<std::size_t>(side);
+    auto set = leg.samples(own);
     const bool tcp = packet.isTcp();
     const std::uint32_t seq =
         tcp ? packet.tcpSeq : StreamSamples::datagramHash(seen.payload, packet.payloadLength, packet.ipId);
@@ -164,15 +168,17 @@ void LegTable::sample(Leg &leg, int side, const Observation &seen) {
     m_samples.keep(set, StreamSample{.seq = seq,
                                      .payload = StreamSamples::payloadHash(seen.payload),
                                      .tsVal = tcp ? packet.tcpTsVal : packet.ipId});
+    leg.setSamples(own, set);
 }
 
 /// The first bytes of a stream, or, behind a PROXY protocol header that came alone, the next ones.
 void LegTable::open(LegIndex index, int side, std::uint32_t offset, const Observation &seen) {
-    auto &place = m_legs[index].openings[static_cast<std::size_t>(side)];
+    const auto own = static_cast<std::size_t>(side);
+    std::uint32_t &place = m_legs[index].openings;
     auto payload = seen.payload;
-    if (payload.empty() || (offset != 0 && (place == kNone || m_openings[place].header != offset))) return;
+    if (payload.empty() || (offset != 0 && (place == kNone || m_openings[place].sides[own].header != offset))) return;
     if (place == kNone) place = m_openings.add();
-    StreamOpening &opening = m_openings[place];
+    StreamOpening &opening = m_openings[place].sides[own];
     if (offset == 0) {
         const std::string_view text(reinterpret_cast<const char *>(payload.data()), payload.size());
         const auto [preface, incomplete] = readPreface(text);
@@ -197,19 +203,17 @@ void LegTable::learn(LegIndex index, int side, const Observation &seen, Flow::Ki
         if (packet.payloadLength == 0 && !(packet.tcpFlags & TcpFlags::fin)) return;
         sample(leg, side, seen);
         const auto own = static_cast<std::size_t>(side);
-        if (const std::uint32_t offset = packet.tcpSeq - leg.isn[own] - 1; leg.hasIsn[own] && offset < kLongestPreface)
+        if (const std::uint32_t offset = packet.tcpSeq - leg.isn[own] - 1; leg.hasIsn(own) && offset < kLongestPreface)
             open(index, side, offset, seen);
         return;
     }
-    setIsn(index, side, packet.tcpSeq);
-    if (packet.isSyn()) {
-        leg.initiator = static_cast<std::int8_t>(side);
-        addKey(index, keyOfIsn(packet.tcpSeq));
-    } else {
-        leg.initiator = static_cast<std::int8_t>(1 - side);
-        setIsn(index, 1 - side, packet.tcpAck - 1);
-        addKey(index, keyOfIsn(packet.tcpAck - 1));
-    }
+    leg.setIsn(static_cast<std::size_t>(side), packet.tcpSeq);
+    const int initiator = packet.isSyn() ? side : 1 - side;
+    const auto first = static_cast<std::size_t>(initiator);
+    if (!leg.hasIsn(first)) leg.setIsn(first, packet.tcpAck - 1);
+    if (leg.initiator >= 0) return;
+    leg.initiator = initiator == 0 ? 0 : 1;
+    addAlike(index);
 }
 
 } // namespace natlens::tracer

@@ -1,13 +1,14 @@
 // All legs: connections as seen with one pair of addresses.
 #pragma once
 
-#include "tracer/stitch/flow.h"
-#include "tracer/stitch/index_table.h"
+#include "tracer/stitch/address_table.h"
+#include "tracer/stitch/leg.h"
 #include "tracer/stitch/proxy_preface.h"
 #include "tracer/stitch/stream_opening.h"
 
 #include <chrono>
 #include <map>
+#include <unordered_map>
 #include <vector>
 
 namespace natlens::tracer {
@@ -22,35 +23,59 @@ inline constexpr std::chrono::seconds kIdleLimit{120};
 /// result does not depend on the order in which capture points are read.
 class LegTable final {
 public:
+    LegTable() = default;
+    LegTable(const LegTable &) = delete;
+    LegTable &operator=(const LegTable &) = delete;
+
     /// The leg that a packet belongs to, made if there is none. `tuple` is the packet's.
     [[nodiscard]] LegIndex legFor(const packet::Tuple &tuple, const Observation &seen, Flow::Kind kind);
+    /// The tuple as legs have it: to be compared by Leg::has().
+    [[nodiscard]] PackedTuple pack(const packet::Tuple &tuple) { return m_addresses.pack(tuple); }
     /// Takes over what the packet says about its leg: times and initial sequence numbers.
     void learn(LegIndex index, int side, const Observation &seen, Flow::Kind kind);
-    /// Files the leg under a key that its partners across a NAT have, too.
-    void addKey(LegIndex index, std::uint64_t key);
-
     [[nodiscard]] Leg &operator[](LegIndex index) { return m_legs[index]; }
     [[nodiscard]] const Leg &operator[](LegIndex index) const { return m_legs[index]; }
     [[nodiscard]] std::uint32_t size() const { return m_legs.size(); }
+    /// Where tables that live as long as this one have their elements.
+    [[nodiscard]] base::Arena &arena() { return m_arena; }
+    [[nodiscard]] packet::Tuple tuple(const Leg &leg) const { return m_addresses.unpack(leg.packed()); }
+    /// The side that a tuple of this leg comes from.
+    [[nodiscard]] int sideOf(const Leg &leg, const packet::Tuple &of) const { return of == tuple(leg) ? 0 : 1; }
+    /// From the client, as far as the initiator is known; else from the smaller socket address.
+    [[nodiscard]] packet::Tuple request(const Leg &leg) const {
+        return m_addresses.unpack(leg.initiator == 1 ? leg.packed().reversed() : leg.packed());
+    }
     [[nodiscard]] const StreamSamples &samples() const { return m_samples; }
     /// What a side of a TCP connection sent first; null where that was not seen.
     [[nodiscard]] const StreamOpening *opening(const Leg &leg, int side) const {
-        const std::uint32_t index = leg.openings[static_cast<std::size_t>(side)];
-        return index == kNone || m_openings[index].length == 0 ? nullptr : &m_openings[index];
+        if (leg.openings == kNone) return nullptr;
+        const StreamOpening &opening = m_openings[leg.openings].sides[static_cast<std::size_t>(side)];
+        return opening.length == 0 ? nullptr : &opening;
     }
     /// Legs that began with a PROXY protocol header (of either side: requests have it), with it.
     [[nodiscard]] const std::map<LegIndex, ProxyPreface> &prefaces() const { return m_prefaces; }
 
     /// Newest leg with this tuple in either direction; follow `older`. kNone if there is none.
     [[nodiscard]] LegIndex newest(const packet::Tuple &tuple) const;
-    /// All legs filed under a key that some leg has.
-    [[nodiscard]] const SmallVector<LegIndex, 2> *withKey(std::uint64_t key) const;
-    /// Calls `visit(members)` for the legs under each key.
+    /// Calls `visit(other)` for all legs that began with the same initial sequence number as this one, itself
+    /// included; unless they are a crowd, of which it returns the size, else 0.
     template<class Visit>
-    void visitGroups(Visit &&visit) const {
-        for (std::uint32_t i = 0; i < m_groups.size(); ++i)
-            visit(m_groups[i].members);
+    std::size_t visitAlike(const Leg &leg, Visit &&visit) const {
+        if (leg.initiator < 0) return 0;
+        if (const std::size_t crowd = crowdOf(leg); crowd != 0) return crowd;
+        for (LegIndex i = firstAlike(isnOf(leg)); i != kNone; i = m_legs[i].alike)
+            visit(i);
+        return 0;
     }
+    /// How many legs began as this one did, if that is more than kCrowd: comparing each with each would be slow and
+    /// could only end in "ambiguous". 0 otherwise.
+    [[nodiscard]] std::size_t crowdOf(const Leg &leg) const {
+        if (m_crowds.empty() || leg.initiator < 0) return 0;
+        const auto found = m_crowds.find(isnOf(leg));
+        return found == m_crowds.end() ? 0 : found->second;
+    }
+    static constexpr std::size_t kCrowd = 64;
+
     void prefetch(LegIndex index) const { m_legs.prefetch(index); }
 
     void touch(LegIndex index) {
@@ -62,33 +87,34 @@ public:
     /// The legs touched since the last call.
     [[nodiscard]] std::vector<LegIndex> takeDirty();
 
-    [[nodiscard]] static std::uint64_t keyOfIsn(std::uint32_t isn);
-
 private:
-    /// The legs with one key. A new member touches all, but not before takeDirty() asks: groups may be large.
-    struct Group {
-        std::uint64_t key = 0;
-        SmallVector<LegIndex, 2> members;
-        bool dirty = false;
+    struct Openings {
+        std::array<StreamOpening, 2> sides;
     };
-
-    [[nodiscard]] LegIndex create(const packet::Tuple &tuple, base::Timestamp time, std::uint32_t &head);
+    [[nodiscard]] LegIndex create(const PackedTuple &tuple, base::Timestamp time, std::uint32_t &head);
     [[nodiscard]] LegIndex forSyn(LegIndex newestLeg, int side, const Observation &seen);
     [[nodiscard]] LegIndex forSynAck(LegIndex newestLeg, int side, const Observation &seen);
     [[nodiscard]] LegIndex forLater(LegIndex newestLeg, int side, const Observation &seen, Flow::Kind kind);
     void sample(Leg &leg, int side, const Observation &seen);
     void open(LegIndex index, int side, std::uint32_t offset, const Observation &seen);
-    void setIsn(LegIndex index, int side, std::uint32_t isn);
+    void addAlike(LegIndex index);
+    [[nodiscard]] LegIndex firstAlike(std::uint32_t isn) const;
+    /// The number with which the connection began; it must have.
+    [[nodiscard]] static std::uint32_t isnOf(const Leg &leg) {
+        return leg.isn[static_cast<std::size_t>(leg.initiator)];
+    }
 
-    Pool<Leg> m_legs;
-    StreamSamples m_samples;
-    Pool<StreamOpening> m_openings;
+    base::Arena m_arena; // first: the others' elements are in it
+    AddressTable m_addresses{m_arena};
+    Pool<Leg> m_legs{m_arena};
+    StreamSamples m_samples{m_arena};
+    Pool<Openings> m_openings{m_arena};
     std::map<LegIndex, ProxyPreface> m_prefaces;
-    IndexTable m_index;
-    Pool<Group> m_groups;
-    IndexTable m_groupIndex;
+    IndexTable m_index;      ///< by tuple: the newest leg
+    IndexTable m_alikeIndex; ///< by initial sequence number: the newest leg; those before follow by Leg::alike
+    std::unordered_map<std::uint32_t, std::size_t> m_crowds; ///< by initial sequence number, of more than kCrowd
     std::vector<LegIndex> m_dirty;
-    std::vector<std::uint32_t> m_dirtyGroups;
+    std::vector<std::uint32_t> m_news; ///< initial sequence numbers of legs that are alike, with a new one among them
 };
 
 } // namespace natlens::tracer

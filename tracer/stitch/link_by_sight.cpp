@@ -25,21 +25,21 @@ void LinkFinder::findSenses(Work &work) const {
     const auto own = work.senses;
     for (auto &[index, sense] : work.senses) {
         if (sense.strength == Sense::certain) continue;
-        const Leg &leg = (*m_legs)[index];
-        auto best = std::tuple(sense.strength, leg.tuple);
+        const Tuple tuple = m_legs->tuple((*m_legs)[index]);
+        auto best = std::tuple(sense.strength, tuple);
         for (const LegIndex other : kinOf(index)) {
             const auto theirs = own.find(other);
             if (theirs == own.end()) continue;
             const Leg &kin = (*m_legs)[other];
-            const auto rank = std::tuple(theirs->second.strength, kin.tuple);
+            const auto rank = std::tuple(theirs->second.strength, m_legs->tuple(kin));
             if (std::get<0>(rank) < std::get<0>(best) ||
-                (std::get<0>(rank) == std::get<0>(best) && !(kin.tuple < std::get<1>(best))))
+                (std::get<0>(rank) == std::get<0>(best) && !(std::get<1>(rank) < std::get<1>(best))))
                 continue;
             const Kinship kinship = kinshipOf(*m_legs, index, other);
-            if (!kinship.identifies(leg.tuple.protocol)) continue;
+            if (!kinship.identifies(tuple.protocol)) continue;
             best = rank;
-            const bool forward = (sideOf(kin, theirs->second.request) == 0) != kinship.reversed;
-            sense.request = forward ? leg.tuple : leg.tuple.reversed();
+            const bool forward = (m_legs->sideOf(kin, theirs->second.request) == 0) != kinship.reversed;
+            sense.request = forward ? tuple : tuple.reversed();
         }
     }
 }
@@ -114,10 +114,10 @@ bool LinkFinder::isHalf(const Work &work, LegIndex leg, LegIndex up, LegIndex do
         const Kinship found = kinshipOf(*m_legs, leg, other);
         return !found.contradicts && found.isns + found.segments != 0;
     };
-    const auto onHost = [&](FlowIndex flow) {
-        return m_points->host(m_points->points()[(*m_flows)[flow].point.value].host).name == host;
-    };
-    return (kin(up) || kin(down)) && std::ranges::all_of((*m_legs)[leg].flows, onHost);
+    if (!kin(up) && !kin(down)) return false;
+    for (const FlowIndex i : m_flows->of((*m_legs)[leg]))
+        if (m_points->host(m_points->points()[(*m_flows)[i].point.value].host).name != host) return false;
+    return true;
 }
 
 void LinkFinder::findHalves(Work &work) const {
@@ -157,7 +157,7 @@ Connection LinkFinder::follow(LegIndex root, const Work &work) const {
         // The last translation is the connection's; earlier ones are attempts.
         const auto last = std::ranges::max_element(below->second, [&](const auto &x, const auto &y) {
             const Leg &a = (*m_legs)[x.first], &b = (*m_legs)[y.first];
-            return a.first != b.first ? a.first < b.first : a.tuple < b.tuple;
+            return a.first != b.first ? a.first < b.first : m_legs->tuple(a) < m_legs->tuple(b);
         });
         for (const auto &[other, link] : below->second)
             if (other != last->first) abandon(abandon, other);

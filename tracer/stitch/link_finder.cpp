@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kIndexed = 8;
 
 bool isTcp(const Leg &leg) {
-    return leg.tuple.protocol == Protocol::tcp;
+    return leg.isTcp();
 }
 
 } // namespace
@@ -36,7 +36,7 @@ bool LinkFinder::entryIsOf(const Translation &entry, LegIndex index) const {
     if (entry.late) return leg.first <= entry.time;
     if (entry.time + kReorderWindow < leg.first) return false;
     // The newest leg that had begun when the entry was made.
-    for (LegIndex i = m_legs->newest(leg.tuple); i != kNone && i != index; i = (*m_legs)[i].older)
+    for (LegIndex i = m_legs->newest(m_legs->tuple(leg)); i != kNone && i != index; i = (*m_legs)[i].older)
         if ((*m_legs)[i].first <= entry.time && (*m_legs)[i].first > leg.first) return false;
     return true;
 }
@@ -45,7 +45,7 @@ bool LinkFinder::entryIsOf(const Translation &entry, LegIndex index) const {
 LegIndex LinkFinder::partner(const Translation &entry, LegIndex index, const Tuple &other) const {
     const Leg &leg = (*m_legs)[index];
     const auto isnOf = [](const Leg &l) -> std::optional<std::uint32_t> {
-        if (l.initiator < 0 || !l.hasIsn[static_cast<std::size_t>(l.initiator)]) return std::nullopt;
+        if (l.initiator < 0 || !l.hasIsn(static_cast<std::size_t>(l.initiator))) return std::nullopt;
         return l.isn[static_cast<std::size_t>(l.initiator)];
     };
     const auto isn = isnOf(leg);
@@ -57,8 +57,8 @@ LegIndex LinkFinder::partner(const Translation &entry, LegIndex index, const Tup
 }
 
 void LinkFinder::indexSamples(SampleIndex &into, LegIndex index) {
-    for (const auto &set : (*m_legs)[index].samples) {
-        const auto samples = m_legs->samples().of(set);
+    for (const std::size_t side : {0U, 1U}) {
+        const auto samples = m_legs->samples().of((*m_legs)[index].samples(side));
         for (std::size_t i = 0; i < std::min(kIndexed, samples.size()); ++i)
             into.add(samples[i].seq, index);
     }
@@ -84,8 +84,8 @@ std::size_t LinkFinder::visitBySamples(LegIndex index, const std::function<void(
     const SampleIndex &samples = isTcp(leg) ? m_streams : m_datagrams;
     std::size_t crowd = 0;
     std::vector<LegIndex> members;
-    for (const auto &set : leg.samples) {
-        for (const StreamSample &sample : m_legs->samples().of(set)) {
+    for (const std::size_t side : {0U, 1U}) {
+        for (const StreamSample &sample : m_legs->samples().of(leg.samples(side))) {
             members.clear();
             samples.each(sample.seq, [&](LegIndex other) {
                 // Where both began in view their initial sequence numbers have said it all.
@@ -162,7 +162,7 @@ void LinkFinder::linkByConntrack(Work &work) const {
 
 std::vector<Connection> LinkFinder::connect(const std::vector<LegIndex> &touched) const {
     Work work{.legs = closure(touched)};
-    std::erase_if(work.legs, [&](LegIndex index) { return (*m_legs)[index].flows.empty(); });
+    std::erase_if(work.legs, [&](LegIndex index) { return (*m_legs)[index].flows == kNone; });
     findSenses(work);
     linkByConntrack(work);
     linkBySight(work);

@@ -68,14 +68,11 @@ public:
     /// Calls `join(a, b)` so often that all that are neighbours are joined, if need be by others.
     template<class Join>
     void visitAllNeighbours(Join &&join) const {
-        m_legs->visitGroups([&](const auto &members) {
-            if (members.size() <= kMaxGroup)
-                for (const LegIndex member : members)
-                    join(members.front(), member);
-        });
+        for (LegIndex leg = 0; leg < m_legs->size(); ++leg)
+            if (const Leg &one = (*m_legs)[leg]; one.alike != kNone && m_legs->crowdOf(one) == 0) join(leg, one.alike);
         const bool all = m_streamsNeeded || !m_translations->empty();
         for (LegIndex leg = 0; leg < m_legs->size(); ++leg)
-            if (all || (*m_legs)[leg].tuple.protocol != packet::Protocol::tcp)
+            if (all || !(*m_legs)[leg].isTcp())
                 visitNeighbours(leg, [&](LegIndex other) { join(leg, other); });
             else if (m_proxies.isNeeded())
                 visitAcrossProxies(leg, [&](LegIndex other) { join(leg, other); });
@@ -84,24 +81,15 @@ public:
 private:
     struct Work;
     /// Comparing every pair of a larger group would be slow and could only end in "ambiguous".
-    static constexpr std::size_t kMaxGroup = 64;
+    static constexpr std::size_t kMaxGroup = LegTable::kCrowd;
 
     /// Legs that may carry the same packets; some more than once. Returns how many began alike, where those were too
     /// many to compare, else 0.
     template<class Visit>
     std::size_t visitKin(LegIndex index, Visit &&visit) const {
         const Leg &leg = (*m_legs)[index];
-        std::size_t crowd = 0;
-        for (const std::uint64_t key : leg.keys) {
-            const auto &members = *m_legs->withKey(key);
-            if (members.size() > kMaxGroup)
-                crowd = std::max<std::size_t>(crowd, members.size());
-            else
-                for (const LegIndex member : members)
-                    visit(member);
-        }
-        const bool tcp = leg.tuple.protocol == packet::Protocol::tcp;
-        if (tcp && !m_streamsNeeded) return crowd;
+        const std::size_t crowd = m_legs->visitAlike(leg, visit);
+        if (leg.isTcp() && !m_streamsNeeded) return crowd;
         return std::max(crowd, visitBySamples(index, [&](LegIndex other) { visit(other); }));
     }
     std::size_t visitBySamples(LegIndex index, const std::function<void(LegIndex)> &visit) const;

@@ -19,7 +19,8 @@ struct Summary {
     std::uint8_t flags = 0;
     std::uint64_t packets = 0, payloadBytes = 0;
     bool synAck = false, pureAck = false;
-    Timestamp rst, fin;
+    Timestamp rst, last;
+    [[nodiscard]] bool fin() const { return (flags & TcpFlags::fin) != 0; }
 };
 
 void keepEarliest(Timestamp &kept, Timestamp time) {
@@ -30,18 +31,19 @@ Summary summarise(const Connection &connection, Direction direction, const LegTa
     Summary summary;
     for (const Step &step : connection.steps) {
         if (step.leg == kNone) continue;
-        for (const FlowIndex i : legs[step.leg].flows) {
+        for (const FlowIndex i : flows.of(legs[step.leg])) {
             const Flow &flow = flows[i];
             if (flow.kind != Flow::Kind::packets ||
                 (flows.tuple(flow) == step.request) != (direction == Direction::request))
                 continue;
             summary.flags |= flow.flags;
-            summary.packets = std::max<std::uint64_t>(summary.packets, flow.packets);
-            summary.payloadBytes = std::max(summary.payloadBytes, flow.payloadBytes);
+            summary.packets = std::max<std::uint64_t>(summary.packets, flows.packets(flow));
+            summary.payloadBytes = std::max(summary.payloadBytes, flow.payloadBytes());
             summary.synAck = summary.synAck || (direction == Direction::reply && flow.hasIsn);
             summary.pureAck = summary.pureAck || ((flow.flags & TcpFlags::ack) && !(flow.flags & TcpFlags::rst));
             keepEarliest(summary.rst, flows.extra(flow).rstTime);
-            keepEarliest(summary.fin, flow.finTime);
+            for (const Pass *pass = &flow.pass; pass; pass = flows.next(*pass))
+                summary.last = std::max(summary.last, pass->last);
         }
     }
     return summary;
@@ -54,7 +56,7 @@ bool PathBuilder::closed(const Connection &connection) const {
     const auto reply = summarise(connection, Direction::reply, m_sources.legs, m_sources.flows);
     const bool reset = ((request.flags | reply.flags) & TcpFlags::rst) != 0;
     const bool finished = (request.flags & reply.flags & TcpFlags::fin) != 0;
-    return (reset || finished) && m_moment.now - std::max(request.fin, reply.fin) > kReorderWindow;
+    return (reset || finished) && m_moment.now - std::max(request.last, reply.last) > kReorderWindow;
 }
 
 void PathBuilder::decide(Draft &draft) const {
@@ -68,10 +70,9 @@ void PathBuilder::decide(Draft &draft) const {
     const bool answered = tcp ? reply.synAck || request.pureAck || reply.payloadBytes > 0 : reply.packets > 0;
     if (answered && !icmp) {
         path.outcome = Outcome::delivered;
-        const bool resetByServer =
-            reply.rst.nanoseconds != 0 && request.fin.nanoseconds == 0 && reply.fin.nanoseconds == 0;
-        const bool resetByClient = request.rst.nanoseconds != 0 && reply.fin.nanoseconds == 0 &&
-                                   request.fin.nanoseconds == 0 && reply.payloadBytes == 0;
+        const bool resetByServer = reply.rst.nanoseconds != 0 && !request.fin() && !reply.fin();
+        const bool resetByClient =
+            request.rst.nanoseconds != 0 && !reply.fin() && !request.fin() && reply.payloadBytes == 0;
         if (tcp && (resetByServer || resetByClient)) path.outcome = Outcome::reset;
         setEndpoint(draft);
         return;

@@ -64,8 +64,8 @@ Path PathBuilder::build(const Connection &connection) const {
     if (path.endpoint) setSource(draft);
     for (const LegIndex attempt : connection.attempts) {
         const Leg &leg = m_sources.legs[attempt];
-        path.notes.push_back(fmt::format("an earlier attempt was translated to {}",
-                                         (leg.initiator == 1 ? leg.tuple.reversed() : leg.tuple).toString()));
+        path.notes.push_back(
+            fmt::format("an earlier attempt was translated to {}", m_sources.legs.request(leg).toString()));
     }
     path.settled = m_moment.ended || closed(connection);
     learnAddresses(draft);
@@ -104,7 +104,7 @@ Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction directi
                 hop.confidence = 1;
             }
             const LegIndex leg = steps[low].leg;
-            if (leg != kNone && m_sources.legs[leg].hasIsn[0] && m_sources.legs[leg].hasIsn[1])
+            if (leg != kNone && m_sources.legs[leg].hasIsn(0) && m_sources.legs[leg].hasIsn(1))
                 say(EvidenceKind::tcpIsn);
             if (visit.in->ipId != 0 && visit.in->ipId == visit.out->ipId) say(EvidenceKind::ipId);
             say(EvidenceKind::tuple);
@@ -269,7 +269,7 @@ void PathBuilder::addHttp(Draft &draft) const {
     for (const Step &step : draft.connection.steps) {
         if (step.leg == kNone) continue;
         bool told = false;
-        for (const FlowIndex i : m_sources.legs[step.leg].flows) {
+        for (const FlowIndex i : m_sources.flows.of(m_sources.legs[step.leg])) {
             const Flow &flow = m_sources.flows[i];
             const HttpFirstLines *lines = m_sources.flows.http(flow);
             if (!lines) continue;

@@ -16,10 +16,6 @@ Tuple namedIn(const ProxyPreface &preface) {
     return {Protocol::tcp, preface.source, preface.destination};
 }
 
-Tuple requestOf(const Leg &leg) {
-    return leg.initiator == 1 ? leg.tuple.reversed() : leg.tuple;
-}
-
 } // namespace
 
 std::uint32_t ProxyIndex::key(std::uint32_t place, std::uint32_t content, std::int64_t period, Role role) const {
@@ -56,7 +52,7 @@ void ProxyIndex::file(LegIndex leg) {
 }
 
 void ProxyIndex::learn(const std::vector<LegIndex> &touched) {
-    const auto isTcp = [&](LegIndex leg) { return (*m_legs)[leg].tuple.protocol == Protocol::tcp; };
+    const auto isTcp = [&](LegIndex leg) { return (*m_legs)[leg].isTcp(); };
     for (const LegIndex leg : touched)
         if (isTcp(leg)) note(leg);
     if (std::exchange(m_again, false)) {
@@ -98,7 +94,7 @@ std::size_t ProxyIndex::before(LegIndex leg, std::vector<LegIndex> &found) const
 }
 
 std::size_t ProxyIndex::after(LegIndex leg, std::vector<LegIndex> &found) const {
-    if (const auto named = m_named.find(requestOf((*m_legs)[leg])); named != m_named.end())
+    if (const auto named = m_named.find(m_legs->request((*m_legs)[leg])); named != m_named.end())
         found.insert(found.end(), named->second.begin(), named->second.end());
     return find(leg, begins, found);
 }

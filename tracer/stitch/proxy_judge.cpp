@@ -15,16 +15,8 @@ namespace {
 /// By so much the clocks of two hosts may be wrong after their alignment.
 constexpr std::chrono::nanoseconds kClockError = std::chrono::milliseconds(1);
 
-packet::SocketAddress clientOf(const Leg &leg) {
-    return leg.initiator == 0 ? leg.tuple.src : leg.tuple.dst;
-}
-
-packet::SocketAddress serverOf(const Leg &leg) {
-    return leg.initiator == 0 ? leg.tuple.dst : leg.tuple.src;
-}
-
 bool began(const Leg &leg) {
-    return leg.tuple.protocol == Protocol::tcp && leg.initiator >= 0;
+    return leg.isTcp() && leg.initiator >= 0;
 }
 
 /// The side of a leg that its client or its server is.
@@ -63,7 +55,7 @@ std::pair<unsigned, unsigned> compareFields(const std::vector<std::uint32_t> &be
 
 const HttpFirstLines *ProxyJudge::http(const Leg &leg, int side) const {
     const HttpFirstLines *best = nullptr;
-    for (const FlowIndex i : leg.flows) {
+    for (const FlowIndex i : m_flows->of(leg)) {
         const Flow &flow = (*m_flows)[i];
         if (flow.side != side) continue;
         const HttpFirstLines *lines = m_flows->http(flow);
@@ -75,20 +67,21 @@ const HttpFirstLines *ProxyJudge::http(const Leg &leg, int side) const {
 
 std::uint64_t ProxyJudge::bytes(const Leg &leg, int side) const {
     std::uint64_t most = 0;
-    for (const FlowIndex i : leg.flows)
-        if ((*m_flows)[i].side == side) most = std::max(most, (*m_flows)[i].payloadBytes);
+    for (const FlowIndex i : m_flows->of(leg))
+        if ((*m_flows)[i].side == side) most = std::max(most, (*m_flows)[i].payloadBytes());
     const StreamOpening *opening = m_legs->opening(leg, side);
     return most - std::min<std::uint64_t>(most, opening ? opening->header : 0);
 }
 
 ProxyJudge::Source ProxyJudge::sourceOf(const Leg &leg, int side) const {
     Source source;
-    for (const FlowIndex i : leg.flows) {
+    for (const FlowIndex i : m_flows->of(leg)) {
         const Flow &flow = (*m_flows)[i];
         if (flow.side != side || flow.kind != Flow::Kind::packets) continue;
+        const std::uint32_t packets = m_flows->packets(flow);
         for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
             // A stray packet with a time to live of its own (a reset made on the way) is no pass of the stream.
-            if (pass->packets * 8 < flow.packets || pass->ttl < source.ttl) continue;
+            if (pass->packets * 8 < packets || pass->ttl < source.ttl) continue;
             if (pass->ttl > source.ttl) source = {.ttl = pass->ttl, .points = {}, .facing = true};
             if (pass->facing == Facing::in) continue;
             source.facing = source.facing && pass->facing == Facing::out;
@@ -107,7 +100,7 @@ ProxyJudge::Places ProxyJudge::placesOf(LegIndex index, int end) const {
     const auto add = [&](std::uint32_t token) {
         if (std::ranges::find(places, token) == places.end()) places.push_back(token);
     };
-    add(place(0, packet::hashValue((end == 0 ? clientOf(leg) : serverOf(leg)).ip)));
+    add(place(0, packet::hashValue((end == 0 ? m_legs->request(leg).src : m_legs->request(leg).dst).ip)));
     for (const auto point : source.points)
         add(place(1, hostOf(point)));
     return places;
@@ -124,7 +117,7 @@ std::uint32_t ProxyJudge::contentKey(LegIndex index) const {
 base::Timestamp ProxyJudge::asked(LegIndex index) const {
     const Leg &leg = (*m_legs)[index];
     const StreamOpening *opening = m_legs->opening(leg, leg.initiator);
-    return opening ? opening->time : base::Timestamp();
+    return opening ? opening->time() : base::Timestamp();
 }
 
 bool ProxyJudge::nested(const Leg &before, const Leg &after, std::chrono::nanoseconds clockError) const {
@@ -134,14 +127,14 @@ bool ProxyJudge::nested(const Leg &before, const Leg &after, std::chrono::nanose
                         *answer = m_legs->opening(after, 1 - after.initiator),
                         *passedBack = m_legs->opening(before, 1 - before.initiator);
     if (!request || !passedOn || !answer || !passedBack) return false;
-    return passedOn->time + clockError >= request->time && passedBack->time + clockError >= answer->time;
+    return passedOn->time() + clockError >= request->time() && passedBack->time() + clockError >= answer->time();
 }
 
 /// By the clock of one host.
 bool ProxyJudge::opensFirst(const Leg &before, const Leg &after, HostIndex host) const {
     const auto first = [&](const Leg &leg) {
         base::Timestamp time;
-        for (const FlowIndex i : leg.flows)
+        for (const FlowIndex i : m_flows->of(leg))
             if (const Flow &flow = (*m_flows)[i]; hostOf(flow.point) == host && flow.side == leg.initiator)
                 if (time.nanoseconds == 0 || m_flows->first(flow) < time) time = m_flows->first(flow);
         return time;
@@ -152,12 +145,13 @@ bool ProxyJudge::opensFirst(const Leg &before, const Leg &after, HostIndex host)
 bool ProxyJudge::meet(const Leg &before, const Leg &after, std::string &host) const {
     const Source end = sourceOf(before, 1 - before.initiator), begin = sourceOf(after, after.initiator);
     if (!isInitialTtl(end.ttl) || !isInitialTtl(begin.ttl)) return false;
-    const bool oneAddress = serverOf(before).ip == clientOf(after).ip;
+    const bool oneAddress = m_legs->request(before).dst.ip == m_legs->request(after).src.ip;
     for (const auto a : end.points) {
         for (const auto b : begin.points) {
             if (hostOf(a) != hostOf(b)) continue;
             // At one interface whose captures do not know what went out, both may have been made by others.
-            if (!oneAddress && !(end.facing && begin.facing) && (a == b || clientOf(before).ip == clientOf(after).ip))
+            if (!oneAddress && !(end.facing && begin.facing) &&
+                (a == b || m_legs->request(before).src.ip == m_legs->request(after).src.ip))
                 continue;
             host = m_points->host(hostOf(a)).name;
             return opensFirst(before, after, hostOf(a));
@@ -195,7 +189,7 @@ bool ProxyJudge::sameHttp(const Leg &before, const Leg &after, bool &clientNamed
         return false;
     if (answer->body != 0 && passedBack->body != 0 && answer->body != passedBack->body) return false;
     if (passedOn->forwardedFor != asked->forwardedFor && !passedOn->forwardedFor.empty()) {
-        const std::string client = clientOf(before).ip.toString();
+        const std::string client = m_legs->request(before).src.ip.toString();
         clientNamed = passedOn->forwardedFor == client || passedOn->forwardedFor.ends_with(" " + client) ||
                       passedOn->forwardedFor.ends_with("," + client);
         if (!clientNamed) return false;
@@ -205,17 +199,17 @@ bool ProxyJudge::sameHttp(const Leg &before, const Leg &after, bool &clientNamed
 
 std::optional<ProxyVerdict> ProxyJudge::compare(LegIndex first, LegIndex second) const {
     const Leg &before = (*m_legs)[first], &after = (*m_legs)[second];
-    if (first == second || !began(before) || !began(after) || before.tuple == after.tuple) return std::nullopt;
+    if (first == second || !began(before) || !began(after) || before.packed() == after.packed()) return std::nullopt;
     // Numbers that agree are those of a translation.
     for (const int end : {0, 1}) {
         const auto a = static_cast<std::size_t>(sideOfEnd(before, end)),
                    b = static_cast<std::size_t>(sideOfEnd(after, end));
-        if (before.hasIsn[a] && after.hasIsn[b] && before.isn[a] == after.isn[b]) return std::nullopt;
+        if (before.hasIsn(a) && after.hasIsn(b) && before.isn[a] == after.isn[b]) return std::nullopt;
     }
     ProxyVerdict verdict{.before = first, .after = second, .asked = asked(first)};
     const auto preface = m_legs->prefaces().find(second);
     if (preface != m_legs->prefaces().end() && !preface->second.source.ip.isNone()) {
-        if (preface->second.source != clientOf(before)) return std::nullopt;
+        if (preface->second.source != m_legs->request(before).src) return std::nullopt;
         if (after.first + kClockError < before.first || after.first > before.last) return std::nullopt;
         verdict.kind = ProxyVerdict::Kind::named;
         (void)meet(before, after, verdict.host);

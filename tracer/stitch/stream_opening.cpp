@@ -8,7 +8,7 @@ namespace natlens::tracer {
 
 void StreamOpening::learn(std::span<const std::byte> payload, base::Timestamp when) {
     if (payload.empty()) return;
-    if (time.nanoseconds == 0 || when < time) time = when;
+    if (time().nanoseconds == 0 || when < time()) packedTime = std::bit_cast<std::array<std::uint32_t, 2>>(when);
     const auto looked = payload.first(std::min(payload.size(), kLong));
     if (looked.size() <= length) return;
     const auto hash = [](std::span<const std::byte> bytes) {

@@ -3,6 +3,8 @@
 
 #include "capture/base/timestamp.h"
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -14,14 +16,17 @@ namespace natlens::tracer {
 /// at: programs that pass bytes on write what they have read. Of several sights of it (other capture points, sent again
 /// longer) the longest counts, so that their order does not matter.
 struct StreamOpening {
-    base::Timestamp time;     ///< of the segment, the earliest sight of it; zero: only the header was seen yet
-    std::uint32_t begin = 0;  ///< hash of the first kShort bytes, or of all if there are fewer
-    std::uint32_t more = 0;   ///< hash of the first `length` bytes
-    std::uint16_t length = 0; ///< how many were captured, at most kLong
-    std::uint16_t header = 0; ///< bytes of PROXY protocol before
+    std::array<std::uint32_t, 2> packedTime{}; ///< see time(): halves, so that no room is lost between openings
+    std::uint32_t begin = 0;                   ///< hash of the first kShort bytes, or of all if there are fewer
+    std::uint32_t more = 0;                    ///< hash of the first `length` bytes
+    std::uint16_t length = 0;                  ///< how many were captured, at most kLong
+    std::uint16_t header = 0;                  ///< bytes of PROXY protocol before
 
     static constexpr std::size_t kShort = 24; ///< what a snap length of 96 leaves of IPv4 and TCP with timestamps
     static constexpr std::size_t kLong = 256;
+
+    /// Of the segment, the earliest sight of it; zero: only the header was seen yet.
+    [[nodiscard]] base::Timestamp time() const { return std::bit_cast<base::Timestamp>(packedTime); }
 
     void learn(std::span<const std::byte> payload, base::Timestamp when);
 
@@ -29,5 +34,6 @@ struct StreamOpening {
     /// `alike`: the first kShort bytes agree and no more can be compared.
     [[nodiscard]] Likeness compare(const StreamOpening &other) const;
 };
+static_assert(sizeof(StreamOpening) == 20);
 
 } // namespace natlens::tracer

@@ -34,6 +34,9 @@ struct StreamSample {
 /// starts where its first segment does. Most segments of a long stream are turned down by one multiplication.
 class StreamSamples final {
 public:
+    explicit StreamSamples(base::Arena &arena)
+        : m_blocks(arena) {}
+
     static constexpr unsigned kMost = 24;
 
     /// The samples of one stream: one direction of a leg.
@@ -61,7 +64,7 @@ public:
 private:
     /// Most streams of short connections need one block; kMost fills whole blocks.
     struct Block {
-        StreamSample samples[3];
+        StreamSample samples[2];
         std::uint32_t next = kNone;
     };
     [[nodiscard]] StreamSample &at(const Set &set, unsigned index);

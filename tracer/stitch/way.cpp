@@ -28,11 +28,11 @@ void addPasses(std::vector<Sighting> &found, std::vector<Sighting> &resets, cons
     const packet::Tuple tuple = flows.tuple(flow);
     const bool icmp = flow.kind == Flow::Kind::icmpError;
     const base::PacketNumber reset = flows.extra(flow).rstNumber;
-    const bool only = flow.pass.number == reset; // its first packet: all passes are those of resets
+    const bool only = flow.pass.number() == reset; // its first packet: all passes are those of resets
     for (const Pass *at = &flow.pass; at; at = flows.next(*at)) {
         const Pass &pass = *at;
         if (pass.first - first > kSamePacket) continue;
-        (only || pass.number == reset ? resets : found)
+        (only || pass.number() == reset ? resets : found)
             .push_back(Sighting{.host = points.points()[flow.point.value].host,
                                 .point = flow.point,
                                 .step = place.step,
@@ -42,9 +42,9 @@ void addPasses(std::vector<Sighting> &found, std::vector<Sighting> &resets, cons
                                 .ipId = pass.ipId,
                                 .first = pass.first,
                                 .last = pass.last,
-                                .number = pass.number,
+                                .number = pass.number(),
                                 .packets = pass.packets,
-                                .payloadBytes = flows.next(flow.pass) ? std::nullopt : std::optional(flow.payloadBytes),
+                                .payloadBytes = flows.next(flow.pass) ? std::nullopt : std::optional(flow.payloadBytes()),
                                 .syns = pass.syns,
                                 .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
                                 .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
@@ -62,7 +62,7 @@ std::vector<Sighting> findSightings(const Connection &connection, Direction dire
         const Step &at = connection.steps[step];
         if (step > 0 && connection.steps[step - 1].next->proxied) epoch += direction == Direction::request ? 1 : -1;
         if (at.leg == kNone) continue;
-        for (const FlowIndex i : legs[at.leg].flows) {
+        for (const FlowIndex i : flows.of(legs[at.leg])) {
             const Flow &flow = flows[i];
             if ((flows.tuple(flow) == at.request) != (direction == Direction::request)) continue;
             addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, resets, flow, {step, epoch}, flows, points);

@@ -88,17 +88,24 @@ void TestContainers::smallVectorMoves() {
 
 void TestContainers::indexTableIsAMap_data() {
     QTest::addColumn<quint64>("hashMask");
-    QTest::newRow("good hashes") << ~quint64(0);
-    QTest::newRow("hashes that collide") << quint64(0x3f);
+    QTest::addColumn<bool>("endOfTags");
+    QTest::newRow("good hashes") << ~quint64(0) << false;
+    QTest::newRow("hashes that collide") << quint64(0x3f) << false;
+    QTest::newRow("one hash") << quint64(0) << false;
+    QTest::newRow("hashes at the end of all") << ~quint64(0) << true;
 }
 
 void TestContainers::indexTableIsAMap() {
     QFETCH(quint64, hashMask);
+    QFETCH(bool, endOfTags);
     IndexTable table;
     std::vector<std::uint64_t> keys;
     std::map<std::uint64_t, std::uint32_t> model;
     std::mt19937_64 random(2);
-    const auto hashOf = [&](std::uint64_t key) { return (key * 0x9e3779b97f4a7c15ULL) & hashMask; };
+    const auto hashOf = [&](std::uint64_t key) {
+        const std::uint64_t hash = key * 0x9e3779b97f4a7c15ULL;
+        return endOfTags ? (hash & 0x3f) ^ 0xffff'ffff : hash & hashMask;
+    };
     for (int i = 0; i < 3000; ++i) {
         const std::uint64_t key = random() % 2000;
         const auto same = [&](std::uint32_t index) { return keys[index] == key; };

@@ -22,7 +22,8 @@ std::vector<StreamSample> stream(std::uint32_t first, unsigned segments, std::ui
 }
 
 std::vector<StreamSample> sampled(const std::vector<StreamSample> &segments) {
-    StreamSamples samples;
+    natlens::base::Arena arena;
+    StreamSamples samples(arena);
     StreamSamples::Set set;
     for (const auto &segment : segments)
         samples.keep(set, segment);

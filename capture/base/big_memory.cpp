@@ -1,0 +1,64 @@
+#include "capture/base/big_memory.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <sys/mman.h>
+
+namespace natlens::base {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+/// Regions of an arena: the first ones small, so that small sources stay small; later ones are only address space until
+/// they are used.
+constexpr std::size_t kFirstRegion = std::size_t{1} << 20, kRegion = std::size_t{16} << 20;
+
+std::size_t roundedUp(std::size_t bytes, std::size_t to) {
+    return (bytes + to - 1) / to * to;
+}
+
+std::byte *mapped(std::size_t bytes) {
+    void *data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED) {
+        std::fputs("natlens: out of memory\n", stderr);
+        std::abort();
+    }
+    return static_cast<std::byte *>(data);
+}
+
+} // namespace
+
+BigMemory::BigMemory(std::size_t bytes) {
+    if (bytes < kHuge) {
+        m_size = bytes;
+        m_data = mapped(bytes);
+        return;
+    }
+    // Large pages begin at multiples of their size: map some more, and give back what lies around.
+    m_size = roundedUp(bytes, kHugePage);
+    std::byte *all = mapped(m_size + kHugePage);
+    const std::size_t before =
+        roundedUp(reinterpret_cast<std::size_t>(all), kHugePage) - reinterpret_cast<std::size_t>(all);
+    m_data = all + before;
+    if (before != 0) ::munmap(all, before);
+    if (before != kHugePage) ::munmap(m_data + m_size, kHugePage - before);
+    ::madvise(m_data, m_size, MADV_HUGEPAGE); // a wish: where it cannot be had nothing is lost
+}
+
+BigMemory::~BigMemory() {
+    if (m_data) ::munmap(m_data, m_size);
+}
+
+std::byte *Arena::take(std::size_t bytes) {
+    bytes = roundedUp(bytes, 64);
+    if (m_regions.empty() || m_regions.back().size() - m_used < bytes) {
+        m_regions.emplace_back(m_reserved < BigMemory::kHuge ? std::max(kFirstRegion, bytes) : kRegion);
+        m_reserved += m_regions.back().size();
+        m_used = 0;
+    }
+    std::byte *piece = m_regions.back().data() + m_used;
+    m_used += bytes;
+    return piece;
+}
+
+} // namespace natlens::base

@@ -1,0 +1,75 @@
+// All flows with one pair of addresses.
+#pragma once
+
+#include "capture/base/timestamp.h"
+#include "capture/packet/address.h"
+#include "tracer/stitch/flow.h"
+#include "tracer/stitch/stream_samples.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace natlens::tracer {
+
+/// A tuple in few bytes: IPv4 addresses as they are, others as numbers that AddressTable gave them.
+struct PackedTuple {
+    std::array<std::uint32_t, 2> ip{}; ///< 0: source, 1: destination
+    std::array<packet::Port, 2> port{};
+    packet::Protocol protocol = packet::Protocol::none;
+    bool isV6 = false;
+
+    bool operator==(const PackedTuple &) const = default;
+    [[nodiscard]] PackedTuple reversed() const { return {{ip[1], ip[0]}, {port[1], port[0]}, protocol, isV6}; }
+};
+
+/// One pair of addresses during one connection, in both directions and at all capture points. A connection without
+/// NAT is one leg; each translation adds one. There may be millions: what takes room is asked of LegTable.
+struct Leg {
+    // The tuple, see packed(); the smaller socket address comes first, no direction is meant.
+    std::array<std::uint32_t, 2> ip{};
+    std::array<packet::Port, 2> port{};
+    packet::Protocol protocol = packet::Protocol::none;
+    bool isV6 : 1 = false;
+    bool hasIsn0 : 1 = false, hasIsn1 : 1 = false;
+    std::int8_t initiator : 2 = -1; ///< the side that sent the SYN; -1 unknown
+    bool dirty : 1 = false;
+    bool superseded : 1 = false; ///< a newer leg has the same tuple
+    bool news : 1 = false;       ///< LegTable's own: the first of those that are alike, and there is a new one
+    std::array<std::uint8_t, 2> sampleCounts{};
+    std::array<std::uint32_t, 2> isn{}; ///< initial sequence number of each side
+    base::Timestamp first, last;
+    LegIndex older = kNone;   ///< the leg that had this tuple before
+    FlowIndex flows = kNone;  ///< the first one, see FlowTable::of
+    std::uint32_t pathId = 0; ///< of the path this leg belonged to last; 0 none
+    // LegTable's own:
+    LegIndex alike = kNone;         ///< one more leg that began with the same initial sequence number
+    std::uint32_t openings = kNone; ///< what the sides sent first, once one has sent something
+    std::array<std::uint32_t, 2> sampleBlocks{kNone, kNone};
+    std::array<std::uint8_t, 2> sampleLevels{};
+
+    [[nodiscard]] PackedTuple packed() const { return {ip, port, protocol, isV6}; }
+    [[nodiscard]] bool isTcp() const { return protocol == packet::Protocol::tcp; }
+    [[nodiscard]] bool hasIsn(std::size_t side) const { return side == 0 ? hasIsn0 : hasIsn1; }
+    void setIsn(std::size_t side, std::uint32_t number) {
+        isn[side] = number;
+        (side == 0 ? hasIsn0 = true : hasIsn1 = true);
+    }
+    /// Whether `tuple`, as it was sent by `side`, is this leg's.
+    [[nodiscard]] bool has(const PackedTuple &tuple, std::size_t side) const {
+        return ip[side] == tuple.ip[0] && ip[1 - side] == tuple.ip[1] && port[side] == tuple.port[0] &&
+               port[1 - side] == tuple.port[1] && protocol == tuple.protocol && isV6 == tuple.isV6;
+    }
+    /// Samples of what a side sent.
+    [[nodiscard]] StreamSamples::Set samples(std::size_t side) const {
+        return {sampleBlocks[side], sampleCounts[side], sampleLevels[side]};
+    }
+    void setSamples(std::size_t side, const StreamSamples::Set &set) {
+        sampleBlocks[side] = set.head;
+        sampleCounts[side] = set.count;
+        sampleLevels[side] = set.level;
+    }
+};
+static_assert(sizeof(Leg) == 72); // counted in docs/performance.md
+
+} // namespace natlens::tracer
