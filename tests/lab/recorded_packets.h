@@ -13,7 +13,11 @@ namespace natlens::test {
 class RecordedPackets final : public file::StreamSink {
 public:
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override { m_points[id] = point; }
-    void onStatistics(const file::PointStatistics &) override {}
+    void onStatistics(const file::PointStatistics &statistics) override {
+        const auto type = m_points.at(statistics.point).linkType;
+        if (type != packet::LinkType::netlink && type != packet::LinkType::user0)
+            m_lost[statistics.point] = statistics.dropped;
+    }
     void onPacket(const file::PacketView &view) override {
         const auto &point = m_points.at(view.point);
         if (point.linkType == packet::LinkType::user0) return;
@@ -23,6 +27,14 @@ public:
                            .crossing = tracer::Crossing::unknown,
                            .bytes = {view.data.begin(), view.data.end()},
                            .length = view.originalLength});
+    }
+
+    /// Packets that the captures lost, at all points together.
+    [[nodiscard]] std::uint64_t lost() const {
+        std::uint64_t sum = 0;
+        for (const auto &[point, count] : m_lost)
+            sum += count;
+        return sum;
     }
 
     Packets packets; ///< times since 1970
@@ -39,6 +51,7 @@ private:
     }
 
     std::map<base::CapturePointId, file::CapturePoint> m_points;
+    std::map<base::CapturePointId, std::uint64_t> m_lost;
 };
 
 /// Writes classic pcap files, one for each capture point, as tcpdump would: node1-eth0.pcap. Knows nothing of

@@ -140,7 +140,7 @@ int serve(std::uint16_t port) {
 
 /// As people and programs do, so that connections overlap.
 void pause(std::mt19937 &random) {
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 12'000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 40'000));
 }
 
 std::string askTcp(int socket, std::mt19937 &random) {

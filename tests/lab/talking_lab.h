@@ -136,6 +136,7 @@ struct Recorded {
     std::vector<Truth> said = {};       ///< by clients and servers together
     std::vector<Truth> translated = {}; ///< by conntrack
     unsigned invisible = 0;             ///< of `said`: translated before their first packet left the host
+    std::uint64_t lost = 0;             ///< packets that the captures of the lab missed: the machine was too busy
     unsigned failed = 0;                ///< connections that should have been answered
     QByteArray error = {};              ///< "" all went well
 };
@@ -149,6 +150,7 @@ inline void readRecording(const QString &stream, std::int64_t from, std::int64_t
     into.packets = std::move(recording.packets);
     std::erase_if(into.packets, [&](const Captured &packet) { return packet.time < from || packet.time > to; });
     into.translated = std::move(recording.translated);
+    into.lost = recording.lost();
 }
 
 /// Requests of the simulated lab's own; conntrack alone says what became of them.
@@ -221,8 +223,9 @@ inline Recorded recordTalks(const Setting &setting, unsigned connections, unsign
                 const unsigned count = protocol == std::string("tcp") ? all - all / 4 : all / 4;
                 clients.emplace_back(&question,
                                      inLab(question.from, {"ask", protocol, question.target, QString::number(count),
-                                                           "12", QString::number(seed * 100 + clients.size())}));
+                                                           "3", QString::number(seed * 100 + clients.size())}));
             }
+        std::set<std::vector<Tuple>> sockets;
         // Those that are dropped wait long for nothing.
         std::ranges::stable_partition(clients, [](const auto &client) { return client.first->answered; });
         for (auto &[question, client] : clients) {
@@ -236,8 +239,11 @@ inline Recorded recordTalks(const Setting &setting, unsigned connections, unsign
                 const auto tuple = [&](int i) {
                     return Tuple{protocol, at(words[i].constData()), at(words[i + 1].constData())};
                 };
+                Truth truth{.legs = {tuple(1), tuple(3)}, .begin = 0};
+                // A socket that was given the port of one before it: to everybody on the way it is the same.
+                if (protocol == Protocol::udp && !sockets.insert(truth.legs).second) continue;
                 if (std::string_view(question->from).starts_with("node")) ++recorded.invisible;
-                recorded.said.push_back({.legs = {tuple(1), tuple(3)}, .begin = 0});
+                recorded.said.push_back(std::move(truth));
             }
         }
         for (auto &server : servers) {

@@ -116,7 +116,9 @@ private:
 
 const Recorded &TestGroundTruth::recorded(std::size_t setting, unsigned seed) {
     if (std::exchange(m_which, std::pair(setting, seed)) == std::pair(setting, seed)) return m_recorded;
-    m_recorded = recordTalks(settings()[setting], thorough() ? 2400 : 160, seed, m_folder.path());
+    for (int attempt = 0; attempt == 0 || (attempt < 3 && m_recorded.lost != 0); ++attempt)
+        m_recorded = recordTalks(settings()[setting], thorough() ? 2400 : 160, seed, m_folder.path());
+    if (m_recorded.lost != 0) qInfo("the captures lost %llu packets", static_cast<unsigned long long>(m_recorded.lost));
     std::int64_t begin = std::numeric_limits<std::int64_t>::max();
     for (const Captured &packet : m_recorded.packets)
         begin = std::min(begin, packet.time);
@@ -157,7 +159,8 @@ void TestGroundTruth::everyConnection() {
     files.setAutoRemove(!qEnvironmentVariableIsSet("NATLENS_KEEP"));
     const QStringList arguments = writePlainFiles(std::move(packets), files.path());
     if (impairment.name == std::string(kCut)) appendHalfPacket(arguments);
-    const Run replay = run(QStringList{"replay", "--json", "--quiet"} + arguments, program(), 250'000);
+    const Run replay =
+        run(QStringList{"-n", "10", program(), "replay", "--json", "--quiet"} + arguments, "nice", 250'000);
     if (impairment.name == std::string(kCut))
         QVERIFY2(replay.err.contains("inside a packet"), replay.err);
     else
@@ -171,7 +174,7 @@ void TestGroundTruth::everyConnection() {
             << score.wrong << '\n';
     }
     QCOMPARE(score.wrong, 0U);
-    QVERIFY2(score.share() >= (spoiling == 0 ? 1.0 : 0.99), score.text().c_str());
+    QVERIFY2(score.share() >= (spoiling == 0 && made.lost == 0 ? 1.0 : 0.99), score.text().c_str());
     QVERIFY(score.right + score.gone > 0);
     if (spoiling != 0) return;
     QCOMPARE(made.failed, 0U);
@@ -182,7 +185,7 @@ void TestGroundTruth::everyConnection() {
         if (path.is_null() || path["http"].is_null() || path["http"]["clientAddress"].is_null()) continue;
         QCOMPARE(path["seenByEndpoint"]["ip"].get<std::string>(), path["http"]["clientAddress"].get<std::string>());
     }
-    QCOMPARE(score.right, static_cast<unsigned>(made.said.size()) - made.invisible);
+    if (made.lost == 0) QCOMPARE(score.right, static_cast<unsigned>(made.said.size()) - made.invisible);
     // Clients and servers say what conntrack says.
     std::set<std::vector<Tuple>> translated;
     for (const Truth &truth : made.translated)
