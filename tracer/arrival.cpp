@@ -7,11 +7,11 @@ namespace natlens::tracer {
 static_assert(HttpPeek::kLimit <= kPayloadLookedAt);
 
 Arrival::Arrival(const CapturedPacket &from)
-    : point(from.point)
+    : time(from.time)
+    , number(from.number)
+    , point(from.point)
     , crossing(from.crossing)
     , isCut(from.captured.size() < from.originalLength)
-    , time(from.time)
-    , number(from.number)
     , packet(packet::decode(from.linkType, from.captured, from.originalLength)) {
     // A Linux cooked header says which way it went, too: 4 is "sent by us", everything below came in.
     if (crossing == Crossing::unknown && packet.sllPacketType != 0xff)
@@ -24,7 +24,7 @@ Arrival::Arrival(const CapturedPacket &from)
         if (inside.around) outer = std::make_unique<const packet::Encapsulation>(*inside.around);
     }
     if (!FlowTable::wants(packet)) return;
-    payload = packet::payload(packet, bytes);
+    setPayload(packet::payload(packet, bytes));
     hash = FlowTable::hashOf(point, packet);
 }
 

@@ -7,7 +7,9 @@
 #include "tracer/proxied_parts.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
+#include <iterator>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -38,10 +40,6 @@ LegIndex legOf(const Connection &connection) {
 bool isWhole(const Connection &connection, const std::vector<LegIndex> &legs) {
     return connection.steps.size() == legs.size() && connection.attempts.empty() && connection.halves.empty() &&
            std::ranges::none_of(connection.steps, [](const Step &step) { return step.leg == kNone; });
-}
-
-Telling next(Telling telling) {
-    return static_cast<Telling>(static_cast<int>(telling) + 1);
 }
 
 /// Two addresses with one hash cost a piece of work, nothing else.
@@ -284,19 +282,25 @@ void PathArchive::withPaths(std::span<const Record> records, Use &&use) const {
 }
 
 std::vector<std::shared_ptr<const Path>> PathArchive::examples(std::size_t most) const {
+    // In one pass: the first ones of each kind, more than are wanted of none.
+    constexpr auto kKinds = static_cast<std::size_t>(Telling::toMany) + 1;
+    std::array<std::vector<const Record *>, kKinds> exemplary, others;
+    for (const Record &record : m_records) {
+        auto &list = (record.exemplary ? exemplary : others)[static_cast<std::size_t>(record.telling)];
+        if (list.size() < most) list.push_back(&record);
+    }
     std::vector<Record> chosen;
-    std::vector<bool> taken(m_records.size());
-    const auto take = [&](std::size_t limit, auto &&wanted) {
-        for (std::size_t i = 0; i < m_records.size() && chosen.size() < limit; ++i) {
-            if (taken[i] || !wanted(m_records[i])) continue;
-            taken[i] = true;
-            chosen.push_back(m_records[i]);
-        }
-    };
-    for (auto telling = Telling::error; telling <= Telling::toMany; telling = next(telling))
-        take(most / 2, [&](const Record &r) { return r.exemplary && r.telling == telling; });
-    for (auto telling = Telling::error; telling <= Telling::toMany; telling = next(telling))
-        take(most, [&](const Record &r) { return r.telling == telling; });
+    std::array<std::size_t, kKinds> taken{};
+    for (std::size_t kind = 0; kind < kKinds; ++kind)
+        for (; taken[kind] < exemplary[kind].size() && chosen.size() < most / 2; ++taken[kind])
+            chosen.push_back(*exemplary[kind][taken[kind]]);
+    for (std::size_t kind = 0; kind < kKinds; ++kind) {
+        const auto left = std::span(exemplary[kind]).subspan(taken[kind]);
+        std::vector<const Record *> rest;
+        std::ranges::merge(left, others[kind], std::back_inserter(rest)); // in the order in which they lie
+        for (std::size_t i = 0; i < rest.size() && chosen.size() < most; ++i)
+            chosen.push_back(*rest[i]);
+    }
     std::ranges::stable_sort(chosen, {}, &Record::firstSeen);
     std::vector<std::vector<std::shared_ptr<const Path>>> blocks((chosen.size() + kExamples - 1) / kExamples);
     m_parallel(blocks.size(), [&](std::size_t i) {

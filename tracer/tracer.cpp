@@ -41,7 +41,7 @@ public:
                               .number = arrival.number,
                               .facing = facingOf(arrival.crossing),
                               .packet = &packet,
-                              .payload = arrival.payload,
+                              .payload = arrival.payload(),
                               .outer = arrival.outer.get()},
                   arrival.hash);
     }

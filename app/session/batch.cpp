@@ -7,7 +7,7 @@ namespace natlens::session {
 
 void Batch::addPacket(const tracer::CapturedPacket &packet) {
     tracer::Arrival &arrival = m_arrivals.emplace_back(packet);
-    const auto payload = arrival.payload;
+    const auto payload = arrival.payload();
     if (payload.empty()) return;
     const std::less_equal<const std::byte *> before;
     if (before(m_portion.data(), payload.data()) &&
@@ -15,7 +15,7 @@ void Batch::addPacket(const tracer::CapturedPacket &packet) {
         return;
     const auto looked = payload.first(std::min(payload.size(), tracer::kPayloadLookedAt));
     m_copies.push_back({m_arrivals.size() - 1, m_bytes.size()});
-    arrival.payload = looked;
+    arrival.setPayload(looked);
     m_bytes.insert(m_bytes.end(), looked.begin(), looked.end());
 }
 
@@ -25,8 +25,8 @@ void Batch::call(std::function<void(tracer::Tracer &)> what) {
 
 void Batch::deliver(tracer::Tracer &tracer) {
     for (const Copy &copy : m_copies) { // now that m_bytes moves no more
-        auto &payload = m_arrivals[copy.arrival].payload;
-        payload = std::span<const std::byte>(m_bytes).subspan(copy.offset, payload.size());
+        tracer::Arrival &arrival = m_arrivals[copy.arrival];
+        arrival.setPayload(std::span<const std::byte>(m_bytes).subspan(copy.offset, arrival.payloadSize));
     }
     const std::span<const tracer::Arrival> arrivals(m_arrivals);
     std::size_t at = 0;

@@ -10,7 +10,7 @@
 namespace natlens::base {
 
 /// Folds two words into one. Not cryptographic; every input bit reaches every output bit with good probability.
-[[nodiscard]] inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+[[nodiscard]] constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
     __extension__ using Wide = unsigned __int128;
     const Wide product = static_cast<Wide>(a ^ 0x9e3779b97f4a7c15ULL) * (b ^ 0xd6e8feb86659fd93ULL);
     return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);

@@ -26,11 +26,6 @@ bool PcapParser::recognises(const std::byte *magic) {
     return isMagic(value) || isMagic(base::swapBytes(value));
 }
 
-std::uint32_t PcapParser::u32(const std::byte *from) const {
-    const auto value = base::loadNative<std::uint32_t>(from);
-    return m_shape.swapped ? base::swapBytes(value) : value;
-}
-
 /// What the version changes. AIX writes 2.2 with numbers of its own for link types (RFC 1573) and nanoseconds; as those
 /// numbers had no other meaning at that time, they tell it from an old libpcap.
 void PcapParser::setVersion(std::uint16_t major, std::uint16_t minor, std::uint32_t &linkType) {

@@ -3,6 +3,7 @@
 // the versions before 2.4.
 #pragma once
 
+#include "capture/base/byte_order.h"
 #include "capture/file/parser.h"
 #include "capture/file/pcap_variant.h"
 
@@ -27,7 +28,10 @@ private:
     /// one.
     enum class Lengths : std::uint8_t { capturedFirst, originalFirst, smallerIsCaptured };
 
-    [[nodiscard]] std::uint32_t u32(const std::byte *from) const;
+    [[nodiscard]] std::uint32_t u32(const std::byte *from) const {
+        const auto value = base::loadNative<std::uint32_t>(from);
+        return m_shape.swapped ? base::swapBytes(value) : value;
+    }
     Step fileHeader(std::span<const std::byte> bytes, std::uint64_t offset);
     void setVersion(std::uint16_t major, std::uint16_t minor, std::uint32_t &linkType);
 

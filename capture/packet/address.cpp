@@ -12,8 +12,6 @@ namespace natlens::packet {
 
 namespace {
 
-using base::loadNative;
-using base::mix;
 
 struct ProtocolName {
     Protocol protocol;
@@ -43,14 +41,6 @@ std::optional<T> parseDecimal(std::string_view text, unsigned maximum) {
     return static_cast<T>(value);
 }
 
-std::uint64_t foldAddress(const IpAddress &address, std::uint64_t seed) {
-    // Of an IPv4 address not more is read than was written just before: that would be a wait for the store buffer.
-    if (address.isV4()) return mix(seed ^ loadNative<std::uint32_t>(address.bytes.data()), 4);
-    const std::uint64_t high = loadNative<std::uint64_t>(address.bytes.data());
-    const std::uint64_t low = loadNative<std::uint64_t>(address.bytes.data() + 8);
-    return mix(seed ^ high, low + static_cast<std::uint64_t>(address.family));
-}
-
 } // namespace
 
 std::string toString(Protocol protocol) {
@@ -63,13 +53,6 @@ std::optional<Protocol> parseProtocol(std::string_view text) {
     for (const ProtocolName &known : kProtocolNames)
         if (equalIgnoringCase(known.name, text)) return known.protocol;
     return std::nullopt;
-}
-
-IpAddress IpAddress::v4(std::uint32_t hostOrder) {
-    IpAddress address;
-    address.family = IpFamily::v4;
-    base::storeBig32(address.bytes.data(), hostOrder);
-    return address;
 }
 
 IpAddress IpAddress::v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
@@ -101,10 +84,6 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
 bool IpAddress::isLoopback() const {
     if (isV4()) return bytes[0] == 127;
     return isV6() && bytes[15] == 1 && std::all_of(bytes.begin(), bytes.end() - 1, [](auto b) { return b == 0; });
-}
-
-std::uint32_t IpAddress::v4HostOrder() const {
-    return base::loadBig32(bytes.data());
 }
 
 std::string IpAddress::toString() const {
@@ -168,16 +147,6 @@ std::string SocketAddress::toString() const {
 
 std::string Tuple::toString() const {
     return fmt::format("{} {} > {}", packet::toString(protocol), src.toString(), dst.toString());
-}
-
-std::uint64_t hashValue(const IpAddress &address) {
-    return foldAddress(address, 0);
-}
-
-std::uint64_t hashValue(const Tuple &tuple) {
-    const std::uint64_t rest = static_cast<std::uint64_t>(tuple.protocol) << 32 |
-                               static_cast<std::uint64_t>(tuple.src.port) << 16 | tuple.dst.port;
-    return mix(foldAddress(tuple.dst.ip, foldAddress(tuple.src.ip, rest)), rest);
 }
 
 } // namespace natlens::packet

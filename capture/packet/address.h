@@ -1,6 +1,9 @@
 // IP addresses, ports and tuples: the words in which everything else speaks.
 #pragma once
 
+#include "capture/base/byte_order.h"
+#include "capture/base/hash.h"
+
 #include <array>
 #include <compare>
 #include <cstdint>
@@ -14,7 +17,18 @@ namespace natlens::packet {
 enum class IpFamily : std::uint8_t { none = 0, v4 = 4, v6 = 6 };
 
 /// IP protocol number (IANA). The named ones are those that natlens follows.
-enum class Protocol : std::uint8_t { none = 0, icmp = 1, igmp = 2, ipip = 4, tcp = 6, udp = 17, ipv6 = 41, gre = 47, icmpv6 = 58, sctp = 132 };
+enum class Protocol : std::uint8_t {
+    none = 0,
+    icmp = 1,
+    igmp = 2,
+    ipip = 4,
+    tcp = 6,
+    udp = 17,
+    ipv6 = 41,
+    gre = 47,
+    icmpv6 = 58,
+    sctp = 132
+};
 
 /// "TCP", "UDP", "SCTP", "ICMP", "ICMPv6", otherwise the number in decimal.
 [[nodiscard]] std::string toString(Protocol protocol);
@@ -29,7 +43,12 @@ struct IpAddress {
 
     auto operator<=>(const IpAddress &) const = default;
 
-    [[nodiscard]] static IpAddress v4(std::uint32_t hostOrder);
+    [[nodiscard]] static IpAddress v4(std::uint32_t hostOrder) {
+        IpAddress address;
+        address.family = IpFamily::v4;
+        base::storeBig32(address.bytes.data(), hostOrder);
+        return address;
+    }
     [[nodiscard]] static IpAddress v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d);
     /// From raw network-order bytes: 4 or 16 of them.
     [[nodiscard]] static IpAddress fromBytes(IpFamily family, const void *data);
@@ -40,8 +59,8 @@ struct IpAddress {
     [[nodiscard]] bool isV4() const { return family == IpFamily::v4; }
     [[nodiscard]] bool isV6() const { return family == IpFamily::v6; }
     [[nodiscard]] bool isLoopback() const;
-    [[nodiscard]] std::uint32_t v4HostOrder() const; ///< only for IPv4
-    [[nodiscard]] std::size_t size() const { return isV4() ? 4 : isV6() ? 16 : 0; } ///< bytes in use
+    [[nodiscard]] std::uint32_t v4HostOrder() const { return base::loadBig32(bytes.data()); } ///< only for IPv4
+    [[nodiscard]] std::size_t size() const { return isV4() ? 4 : isV6() ? 16 : 0; }           ///< bytes in use
     /// RFC 5952 text; "" for none.
     [[nodiscard]] std::string toString() const;
 };
@@ -70,7 +89,7 @@ struct SocketAddress {
     auto operator<=>(const SocketAddress &) const = default;
 
     [[nodiscard]] static std::optional<SocketAddress> parse(std::string_view text); ///< port is required
-    [[nodiscard]] std::string toString() const; ///< "" when ip is none
+    [[nodiscard]] std::string toString() const;                                     ///< "" when ip is none
 };
 
 /// The five-tuple of one direction.
@@ -86,8 +105,18 @@ struct Tuple {
 };
 
 /// A good 64-bit hash (not cryptographic, stable within one process run).
-[[nodiscard]] std::uint64_t hashValue(const IpAddress &address);
-[[nodiscard]] std::uint64_t hashValue(const Tuple &tuple);
+[[nodiscard]] inline std::uint64_t hashValue(const IpAddress &address, std::uint64_t seed = 0) {
+    // Of an IPv4 address not more is read than was written just before: that would be a wait for the store buffer.
+    if (address.isV4()) return base::mix(seed ^ base::loadNative<std::uint32_t>(address.bytes.data()), 4);
+    const auto high = base::loadNative<std::uint64_t>(address.bytes.data());
+    const auto low = base::loadNative<std::uint64_t>(address.bytes.data() + 8);
+    return base::mix(seed ^ high, low + static_cast<std::uint64_t>(address.family));
+}
+[[nodiscard]] inline std::uint64_t hashValue(const Tuple &tuple) {
+    const std::uint64_t rest = static_cast<std::uint64_t>(tuple.protocol) << 32 |
+                               static_cast<std::uint64_t>(tuple.src.port) << 16 | tuple.dst.port;
+    return base::mix(hashValue(tuple.dst.ip, hashValue(tuple.src.ip, rest)), rest);
+}
 
 } // namespace natlens::packet
 

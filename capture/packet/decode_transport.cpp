@@ -29,6 +29,19 @@ bool decodePorts(DecodedPacket &packet, const Cursor &cursor, std::uint32_t fixe
 void decodeTcpOptions(DecodedPacket &packet, const Cursor &cursor, std::uint32_t headerLength) {
     constexpr std::uint8_t kEnd = 0, kNop = 1, kMss = 2, kWindowScale = 3, kTimestamps = 8;
     if (headerLength == 20) return;
+    // Nearly all segments have two NOPs and a timestamp, as RFC 7323 (appendix A) recommends.
+    constexpr std::uint32_t kRecommended = 0x0101'080a;
+    if (headerLength == 32 && cursor.u32(20) == kRecommended) {
+        constexpr auto kHash = static_cast<std::uint32_t>([] {
+            const std::uint64_t hash = base::mix(base::mix(base::mix(1, kNop), kNop), kTimestamps);
+            return hash ^ hash >> 32;
+        }());
+        packet.hasTcpTimestamp = true;
+        packet.tcpTsVal = cursor.u32(24);
+        packet.tcpTsEcr = cursor.u32(28);
+        packet.tcpOptionsHash = kHash;
+        return;
+    }
 
     std::uint64_t hash = 1;
     std::uint32_t at = 20;

@@ -63,7 +63,7 @@ std::string likenessOf(const std::function<void(Scenario &)> &converse) {
                    .number = arrival.number,
                    .facing = arrival.crossing == kIn ? tracer::Facing::in : tracer::Facing::out,
                    .packet = &arrival.packet,
-                   .payload = arrival.payload},
+                   .payload = arrival.payload()},
                   arrival.hash);
     }
     const tracer::ClusterContext cluster;

@@ -5,14 +5,6 @@
 
 namespace natlens::tracer {
 
-CapturePointInfo &CapturePoints::point(base::CapturePointId id) {
-    if (id.value >= m_points.size()) {
-        m_points.resize(id.value + 1);
-        m_drops.resize(id.value + 1);
-    }
-    return m_points[id.value];
-}
-
 void CapturePoints::add(base::CapturePointId id, std::string_view name, packet::LinkType linkType) {
     auto &info = point(id);
     const auto slash = name.find('/');

@@ -34,7 +34,13 @@ public:
     /// Total lost at a point up to a moment.
     void addDrops(base::CapturePointId id, Timestamp time, std::uint64_t total);
 
-    [[nodiscard]] CapturePointInfo &point(base::CapturePointId id);
+    [[nodiscard]] CapturePointInfo &point(base::CapturePointId id) {
+        if (id.value >= m_points.size()) {
+            m_points.resize(id.value + 1);
+            m_drops.resize(id.value + 1);
+        }
+        return m_points[id.value];
+    }
     [[nodiscard]] const std::vector<CapturePointInfo> &points() const { return m_points; }
     [[nodiscard]] const std::vector<Host> &hosts() const { return m_hosts; }
     [[nodiscard]] Host &host(HostIndex index) { return m_hosts[index]; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "capture/base/big_memory.h"
+#include "capture/base/prefetch.h"
 
 #include <bit>
 #include <cstddef>
@@ -41,9 +42,9 @@ public:
     void prefetch(std::uint32_t index) const {
         const T *element = &m_chunks[index >> kShift][index & kMask];
         for (std::size_t offset = 0; offset < sizeof(T); offset += 64)
-            __builtin_prefetch(reinterpret_cast<const char *>(element) + offset);
+            base::prefetch(reinterpret_cast<const char *>(element) + offset);
         if constexpr (sizeof(T) % 64 != 0) // the last bytes may lie in one line more
-            __builtin_prefetch(reinterpret_cast<const char *>(element + 1) - 1);
+            base::prefetch(reinterpret_cast<const char *>(element + 1) - 1);
     }
 
 private:
