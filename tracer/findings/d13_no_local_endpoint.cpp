@@ -35,6 +35,7 @@ std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
     if (path.kind != PathKind::service || path.outcome != Outcome::dropped || path.droppedAt.empty())
         return std::nullopt;
+    if (path.client.node == path.droppedAt) return std::nullopt; // it came back to its sender: D20
     const Via via = viaOf(path);
     if (via == Via::clusterIP) return std::nullopt;
     const Hop *hop = requestHop(path, path.droppedAt);

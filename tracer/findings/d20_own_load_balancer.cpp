@@ -35,6 +35,7 @@ std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
     if (path.client.node.empty() && path.requested.ip.isNone()) return std::nullopt;
     if (path.outcome == Outcome::delivered || input.evidence == nullptr) return std::nullopt;
+    if (fromPod(input)) return std::nullopt; // chosen as the endpoint itself: D18
     const Sight *out = nullptr, *back = nullptr;
     for (const Sight &sight : input.evidence->sights()) {
         if (sight.direction != Direction::request || sight.cooked || sight.src.ip != path.client.address.ip) continue;

@@ -56,6 +56,8 @@ struct Pass {
     std::uint16_t ipId = 0;     ///< of the first packet
     std::uint16_t lastIpId = 0; ///< of the newest packet
     std::uint16_t tunnel = 0;   ///< of the first packet, see FlowTable::tunnel
+    /// Hashes of the first packet's Ethernet addresses; 0: it had none, or one that several machines share.
+    std::uint8_t macFrom = 0, macTo = 0;
 
     /// Of the first packet. 40 bits are kept: more packets than anybody reads.
     [[nodiscard]] base::PacketNumber number() const {

@@ -17,6 +17,20 @@ constexpr std::size_t kFirstDatagrams = 4;
 /// The same IP id again within this time is the same packet again: retransmissions get a new one and come later.
 constexpr std::chrono::milliseconds kAtOnce{1};
 
+/// Addresses that routers share (VRRP, HSRP, GLBP): what comes in for one goes out from another.
+bool isShared(const packet::MacAddress &mac) {
+    constexpr std::uint8_t kPrefixes[][5] = {
+        {0, 0, 0x5e, 0, 1}, {0, 0, 0x5e, 0, 2}, {0, 0, 0x0c, 7, 0xac}, {0, 7, 0xb4, 0, 1}};
+    return std::ranges::any_of(
+        kPrefixes, [&](const auto &prefix) { return std::equal(std::begin(prefix), std::end(prefix), mac.begin()); });
+}
+
+std::uint8_t hashOfMac(const packet::MacAddress &mac) {
+    if (isShared(mac) || (mac[0] & 1) != 0 || mac == packet::MacAddress{}) return 0; // nor groups, nor loopback
+    const auto hash = base::hashBytes(std::as_bytes(std::span(mac)));
+    return static_cast<std::uint8_t>(hash >> 56 | 1);
+}
+
 void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
     if (kept.nanoseconds == 0 || time < kept) kept = time;
 }
@@ -155,8 +169,12 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
         pass.first = seen.time;
         pass.setNumber(seen.number);
         pass.ipId = packet.ipId;
-        if (seen.outer) [[unlikely]]
+        if (seen.outer) [[unlikely]] {
             pass.tunnel = remember(*seen.outer);
+        } else if (packet.hasMac) {
+            pass.macFrom = hashOfMac(packet.srcMac);
+            pass.macTo = hashOfMac(packet.dstMac);
+        }
     }
     if (packet.ipId != 0 && packet.ipId == pass.lastIpId && seen.time >= pass.last && seen.time - pass.last < kAtOnce)
         addDuplicate(flow, pass, seen);

@@ -18,6 +18,14 @@ std::vector<Group> groupByWire(const std::vector<Sighting> &sights) {
     return groups;
 }
 
+/// A host's one interface receives with the address that it sends from.
+bool areOfTwoInterfaces(const Group &before, const Group &after) {
+    const Sighting &came = before.front(), &went = after.front();
+    // Addresses that stay the same across a router are made up.
+    const bool real = came.macFrom != went.macFrom || came.macTo != went.macTo;
+    return real && came.macTo != 0 && went.macFrom != 0 && came.macTo != went.macFrom;
+}
+
 /// `place` counts routers that leave the addresses alone, from the client's side.
 HostIndex nameRouter(const Connection &connection, unsigned low, unsigned high, unsigned place, CapturePoints &points) {
     const packet::Tuple &before = connection.steps[low].request, &after = connection.steps[high].request;
@@ -31,13 +39,38 @@ HostIndex nameRouter(const Connection &connection, unsigned low, unsigned high, 
 
 } // namespace
 
+std::vector<HostSights> splitReturns(HostSights host, Direction direction) {
+    const auto faces = [](const Group &group, Facing facing) {
+        return std::ranges::any_of(group, [&](const Sighting &sight) { return sight.facing == facing; });
+    };
+    auto groups = groupByWire(host.sights);
+    // Without directions: in and out, in and out, at several points (one point with as many is mixed, see below).
+    const bool pairs =
+        groups.size() >= 4 && groups.size() % 2 == 0 &&
+        std::ranges::all_of(host.sights, [](const auto &s) { return s.facing == Facing::unknown; }) &&
+        std::ranges::any_of(host.sights, [&](const auto &s) { return s.point != host.sights.front().point; });
+    std::vector<HostSights> visits;
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+        const bool again = pairs ? i % 2 == 0
+                                 : i != 0 && faces(groups[i - 1], Facing::out) && faces(groups[i], Facing::in) &&
+                                       groups[i].front().ttl < groups[i - 1].front().ttl && !groups[i].front().icmp;
+        if (i == 0 || again) visits.push_back(HostSights{.host = host.host});
+        auto &sights = visits.back().sights;
+        sights.insert(sights.end(), groups[i].begin(), groups[i].end());
+    }
+    if (visits.size() == 1) return {std::move(host)};
+    for (HostSights &visit : visits)
+        visit.summarise(direction);
+    return visits;
+}
+
 std::vector<HostSights> splitMixed(HostSights host, const Connection &connection, Direction direction,
                                    CapturePoints &points) {
     const auto onePoint = [&](const Sighting &s) { return s.point == host.sights.front().point && !s.icmp; };
     if (!std::ranges::all_of(host.sights, onePoint)) return {std::move(host)};
     const auto groups = groupByWire(host.sights);
     const base::CapturePointId point = host.sights.front().point;
-    if (groups.size() >= 3) points.setMixed(point);
+    if (groups.size() >= 3 || (groups.size() == 2 && areOfTwoInterfaces(groups[0], groups[1]))) points.setMixed(point);
     if (!points.points()[point.value].mixed) return {std::move(host)};
     std::vector<HostSights> hosts;
     const auto add = [&](HostIndex index) -> HostSights & {

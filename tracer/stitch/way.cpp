@@ -33,23 +33,26 @@ void addPasses(std::vector<Sighting> &found, std::vector<Sighting> &resets, cons
         const Pass &pass = *at;
         if (pass.first - first > kSamePacket) continue;
         (only || pass.number() == reset ? resets : found)
-            .push_back(Sighting{.host = points.points()[flow.point.value].host,
-                                .point = flow.point,
-                                .step = place.step,
-                                .epoch = place.epoch,
-                                .ttl = pass.ttl,
-                                .facing = pass.facing,
-                                .ipId = pass.ipId,
-                                .first = pass.first,
-                                .last = pass.last,
-                                .number = pass.number(),
-                                .packets = pass.packets,
-                                .payloadBytes = flows.next(flow.pass) ? std::nullopt : std::optional(flow.payloadBytes()),
-                                .syns = pass.syns,
-                                .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
-                                .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
-                                .icmp = icmp,
-                                .tunnel = pass.tunnel});
+            .push_back(
+                Sighting{.host = points.points()[flow.point.value].host,
+                         .point = flow.point,
+                         .step = place.step,
+                         .epoch = place.epoch,
+                         .ttl = pass.ttl,
+                         .facing = pass.facing,
+                         .ipId = pass.ipId,
+                         .first = pass.first,
+                         .last = pass.last,
+                         .number = pass.number(),
+                         .packets = pass.packets,
+                         .payloadBytes = flows.next(flow.pass) ? std::nullopt : std::optional(flow.payloadBytes()),
+                         .syns = pass.syns,
+                         .src = icmp ? SocketAddress{flows.extra(flow).icmpSource, 0} : tuple.src,
+                         .dst = icmp ? SocketAddress{tuple.dst.ip, 0} : tuple.dst,
+                         .icmp = icmp,
+                         .tunnel = pass.tunnel,
+                         .macFrom = pass.macFrom,
+                         .macTo = pass.macTo});
     }
 }
 
@@ -97,8 +100,9 @@ std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction dire
     ordered.reserve(hosts.size());
     for (HostSights &host : hosts) {
         host.summarise(direction);
-        for (HostSights &part : splitMixed(std::move(host), connection, direction, points))
-            ordered.push_back(std::move(part));
+        for (HostSights &visit : splitReturns(std::move(host), direction))
+            for (HostSights &part : splitMixed(std::move(visit), connection, direction, points))
+                ordered.push_back(std::move(part));
     }
     std::ranges::sort(ordered, {}, [](const HostSights &h) {
         return std::tuple(h.epoch, -h.ttlSum, h.stepSum, !h.leaves, h.first, h.host);

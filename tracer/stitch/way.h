@@ -24,7 +24,8 @@ struct Sighting {
     std::uint32_t syns = 0;
     SocketAddress src, dst;
     bool icmp = false;
-    std::uint16_t tunnel = 0; ///< it was in, see FlowTable::tunnel
+    std::uint16_t tunnel = 0;            ///< it was in, see FlowTable::tunnel
+    std::uint8_t macFrom = 0, macTo = 0; ///< see Pass
 };
 
 /// What was seen of one direction at one host.

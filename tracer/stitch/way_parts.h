@@ -21,10 +21,17 @@ struct HostSights {
 };
 
 /// A classic file may hold what several capture points saw (mergecap, a mirror port). One interface shows a packet at
-/// most twice, in and out, one time to live apart; where more values are seen, several machines stand between them, and
-/// each is made a host of its own, named after an address that is its own as far as packets tell. Files known to be
-/// mixed are split everywhere. Others are returned as they are.
+/// most twice, in and out, one time to live apart, and receives with the Ethernet address that it sends from; where
+/// more values are seen, or another address, several machines or interfaces stand between them, and each is made a host
+/// of its own, named after an address that is its own as far as packets tell. Files known to be mixed are split
+/// everywhere. Others are returned as they are.
 [[nodiscard]] std::vector<HostSights> splitMixed(HostSights host, const Connection &connection, Direction direction,
                                                  CapturePoints &points);
+
+/// A packet that left a host and came back to it one time to live lower has been at another router meanwhile, whether
+/// that was captured or not (a load balancer beside the node, a pod that forwards): the host was visited twice. Where
+/// captures do not tell directions, an even number of times to live at several interfaces says so. Expects sights in
+/// the direction of travel.
+[[nodiscard]] std::vector<HostSights> splitReturns(HostSights host, Direction direction);
 
 } // namespace natlens::tracer
