@@ -20,7 +20,11 @@ base::Result<base::UniqueFd> createRecording(const std::filesystem::path &path,
 }
 
 void RecordingSink::onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) {
-    auto added = m_writer.addPoint(point);
+    file::CapturePoint named = point;
+    // A host without an interface's name ("merged.pcap" is "merged") must not be read as an interface of another.
+    const bool isEvidence = point.linkType == packet::LinkType::netlink || point.linkType == packet::LinkType::user0;
+    if (!isEvidence && !named.name.empty() && named.name.find('/') == std::string::npos) named.name += '/';
+    auto added = m_writer.addPoint(named);
     if (!added) return keep(added.error());
     if (m_ids.size() <= id.value) m_ids.resize(id.value + 1);
     m_ids[id.value] = *added;

@@ -49,6 +49,9 @@ std::string PointNames::next(std::string ifName, packet::LinkType linkType) {
     ifName = printable(std::move(ifName));
     const bool isEvidence = linkType == packet::LinkType::netlink || linkType == packet::LinkType::user0;
     const std::size_t slash = ifName.find('/');
+    // "merged/": a host and no interface, as recordings of natlens name it.
+    const bool hostAlone = slash != ifName.npos && slash != 0 && slash + 1 == ifName.size();
+    if (hostAlone && m_source != NameSource::person) return ifName.substr(0, slash);
     if (m_name.empty() || isEvidence) return ifName;
     if (m_source == NameSource::person) {
         const bool isFirst = m_count++ == 0;
