@@ -22,12 +22,19 @@ constexpr const char *kManager = "natlens-lab";
 /// The port that the document shows, and the first last byte of a pod's address.
 constexpr packet::Port kFirstHealthCheckPort = 32122;
 constexpr unsigned kFirstPodAddress = 136;
+/// --service-node-port-range
+constexpr packet::Port kFirstNodePort = 30000, kLastNodePort = 32767;
 
 packet::Port targetPort(const proxycore::ServicePort &port) {
     if (port.targetPort.empty()) return port.port;
     packet::Port number = 0;
     std::from_chars(port.targetPort.data(), port.targetPort.data() + port.targetPort.size(), number);
     return number; // 0 for a named port: the lab's pods have none
+}
+
+bool isOurs(const proxycore::EndpointSlice &slice) {
+    const auto manager = slice.labels.find(kManagedBy);
+    return manager != slice.labels.end() && manager->second == kManager;
 }
 
 /// "source-ip-app-3" -> "source-ip-app".
@@ -132,7 +139,7 @@ void LabCluster::updateHealthCheckPort(Service &service) const {
         for (const auto &port : other->ports) taken.insert(port.nodePort);
     }
     packet::Port port = kFirstHealthCheckPort;
-    while (taken.contains(port)) ++port;
+    while (taken.contains(port)) port = port == kLastNodePort ? kFirstNodePort : static_cast<packet::Port>(port + 1);
     proxycore::setHealthCheckNodePort(service, port);
 }
 
@@ -226,6 +233,7 @@ base::Result<ClusterChange> LabCluster::movePod(const std::string &name, const s
     m_state.put(*moved);
     change.podsRemoved.push_back(old);
     change.podsAdded.push_back(*moved);
+    takeOverSlices(old, change.events);
     updateSlices(&change.events);
     return change;
 }
@@ -256,19 +264,35 @@ base::Result<ClusterChange> LabCluster::scale(unsigned replicas) {
         change.podsAdded.push_back(*pod);
         pods.push_back(*pod);
     }
+    for (const auto &pod : change.podsAdded) takeOverSlices(pod, change.events);
+    for (const auto &pod : change.podsRemoved) takeOverSlices(pod, change.events);
     updateSlices(&change.events);
     return change;
 }
 
-// EndpointSlice controller: one slice of each of its families for each Service with a selector that brought none of its
-// own.
+/// Slices that a real cluster's controller has written say what it knew (an endpoint that is not ready, one that goes),
+/// until the lab itself changes the pods behind them.
+void LabCluster::takeOverSlices(const Pod &pod, std::vector<std::string> &events) {
+    for (const auto &[name, service] : m_state.services) {
+        if (!selects(*service, pod)) continue;
+        std::erase_if(m_state.endpointSlices, [&](const auto &entry) {
+            const auto &slice = *entry.second;
+            const bool controllers = slice.serviceName == name.name && slice.name.nameSpace == name.nameSpace &&
+                                     slice.labels.contains(kManagedBy) && !isOurs(slice);
+            if (controllers) events.push_back(event(WatchEventType::deleted, slice));
+            return controllers;
+        });
+    }
+}
+
+// EndpointSlice controller: one slice of each of its families for each Service with a selector that brought none.
 void LabCluster::updateSlices(std::vector<std::string> *events) {
     for (const auto &[name, service] : m_state.services) {
         if (service->selector.empty()) continue;
         const bool ownSlices = std::ranges::any_of(m_state.endpointSlices, [&](const auto &entry) {
             const auto &slice = *entry.second;
             return slice.serviceName == name.name && slice.name.nameSpace == name.nameSpace &&
-                   !slice.labels.contains(kManagedBy);
+                   !isOurs(slice);
         });
         if (ownSlices) continue;
         for (const auto family : kFamilies) {
@@ -278,6 +302,19 @@ void LabCluster::updateSlices(std::vector<std::string> *events) {
                 updateSlice(*service, family, events);
         }
     }
+}
+
+/// What spec.trafficDistribution asks the controller to write (KEP-4444, KEP-3015). kube-proxy looks at the hints only.
+void LabCluster::addHints(const Service &service, proxycore::Endpoint &endpoint) const {
+    const auto node = m_state.node(endpoint.nodeName);
+    if (!node) return;
+    if (const auto zone = node->labels.find(std::string(proxycore::kZoneLabel)); zone != node->labels.end())
+        endpoint.zone = zone->second;
+    const auto &wanted = service.trafficDistribution;
+    const bool sameNode = wanted == "PreferSameNode";
+    if (sameNode) endpoint.nodeHints = {endpoint.nodeName};
+    if ((sameNode || wanted == "PreferClose" || wanted == "PreferSameZone") && !endpoint.zone.empty())
+        endpoint.zoneHints = {endpoint.zone};
 }
 
 void LabCluster::updateSlice(const Service &service, packet::IpFamily family, std::vector<std::string> *events) {
@@ -295,6 +332,7 @@ void LabCluster::updateSlice(const Service &service, packet::IpFamily family, st
         endpoint.addresses = {*ip};
         endpoint.nodeName = pod->nodeName;
         endpoint.pod = podName;
+        addHints(service, endpoint);
         slice.endpoints.push_back(std::move(endpoint));
     }
     const auto old = m_state.endpointSlices.find(slice.name);

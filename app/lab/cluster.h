@@ -22,7 +22,8 @@ struct ClusterChange {
 };
 
 /// Holds the cluster state and plays API server (allocates health check node ports), EndpointSlice controller and
-/// replica set for it. Pure: nothing outside changes. Services that came with EndpointSlices of their own keep them.
+/// replica set for it. Pure: nothing outside changes. Services that came with EndpointSlices keep them; those that a
+/// controller wrote only until the lab moves or scales the pods behind them.
 /// Nodes, and pods of endpoints, that have no object get one (see endpoint_pods), so that there are hosts which answer.
 class LabCluster final {
 public:
@@ -60,7 +61,9 @@ public:
 
 private:
     void updateSlices(std::vector<std::string> *events);
+    void takeOverSlices(const proxycore::Pod &pod, std::vector<std::string> &events);
     void updateSlice(const proxycore::Service &service, packet::IpFamily family, std::vector<std::string> *events);
+    void addHints(const proxycore::Service &service, proxycore::Endpoint &endpoint) const;
     /// From the 136th of the range on.
     [[nodiscard]] base::Result<packet::IpAddress> freeAddress(const packet::IpPrefix &range) const;
     void updateHealthCheckPort(proxycore::Service &service) const;

@@ -20,6 +20,10 @@ public:
         return m_applier.mend(plan);
     }
     base::Status installTrace() override { return m_applier.installTrace(); }
+    Refused refused() const override {
+        const auto &statistics = m_applier.statistics();
+        return {.syncs = statistics.failed, .partial = 0, .cleanUps = statistics.cleanUpFailed};
+    }
 
 private:
     proxycore::NftablesApplier m_applier;
@@ -43,6 +47,14 @@ public:
     }
     base::Result<std::vector<proxycore::Drift>> mend(const proxycore::ProxyPlan &plan) override {
         return m_applier.mend(plan);
+    }
+    Refused refused() const override {
+        const auto &statistics = m_applier.statistics();
+        return {.syncs = statistics.failed, .partial = statistics.partialFailed, .cleanUps = 0};
+    }
+    proxycore::ProxyMetrics::Packets packets() override {
+        const auto dropped = m_applier.invalidDropped();
+        return {.invalidDropped = dropped ? std::optional(*dropped) : std::nullopt, .localhostNodePorts = {}};
     }
     /// The mark that makes the kernel tell is set by a table of our own; the rules told are those of iptables-nft. The
     /// legacy rules live outside nf_tables and tell nothing.

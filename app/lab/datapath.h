@@ -5,6 +5,7 @@
 #include "app/lab/topology.h"
 #include "app/probe/capture_service.h"
 #include "capture/base/result.h"
+#include "proxycore/health/metrics.h"
 #include "proxycore/kernel/drift.h"
 #include "proxycore/plan/proxy_plan.h"
 
@@ -16,8 +17,12 @@ namespace natlens::lab {
 struct DatapathPlace {
     LabHost &node;
     probe::CaptureService &capture; ///< outlives the datapath
-    std::uint64_t seed = 0;         ///< of random choices, where the datapath draws them itself
+    const proxycore::ProxyConfig &config;
+    std::uint64_t seed = 0; ///< of random choices, where the datapath draws them itself
 };
+
+/// What the kernel has refused since the beginning (ProxyMetrics::Refused).
+using Refused = proxycore::ProxyMetrics::Refused;
 
 /// One node's datapath. Lives on the lab's thread.
 class Datapath {
@@ -35,6 +40,9 @@ public:
     [[nodiscard]] virtual base::Result<std::vector<proxycore::Drift>> mend(const proxycore::ProxyPlan &) {
         return std::vector<proxycore::Drift>{};
     }
+    [[nodiscard]] virtual Refused refused() const { return {}; }
+    /// Packets that kube-proxy in iptables mode counts, as far as the datapath can tell.
+    [[nodiscard]] virtual proxycore::ProxyMetrics::Packets packets() { return {}; }
     /// The kernel tracks the node's connections, so stale ones must be deleted there after a sync.
     [[nodiscard]] virtual bool kernelTracks() const { return true; }
     /// Where packets wait for serve(); -1 when the kernel does it all.

@@ -24,8 +24,9 @@ packet::IpFamily familyOf(std::span<const std::byte> packet) {
 } // namespace
 
 EngineDatapath::EngineDatapath(const DatapathPlace &place)
-    : m_node(place.node), m_capture(place.capture), m_random(place.seed), m_engine4(*this, m_random),
-      m_engine6(*this, m_random) {
+    : m_node(place.node), m_capture(place.capture), m_random(place.seed),
+      m_engine4(*this, m_random, proxycore::PacketEngine::Options::of(place.config)),
+      m_engine6(*this, m_random, proxycore::PacketEngine::Options::of(place.config)) {
     for (auto *engine : {&m_engine4, &m_engine6})
         engine->listen([this](proxycore::ConnectionChange change, const proxycore::ConnectionView &connection) {
             // A stream that has ended ends the lab elsewhere.
@@ -85,6 +86,12 @@ proxycore::PacketEngine &EngineDatapath::engineFor(packet::IpFamily family) {
 base::Status EngineDatapath::apply(const proxycore::ProxyPlan &plan) {
     engineFor(plan.family).setPlan(plan);
     return {};
+}
+
+proxycore::ProxyMetrics::Packets EngineDatapath::packets() {
+    const auto four = m_engine4.counters(), six = m_engine6.counters();
+    return {.invalidDropped = four.invalidDropped + six.invalidDropped,
+            .localhostNodePorts = four.localhostNodePorts + six.localhostNodePorts};
 }
 
 PacketQueue::Verdict EngineDatapath::handle(std::span<std::byte> packet, unsigned inputInterface) {

@@ -23,6 +23,7 @@ public:
     [[nodiscard]] base::Status apply(const proxycore::ProxyPlan &plan) override;
     [[nodiscard]] base::Status installTrace() override { return {}; } ///< no rules of the kernel have a say
     [[nodiscard]] bool kernelTracks() const override { return false; } ///< the engine sees to its own
+    [[nodiscard]] proxycore::ProxyMetrics::Packets packets() override;
     [[nodiscard]] int fd() const override { return m_queue->fd(); }
     void serve() override { m_queue->serve(); }
 

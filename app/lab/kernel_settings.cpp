@@ -2,8 +2,10 @@
 
 #include "app/lab/namespaces.h"
 
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace natlens::lab {
 namespace {
@@ -62,6 +64,27 @@ base::Status write(const Setting (&settings)[N], bool optional = false) {
 }
 
 } // namespace
+
+base::Status configureConntrack(const proxycore::ProxyConfig &config) {
+    const auto &wanted = config.conntrack;
+    const auto seconds = [](std::chrono::milliseconds value) {
+        return std::to_string(std::chrono::ceil<std::chrono::seconds>(value).count());
+    };
+    std::vector<std::pair<std::string, std::string>> settings;
+    for (const auto &[key, value] : {std::pair("tcp_timeout_established", wanted.tcpEstablished),
+                                     {"tcp_timeout_close_wait", wanted.tcpCloseWait},
+                                     {"udp_timeout", wanted.udp},
+                                     {"udp_timeout_stream", wanted.udpStream}})
+        if (value.count() > 0) settings.emplace_back(key, seconds(value));
+    if (config.tcpBeLiberal) settings.emplace_back("tcp_be_liberal", "1");
+    for (const auto &[key, value] : settings) {
+        const auto status = writeSysctl("net/netfilter/nf_conntrack_" + key, value);
+        const bool denied = !status && (status.error().code == base::ErrorCode::notFound ||
+                                        status.error().code == base::ErrorCode::notPermitted);
+        if (!status && !denied) return status;
+    }
+    return {};
+}
 
 base::Status configureKernel(KernelSettings settings) {
     if (auto status = write(kAlways); !status) return status;

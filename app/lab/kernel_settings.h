@@ -2,6 +2,7 @@
 #pragma once
 
 #include "capture/base/result.h"
+#include "proxycore/model/proxy_config.h"
 
 namespace natlens::lab {
 
@@ -13,5 +14,9 @@ struct KernelSettings {
 
 /// For the calling thread's network namespace, before there are interfaces in it besides `lo`.
 [[nodiscard]] base::Status configureKernel(KernelSettings settings);
+
+/// How kube-proxy sets connection tracking up, in the calling thread's namespace. What the kernel does not let a
+/// namespace set stays as it is.
+[[nodiscard]] base::Status configureConntrack(const proxycore::ProxyConfig &config);
 
 } // namespace natlens::lab

@@ -66,6 +66,7 @@ base::Status Lab::build() {
     // Captures before rules and traffic, so that nothing that happens is missed.
     if (auto status = startCaptures(); !status) return status;
     if (auto status = startWorkloads(); !status) return status;
+    if (auto status = m_topology->awaitLinks(); !status) return status;
     return setUp();
 }
 
@@ -97,7 +98,8 @@ base::Status Lab::makeDatapaths() {
     for (auto &host : m_topology->hosts()) {
         if (host.kind != HostKind::node) continue;
         InNamespace inside(host.nameSpace); // where the rules will go: a datapath stays where it was made
-        auto datapath = makeDatapath(m_scenario.datapath, {host, *m_capture, m_scenario.seed + m_datapaths.size()});
+        auto datapath = makeDatapath(m_scenario.datapath, {host, *m_capture, m_scenario.proxyConfig,
+                                                           m_scenario.seed + m_datapaths.size()});
         if (!datapath) return std::unexpected(datapath.error());
         m_datapaths.emplace(host.name, std::move(*datapath));
     }
@@ -157,7 +159,7 @@ base::Status Lab::startWorkloads() {
             NodeAgent::start(host, std::move(m_datapaths.at(host.name)), healthProfile(), m_scenario.proxyConfig);
         if (!agent) return std::unexpected(agent.error());
         if (m_scenario.keepStaleConnections) (*agent)->keepStaleConnections();
-        if (auto status = (*agent)->sync(m_cluster.state()); !status) return status;
+        if (auto status = sync(host.name, **agent); !status) return status;
         if (auto status = (*agent)->installTrace(); !status) return status;
         m_nodes.emplace(host.name, std::move(*agent));
     }
@@ -169,6 +171,13 @@ base::Status Lab::startWorkloads() {
     for (const auto &vip : m_loadBalancer->rotation().vips())
         if (auto status = m_topology->routeVip(vip, m_scenario.loadBalancer->name); !status) return status;
     return {};
+}
+
+base::Status Lab::sync(const std::string &node, NodeAgent &agent) {
+    auto status = agent.sync(m_cluster.state());
+    for (const auto &warning : agent.takeWarnings())
+        log(fmt::format("warning: {}: {}", node, warning));
+    return status;
 }
 
 base::Status Lab::startServer(const proxycore::Pod &pod) {
@@ -331,9 +340,10 @@ base::Status Lab::apply(const ClusterChange &change) {
             {node->name, portName(spec->addresses), node->nameSpace.fd()}};
         if (auto status = m_capture->addInterfaces(interfaces, captureOptions()); !status) return status;
         if (auto status = startServer(pod); !status) return status;
+        if (auto status = Topology::awaitLinks(**host); !status) return status;
     }
     for (const auto &[name, agent] : m_nodes)
-        if (auto status = agent->sync(m_cluster.state()); !status) return status;
+        if (auto status = sync(name, *agent); !status) return status;
     if (m_loadBalancer) return m_loadBalancer->configure(m_cluster.state());
     // A scenario that changes hosts itself has its own ways to Services that are new.
     return m_scenario.needsKernel() ? base::Status{} : routeServices();

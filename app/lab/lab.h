@@ -36,6 +36,7 @@ private:
     [[nodiscard]] base::Status build();
     [[nodiscard]] base::Status buildHosts();
     [[nodiscard]] base::Status makeDatapaths();
+    [[nodiscard]] base::Status sync(const std::string &node, NodeAgent &agent);
     [[nodiscard]] base::Status startCaptures();
     [[nodiscard]] live::CaptureOptions captureOptions() const;
     [[nodiscard]] base::Status captureEvidence(LabHost &node);

@@ -1,12 +1,13 @@
 #include "app/lab/links.h"
 
+#include <linux/if.h> // before net/if.h, for the operational states
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 #include <linux/veth.h>
-#include <net/if.h>
 #include <netlink/addr.h>
+#include <netlink/cache.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -23,6 +24,7 @@ struct Deleter { void operator()(T *object) const { Free(object); } };
 using LinkHandle = std::unique_ptr<rtnl_link, Deleter<rtnl_link, rtnl_link_put>>;
 using AddressHandle = std::unique_ptr<nl_addr, Deleter<nl_addr, nl_addr_put>>;
 using RouteHandle = std::unique_ptr<rtnl_route, Deleter<rtnl_route, rtnl_route_put>>;
+using CacheHandle = std::unique_ptr<nl_cache, Deleter<nl_cache, nl_cache_free>>;
 using MessageHandle = std::unique_ptr<nl_msg, Deleter<nl_msg, nlmsg_free>>;
 
 base::Status check(int result, std::string operation, std::string subject) {
@@ -233,6 +235,25 @@ base::Status Links::replaceRoute(const packet::IpPrefix &destination, const std:
     for (const auto &gateway : gateways) addHop(&gateway);
     return check(rtnl_route_add(m_socket, route.get(), NLM_F_CREATE | NLM_F_REPLACE), "set route",
                  destination.toString() + " on " + interface);
+}
+
+base::Result<bool> Links::areReady() {
+    nl_cache *found = nullptr;
+    if (const int result = rtnl_link_alloc_cache(m_socket, AF_UNSPEC, &found); result < 0)
+        return std::unexpected(check(result, "list", "links").error());
+    const CacheHandle links(found);
+    for (auto *object = nl_cache_get_first(links.get()); object != nullptr; object = nl_cache_get_next(object)) {
+        auto *link = reinterpret_cast<rtnl_link *>(object);
+        const char *type = rtnl_link_get_type(link); // a bridge without ports has no carrier
+        const bool wire = type != nullptr && std::string_view(type) == "veth";
+        if (wire && (rtnl_link_get_flags(link) & IFF_UP) != 0 && rtnl_link_get_operstate(link) != IF_OPER_UP) return false;
+    }
+    if (const int result = rtnl_addr_alloc_cache(m_socket, &found); result < 0)
+        return std::unexpected(check(result, "list", "addresses").error());
+    const CacheHandle addresses(found);
+    for (auto *object = nl_cache_get_first(addresses.get()); object != nullptr; object = nl_cache_get_next(object))
+        if ((rtnl_addr_get_flags(reinterpret_cast<rtnl_addr *>(object)) & IFA_F_TENTATIVE) != 0) return false;
+    return true;
 }
 
 base::Status Links::deleteRoute(const packet::IpPrefix &destination) {

@@ -44,6 +44,9 @@ public:
     /// address.
     [[nodiscard]] base::Status addAddress(const std::string &name, const packet::IpPrefix &address,
                                           bool preferred = true);
+    /// Whether every link that is up has its carrier and its queue, and every address may be used. The kernel sees to both
+    /// after it has answered, when it finds the time; until then it throws packets away without a word.
+    [[nodiscard]] base::Result<bool> areReady();
     /// Whose MAC address it is, for good (nobody is asked), and that it is no longer known.
     [[nodiscard]] base::Status addNeighbour(const std::string &name, const packet::IpAddress &address,
                                             const packet::MacAddress &mac);

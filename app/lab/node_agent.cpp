@@ -1,10 +1,12 @@
 #include "app/lab/node_agent.h"
 
+#include "app/lab/kernel_settings.h"
 #include "app/lab/sockets.h"
 #include "capture/netlink/event_socket.h"
 #include "proxycore/kernel/stale_connections.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <iterator>
 
 namespace natlens::lab {
@@ -12,7 +14,8 @@ namespace natlens::lab {
 NodeAgent::NodeAgent(LabHost &node, std::unique_ptr<Datapath> datapath, proxycore::HealthProfile profile,
                      proxycore::ProxyConfig config)
     : m_node(node), m_config(std::move(config)), m_datapath(std::move(datapath)),
-      m_answers(m_config.mode, profile, [] { return base::Timestamp::now(); }) {
+      m_answers(m_config, profile, [] { return base::Timestamp::now(); }) {
+    m_answers.countPackets([this] { return m_datapath->packets(); });
     std::ranges::copy_if(kFamilies, std::back_inserter(m_families),
                          [&](auto family) { return node.addresses.has(family); });
 }
@@ -21,6 +24,10 @@ base::Result<std::unique_ptr<NodeAgent>> NodeAgent::start(LabHost &node, std::un
                                                           proxycore::HealthProfile profile,
                                                           const proxycore::ProxyConfig &config) {
     std::unique_ptr<NodeAgent> agent(new NodeAgent(node, std::move(datapath), profile, config));
+    if (agent->m_datapath->kernelTracks()) {
+        InNamespace inside(node.nameSpace);
+        if (auto status = configureConntrack(config); !status) return std::unexpected(status.error());
+    }
     if (auto status = agent->startServers(); !status) return std::unexpected(status.error());
     return agent;
 }
@@ -43,7 +50,8 @@ base::Status NodeAgent::sync(const proxycore::ClusterState &state) {
     m_answers.queued(state, m_families);
     for (const auto family : m_families)
         if (auto status = syncFamily(state, family); !status) return status;
-    return updateHealthCheckServers();
+    updateHealthCheckServers();
+    return {};
 }
 
 base::Status NodeAgent::syncFamily(const proxycore::ClusterState &state, packet::IpFamily family) {
@@ -51,10 +59,13 @@ base::Status NodeAgent::syncFamily(const proxycore::ClusterState &state, packet:
     const proxycore::PlanTarget target{m_node.name, nodeAddresses(m_node.addresses), m_config.mode, family};
     const auto begin = std::chrono::steady_clock::now();
     auto plan = std::make_shared<proxycore::ProxyPlan>(proxycore::makePlan(state, m_config, target, current.get()));
-    if (auto status = m_datapath->apply(*plan); !status) {
-        m_answers.metrics().syncFailed(family);
-        return status;
-    }
+    const auto before = m_datapath->refused();
+    const auto applied = m_datapath->apply(*plan);
+    const auto after = m_datapath->refused();
+    m_answers.metrics().refused(family, {.syncs = after.syncs - before.syncs,
+                                         .partial = after.partial - before.partial,
+                                         .cleanUps = after.cleanUps - before.cleanUps});
+    if (!applied) return applied;
     // As kube-proxy: after the rules, so that a client's next packet meets the new ones.
     if (m_deletesStale && m_datapath->kernelTracks() && current && proxycore::servingChanged(*current, *plan))
         if (auto status = deleteStaleConnections(*plan); !status) return status;
@@ -111,17 +122,19 @@ base::Result<std::vector<std::string>> NodeAgent::resync() {
 base::Status NodeAgent::installTrace() { return m_datapath->installTrace(); }
 
 // As kube-proxy: listeners follow a successful sync of the rules.
-base::Status NodeAgent::updateHealthCheckServers() {
+void NodeAgent::updateHealthCheckServers() {
     const auto wanted = m_answers.healthCheckPorts();
     std::erase_if(m_healthChecks,
                   [&](const auto &entry) { return std::ranges::find(wanted, entry.first) == wanted.end(); });
     for (const auto &port : wanted) {
         if (m_healthChecks.contains(port)) continue;
         auto server = HttpServer::listen(m_node.nameSpace, port.address, m_answers.healthCheckHandler(port));
-        if (!server) return std::unexpected(server.error());
-        m_healthChecks.emplace(port, std::move(*server));
+        if (server)
+            m_healthChecks.emplace(port, std::move(*server));
+        else
+            m_warnings.push_back(fmt::format("Service {}: FailedToStartServiceHealthcheck: {}", port.service,
+                                             server.error().sentence()));
     }
-    return {};
 }
 
 void NodeAgent::addServers(std::vector<HttpServer *> &servers) const {

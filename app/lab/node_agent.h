@@ -24,8 +24,11 @@ public:
                                                                         proxycore::HealthProfile profile,
                                                                         const proxycore::ProxyConfig &config);
 
-    /// Has the datapath carry out what changed, then opens and closes health check ports.
+    /// Has the datapath carry out what changed, then opens and closes health check ports. A port that cannot be opened
+    /// is a warning, as kube-proxy makes an event of it, and is tried again at the next sync.
     [[nodiscard]] base::Status sync(const proxycore::ClusterState &state);
+    /// Those of the last sync, in words.
+    [[nodiscard]] std::vector<std::string> takeWarnings() { return std::exchange(m_warnings, {}); }
     /// What someone else has changed in the kernel's rules and was not told yet, in words; nothing is put right.
     [[nodiscard]] std::vector<std::string> newDrift();
     /// Puts it right; in words what it was.
@@ -45,7 +48,7 @@ private:
     [[nodiscard]] base::Status startServers();
     [[nodiscard]] base::Status syncFamily(const proxycore::ClusterState &state, packet::IpFamily family);
     [[nodiscard]] base::Status deleteStaleConnections(const proxycore::ProxyPlan &plan);
-    [[nodiscard]] base::Status updateHealthCheckServers();
+    void updateHealthCheckServers();
 
     LabHost &m_node;
     proxycore::ProxyConfig m_config;
@@ -56,6 +59,7 @@ private:
     NodeAnswers m_answers;
     std::vector<std::unique_ptr<HttpServer>> m_servers;
     std::map<NodeAnswers::HealthCheckPort, std::unique_ptr<HttpServer>> m_healthChecks;
+    std::vector<std::string> m_warnings;
     bool m_deletesStale = true;
 };
 

@@ -11,9 +11,6 @@
 namespace natlens::lab {
 namespace {
 
-/// kube-proxy: twice its sync period. A change that waits longer makes the node unhealthy.
-constexpr std::chrono::seconds kHealthTimeout{60};
-
 HttpAnswer toAnswer(proxycore::HttpAnswer answer) {
     return {answer.status, std::move(answer.headers), std::move(answer.body)};
 }
@@ -37,9 +34,11 @@ std::string rfc3339(base::Timestamp time) {
 
 } // namespace
 
-NodeAnswers::NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile,
+// A change that waits longer than twice the sync period makes the node unhealthy.
+NodeAnswers::NodeAnswers(const proxycore::ProxyConfig &config, proxycore::HealthProfile profile,
                          std::function<base::Timestamp()> clock)
-    : m_mode(mode), m_profile(profile), m_clock(std::move(clock)), m_metrics(mode) {}
+    : m_mode(config.mode), m_profile(profile), m_patience(2 * config.syncPeriod), m_clock(std::move(clock)),
+      m_metrics(config.mode) {}
 
 void NodeAnswers::queued(const proxycore::ClusterState &state, std::span<const packet::IpFamily> families) {
     const auto at = static_cast<double>(m_clock().nanoseconds) / 1e9;
@@ -65,7 +64,7 @@ void NodeAnswers::synced(std::shared_ptr<const proxycore::ProxyPlan> plan,
 }
 
 bool NodeAnswers::isHealthy(const Family &family) const {
-    return !family.waiting || m_clock() - *family.waiting < kHealthTimeout;
+    return !family.waiting || m_clock() - *family.waiting < m_patience;
 }
 
 /// Of the iptables rules: all of the plan, and those of service ports that the last sync changed.
@@ -117,7 +116,10 @@ HttpHandler NodeAnswers::metricsHandler() {
     return byPath({{"/proxyMode", [mode = m_mode] { return proxycore::proxyModeAnswer(mode); }},
                    {"/metrics",
                     [this] {
-                        if (m_mode == proxycore::Mode::iptables) countRules();
+                        if (m_mode == proxycore::Mode::iptables) {
+                            countRules();
+                            if (m_countPackets) m_metrics.packets(m_countPackets());
+                        }
                         return proxycore::metricsAnswer(m_metrics);
                     }},
                    {"/healthz", [] { return proxycore::metricsHealthzAnswer(); }}});

@@ -23,7 +23,10 @@ inline constexpr packet::Port kProxyHealthPort = 10256, kMetricsPort = 10249;
 class NodeAnswers final {
 public:
     /// `clock` tells the time that answers carry.
-    NodeAnswers(proxycore::Mode mode, proxycore::HealthProfile profile, std::function<base::Timestamp()> clock);
+    NodeAnswers(const proxycore::ProxyConfig &config, proxycore::HealthProfile profile,
+                std::function<base::Timestamp()> clock);
+    /// Who is asked for packet counters when /metrics is (iptables mode).
+    void countPackets(std::function<proxycore::ProxyMetrics::Packets()> count) { m_countPackets = std::move(count); }
 
     /// Before each sync of the rules of these families.
     void queued(const proxycore::ClusterState &state, std::span<const packet::IpFamily> families);
@@ -56,7 +59,9 @@ private:
 
     proxycore::Mode m_mode;
     proxycore::HealthProfile m_profile;
+    std::chrono::nanoseconds m_patience; ///< with a change that waits for its sync
     std::function<base::Timestamp()> m_clock;
+    std::function<proxycore::ProxyMetrics::Packets()> m_countPackets;
     std::map<packet::IpFamily, Family> m_families;
     std::shared_ptr<const proxycore::Node> m_node;
     proxycore::ClusterState m_state; ///< that was synced last

@@ -132,8 +132,13 @@ std::string builtInText(const std::string &name) {
 } // namespace
 
 bool Scenario::needsKernel() const {
-    return !setup.empty() || !needs.empty() || keepStaleConnections ||
-           std::ranges::any_of(steps, [](const Step &step) { return step.kind == Step::Kind::act; });
+    const auto ofKernel = [](const HostAction &action) {
+        return !std::holds_alternative<DatagramsAction>(action.what) && !std::holds_alternative<UdpServerAction>(action.what);
+    };
+    return !needs.empty() || keepStaleConnections || std::ranges::any_of(setup, ofKernel) ||
+           std::ranges::any_of(steps, [&](const Step &step) {
+               return step.kind == Step::Kind::act && ofKernel(*step.action);
+           });
 }
 
 base::Result<std::string> readTextFile(const std::string &path) {

@@ -3,7 +3,9 @@
 #include "app/lab/kernel_settings.h"
 
 #include <algorithm>
+#include <chrono>
 #include <fmt/format.h>
+#include <thread>
 
 namespace natlens::lab {
 namespace {
@@ -156,6 +158,29 @@ base::Status Topology::routeVip(const IpAddress &vip, const std::string &router)
         if (auto status = host.links.replaceRoute(hostPrefix(vip), "eth0", gateway); !status) return status;
     }
     return {};
+}
+
+base::Status Topology::awaitLinks() {
+    std::vector<Links *> all{&m_fabricLinks};
+    for (auto &host : m_hosts) all.push_back(&host.links);
+    return await(std::move(all));
+}
+
+base::Status Topology::await(std::vector<Links *> waiting) {
+    constexpr std::chrono::seconds kPatience{10};
+    constexpr std::chrono::milliseconds kPause{1};
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (true) {
+        std::vector<Links *> still;
+        for (auto *links : waiting) {
+            const auto ready = links->areReady();
+            if (!ready) return std::unexpected(ready.error());
+            if (!*ready) still.push_back(links);
+        }
+        if (still.empty() || std::chrono::steady_clock::now() > deadline) return {};
+        waiting = std::move(still);
+        std::this_thread::sleep_for(kPause);
+    }
 }
 
 base::Result<LabHost *> Topology::addPod(const HostSpec &spec) {

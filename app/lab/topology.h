@@ -38,6 +38,12 @@ public:
     [[nodiscard]] LabHost *findPod(const proxycore::ObjectName &pod);
     [[nodiscard]] std::list<LabHost> &hosts() { return m_hosts; }
 
+    /// Waits until packets can go everywhere, but not for ever: on a busy machine the kernel takes its time after a link
+    /// has come up.
+    [[nodiscard]] base::Status awaitLinks();
+    /// The same for one pod that has been added.
+    [[nodiscard]] static base::Status awaitLinks(LabHost &pod) { return await({&pod.links}); }
+
     [[nodiscard]] base::Result<LabHost *> addPod(const HostSpec &pod);
     /// Deletes the pod and its port on the node. Sockets still open in its namespace keep that alive, without a wire.
     [[nodiscard]] base::Status removePod(const std::string &name);
@@ -47,6 +53,7 @@ public:
 
 private:
     Topology(NetworkNamespace fabric, Links links) : m_fabric(std::move(fabric)), m_fabricLinks(std::move(links)) {}
+    [[nodiscard]] static base::Status await(std::vector<Links *> waiting);
     [[nodiscard]] base::Status buildFabric();
     [[nodiscard]] base::Result<LabHost *> addHost(const HostSpec &spec);
     [[nodiscard]] base::Status attachToFabric(LabHost &host);

@@ -66,9 +66,10 @@ public:
     }
 
     void unallocated(const IpPrefix &range, bool dropped) {
+        const bool isOthers = passedBy();
         step(m_names.unusedClusterIp(),
-             fmt::format("{} lies in the service range {}, but no Service has it: {}",
-                         m_packet.destination.ip.toString(), range.toString(),
+             fmt::format("{} lies in the service range {}, but no Service {}has it: {}",
+                         m_packet.destination.ip.toString(), range.toString(), isOthers ? "of this proxy " : "",
                          dropped ? "dropped" : "the packet is routed as it is"),
              "ServiceCIDR spec.cidrs");
     }
@@ -82,6 +83,7 @@ public:
     }
 
     void untouched() {
+        if (passedBy()) return;
         const auto &[ip, port] = m_packet.destination;
         const auto asked = fmt::format("{} {}", packet::toString(m_packet.protocol), m_packet.destination.toString());
         if (const auto near = m_index.findAnywhere(m_packet.protocol, m_packet.destination); near.service != nullptr) {
@@ -214,6 +216,7 @@ public:
                                  endpoint.address.toString()),
                      "EndpointSlice endpoints[].addresses");
         }
+        if (choice.frontEnd->route == Route::external) warnOfAnswersPastThisNode(choice);
         if (choice.masquerade || replaced)
             step(m_names.masquerade(), "the source becomes the address of the interface by which the packet leaves",
                  choice.masquerade ? "masqueradeBit" : "");
@@ -222,6 +225,60 @@ public:
 private:
     void step(std::string rule, std::string decided, std::string field = {}) {
         steps.push_back({std::move(rule), std::move(decided), std::move(field)});
+    }
+
+    /// The destination is a Service's, but its rules leave it alone: says why.
+    bool passedBy() {
+        const auto &[ip, port] = m_packet.destination;
+        for (const auto &one : m_plan.passedBy) {
+            const bool here = one.via == Via::nodePort ? m_index.acceptsNodePorts(ip) : one.ip == ip;
+            if (!here || one.port != port || one.name.protocol != m_packet.protocol) continue;
+            const auto [why, field] = reasonOf(one.reason);
+            step(m_names.none(),
+                 fmt::format("{} is {} of Service {}, but {}", m_packet.destination.toString(), viaWords(one.via),
+                             one.name.toString(), why),
+                 field);
+            return true;
+        }
+        return false;
+    }
+
+    static std::pair<std::string, std::string> reasonOf(PassedByReason reason) {
+        switch (reason) {
+        case PassedByReason::loadBalancerIsProxy:
+            return {
+                "its load balancer wants to see every packet itself, so no node takes them; the packet is routed to "
+                "it",
+                "status.loadBalancer.ingress[].ipMode: Proxy"};
+        case PassedByReason::otherProxy:
+            return {"another proxy than kube-proxy serves that Service; the packet is not touched",
+                    fmt::format("metadata.labels[{}]", kServiceProxyNameLabel)};
+        case PassedByReason::externalIPsOff:
+            return {"this proxy serves no external IPs; the packet is not touched",
+                    "featureGates.AllowServiceExternalIPs: false"};
+        }
+        return {};
+    }
+
+    /// The source counts as a local pod because the whole cluster's range does, but it lives on another node: what an
+    /// endpoint elsewhere answers goes there directly, past the node that knows the translation.
+    [[nodiscard]] bool isPodElsewhere() const {
+        const auto contains = [&](const IpPrefix &range) { return range.contains(m_packet.source.ip); };
+        return m_plan.detector.kind == LocalDetector::Kind::sourceRange && contains(m_plan.detector.range) &&
+               !m_plan.podCIDRs.empty() && std::none_of(m_plan.podCIDRs.begin(), m_plan.podCIDRs.end(), contains) &&
+               !m_plan.isLocalAddress(m_packet.source.ip);
+    }
+
+    void warnOfAnswersPastThisNode(const Choice &choice) {
+        const bool elsewhere = std::any_of(choice.endpoints->begin(), choice.endpoints->end(),
+                                           [](const PlannedEndpoint &endpoint) { return !endpoint.local; });
+        if (choice.masquerade || !elsewhere || !isPodElsewhere()) return;
+        step(m_names.none(),
+             fmt::format(
+                 "{} is a pod of another node: an endpoint that is not on this node answers it directly, past this "
+                 "node, and the pod does not know whose answer that is",
+                 source()),
+             "clusterCIDR, detectLocalMode");
     }
 
     [[nodiscard]] std::string source() const { return m_packet.source.ip.toString(); }

@@ -73,7 +73,7 @@ public:
 
     struct Hit {
         const ServicePortPlan *service = nullptr;
-        const FrontEnd *frontEnd = nullptr;
+        const FrontEnd *frontEnd = nullptr; ///< lasts until the next update
     };
     /// The front end that a packet to `destination` meets on this node; null service when none.
     [[nodiscard]] Hit find(Protocol protocol, const packet::SocketAddress &destination) const;
@@ -88,6 +88,8 @@ public:
     /// Whether some Service says of this endpoint, which may get packets, that it runs on the node.
     [[nodiscard]] bool runsHere(Protocol protocol, const packet::SocketAddress &endpoint) const;
     [[nodiscard]] const ProxyPlan &plan() const { return m_plan; }
+    /// Whether packets to this address can meet a node port.
+    [[nodiscard]] bool acceptsNodePorts(const IpAddress &address) const;
 
 private:
     struct Key {
@@ -106,12 +108,20 @@ private:
                              base::loadNative<std::uint64_t>(bytes + 8) ^ rest << 32);
         }
     };
-    [[nodiscard]] bool acceptsNodePorts(const IpAddress &address) const;
     void add(const ServicePortPlan &service);
     void remove(const ServicePortPlan &service);
 
+    /// The front end stands beside the key, in the same cache line: it is asked for every new connection.
+    struct Place {
+        const ServicePortPlan *service = nullptr;
+        FrontEnd frontEnd;
+    };
+    [[nodiscard]] static Hit hitOf(const Place *place) {
+        return place == nullptr ? Hit{} : Hit{place->service, &place->frontEnd};
+    }
+
     ProxyPlan m_plan;
-    FlatTable<Key, Hit> m_places;
+    FlatTable<Key, Place> m_places;
     FlatTable<Key, std::uint32_t> m_clusterIps; ///< with the number of service ports that use it
     FlatTable<Key, std::uint32_t> m_runHere;    ///< endpoints on the node, with the number of service ports that say so
 };

@@ -5,9 +5,11 @@
 #include "proxycore/engine/choice.h"
 #include "proxycore/engine/connection_table.h"
 #include "proxycore/engine/fragments.h"
+#include "proxycore/engine/port_allocation.h"
 #include "proxycore/engine/tcp_tracking.h"
 
 #include <array>
+#include <optional>
 
 namespace natlens::proxycore {
 
@@ -26,6 +28,7 @@ public:
     std::vector<std::vector<std::byte>> generated;
     ConnectionListener listener;
     ConnectionTable table;
+    Counters counters;
 
 private:
     /// What belongs to one IP family.
@@ -33,6 +36,12 @@ private:
         bool isSet = false;
         FrontEndIndex index;
         AffinityTable affinity;
+    };
+    /// The reply tuple that a new connection shall have; its port is still to be allocated.
+    struct Wish {
+        TupleKey reply;
+        PortChoice choice = PortChoice::keepIfFree;
+        std::optional<std::uint32_t> drawn; ///< drawPort() has put it into `reply`
     };
     enum class Reading : std::uint8_t { malformed, notOurs, fragment, packet };
     /// A packet with what was read from it.
@@ -44,6 +53,7 @@ private:
         TupleKind kind = TupleKind::invalid;
         Side *side = nullptr;
         const ServicePortPlan *likely = nullptr; ///< of a first packet in a batch: to fetch its endpoints ahead
+        std::optional<Wish> wish;                ///< decided ahead
     };
 
     void begin(base::Timestamp now);
@@ -51,16 +61,20 @@ private:
     PacketAction handle(Incoming &in, const PacketOrigin &origin);
     PacketAction track(Incoming &in, const PacketOrigin &origin);
     PacketAction existing(Incoming &in, Connection &connection, unsigned direction, const PacketOrigin &origin);
-    PacketAction invalid(const Incoming &in, const PacketOrigin &origin) const;
+    PacketAction invalid(const Incoming &in, const PacketOrigin &origin);
     PacketAction icmpError(Incoming &in, const PacketOrigin &origin);
     PacketAction fragment(Incoming &in, const PacketOrigin &origin);
     [[nodiscard]] PacketAction followFate(const FragmentStore::Fate &fate, const PacketFields &fields) const;
 
     // new connections: new_connections.cpp
     PacketAction begin(Incoming &in, const PacketOrigin &origin);
-    /// The reply tuple of the new connection; false: there is no way to make it.
+    /// What the new connection shall be; false: there is no way to make it.
     bool arrange(const Incoming &in, const PacketOrigin &origin, const Choice &choice, const IpAddress &source,
-                 TupleKey &reply);
+                 Wish &wish);
+    /// Decides first packets of a group before any is carried out, so that the places of their reply tuples are fetched
+    /// together. Draws the same random numbers in the same order as carrying them out would, as long as no ports clash;
+    /// stops where a packet may depend on an earlier one.
+    void decideAhead(std::span<Incoming> group, const PacketOrigin &origin);
     const PlannedEndpoint &pick(Side &side, const Choice &choice, const IpAddress &client);
     PacketAction reject(const Incoming &in);
     void removeStaleUdp(const Side &side, IpFamily family);

@@ -2,15 +2,16 @@
 // connection and changed now and then.
 #pragma once
 
+#include "proxycore/engine/huge_array.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <utility>
-#include <vector>
 
 namespace natlens::proxycore {
 
-/// `Key` has operator== and a function hashKey(key) of 64 bits. Pointers to values last until the next insertion or
-/// removal.
+/// `Key` has operator== and a function hashKey(key) of 64 bits; zeroed memory is a valid key and value. Pointers to
+/// values last until the next insertion or removal. Slots whose size divides a cache line never cross one.
 template<class Key, class Value>
 class FlatTable final {
 public:
@@ -28,7 +29,7 @@ public:
 
     /// The value of `key`, and whether it is new (then it is `value`).
     std::pair<Value *, bool> insert(const Key &key, Value value) {
-        if ((m_size + 1) * 2 > m_slots.size()) grow(m_slots.empty() ? kSmallest : m_slots.size() * 2);
+        if ((m_size + 1) * 2 > m_slots.size()) grow(m_slots.size() == 0 ? kSmallest : m_slots.size() * 2);
         std::size_t at = home(key);
         for (; m_slots[at].used; at = next(at))
             if (m_slots[at].key == key) return {&m_slots[at].value, false};
@@ -78,18 +79,18 @@ private:
     [[nodiscard]] std::size_t next(std::size_t at) const { return (at + 1) & mask(); }
 
     void grow(std::size_t slots) {
-        std::vector<Slot> old(slots);
-        old.swap(m_slots);
-        for (auto &slot : old) {
+        const HugeArray<Slot> old = std::exchange(m_slots, HugeArray<Slot>(slots));
+        for (std::size_t i = 0; i < old.size(); ++i) {
+            const Slot &slot = old[i];
             if (!slot.used) continue;
             std::size_t at = home(slot.key);
             while (m_slots[at].used)
                 at = next(at);
-            m_slots[at] = std::move(slot);
+            m_slots[at] = slot;
         }
     }
 
-    std::vector<Slot> m_slots;
+    HugeArray<Slot> m_slots{0};
     std::size_t m_size = 0;
 };
 

@@ -45,7 +45,7 @@ FrontEndIndex::Changes FrontEndIndex::update(const ProxyPlan &plan) {
 
 void FrontEndIndex::add(const ServicePortPlan &service) {
     for (const auto &frontEnd : service.frontEnds) {
-        m_places.insert({frontEnd.ip, service.name.protocol, frontEnd.port}, {&service, &frontEnd});
+        m_places.insert({frontEnd.ip, service.name.protocol, frontEnd.port}, {&service, frontEnd});
         if (frontEnd.via == Via::clusterIP) addUser(m_clusterIps, Key{.ip = frontEnd.ip});
     }
     for (const auto &endpoint : service.reachable)
@@ -55,7 +55,8 @@ void FrontEndIndex::add(const ServicePortPlan &service) {
 void FrontEndIndex::remove(const ServicePortPlan &service) {
     for (const auto &frontEnd : service.frontEnds) {
         const Key key{frontEnd.ip, service.name.protocol, frontEnd.port};
-        if (const Hit *place = m_places.find(key); place != nullptr && place->service == &service) m_places.erase(key);
+        if (const Place *place = m_places.find(key); place != nullptr && place->service == &service)
+            m_places.erase(key);
         if (frontEnd.via == Via::clusterIP) removeUser(m_clusterIps, Key{.ip = frontEnd.ip});
     }
     for (const auto &endpoint : service.reachable)
@@ -70,23 +71,21 @@ bool FrontEndIndex::acceptsNodePorts(const IpAddress &address) const {
 }
 
 FrontEndIndex::Hit FrontEndIndex::find(Protocol protocol, const packet::SocketAddress &destination) const {
-    if (const auto *exact = m_places.find({destination.ip, protocol, destination.port})) return *exact;
+    if (const auto *exact = m_places.find({destination.ip, protocol, destination.port})) return hitOf(exact);
     if (!acceptsNodePorts(destination.ip)) return {};
-    const auto *nodePort = m_places.find({IpAddress{}, protocol, destination.port});
-    return nodePort == nullptr ? Hit{} : *nodePort;
+    return hitOf(m_places.find({IpAddress{}, protocol, destination.port}));
 }
 
 FrontEndIndex::Hit FrontEndIndex::findAnywhere(Protocol protocol, const packet::SocketAddress &destination) const {
     const auto *place = m_places.find({destination.ip, protocol, destination.port});
     if (place == nullptr) place = m_places.find({IpAddress{}, protocol, destination.port});
-    return place == nullptr ? Hit{} : *place;
+    return hitOf(place);
 }
 
 const ServicePortPlan *FrontEndIndex::prefetchService(Protocol protocol,
                                                       const packet::SocketAddress &destination) const {
     const auto *place = m_places.find({destination.ip, protocol, destination.port});
     if (place == nullptr) return nullptr;
-    __builtin_prefetch(place->frontEnd);
     __builtin_prefetch(&place->service->externalLocal);
     __builtin_prefetch(&place->service->cluster);
     __builtin_prefetch(&place->service->affinity);

@@ -21,6 +21,7 @@ public:
 
     explicit HugeArray(std::size_t size)
         : m_size(size) {
+        if (size == 0) return;
         const std::size_t wanted = size * sizeof(T);
         const std::size_t unit = wanted >= kHugePage ? kHugePage : 64;
         const std::size_t bytes = (wanted + unit - 1) / unit * unit;

@@ -1,9 +1,9 @@
 // The first packet of a connection: rules, endpoint, source; and what a change of plan does to connections.
 #include "proxycore/engine/engine_core.h"
 #include "proxycore/engine/nat_rewrite.h"
-#include "proxycore/engine/port_allocation.h"
 #include "proxycore/engine/reject.h"
 #include "proxycore/engine/sctp_tracking.h"
+#include "proxycore/plan/stale_udp.h"
 
 namespace natlens::proxycore {
 
@@ -37,14 +37,23 @@ PacketAction PacketEngine::Impl::begin(Incoming &in, const PacketOrigin &origin)
         return invalid(in, origin); // an answer that nobody asked for
     }
 
-    const FirstPacket packet = firstPacket(key, origin);
-    const Choice choice = choose(in.side->index, packet);
-    if (choice.verdict == Verdict::dropped) return PacketAction::drop;
-    if (choice.verdict == Verdict::rejected) return reject(in);
-    TupleKey reply;
-    if (!arrange(in, origin, choice, packet.source.ip, reply) || table.isFull()) return PacketAction::drop;
+    Wish wish;
+    if (in.wish) {
+        wish = *std::exchange(in.wish, std::nullopt);
+    } else {
+        const FirstPacket packet = firstPacket(key, origin);
+        const Choice choice = choose(in.side->index, packet);
+        if (choice.verdict == Verdict::dropped) return PacketAction::drop;
+        if (choice.verdict == Verdict::rejected) return reject(in);
+        if (choice.verdict == Verdict::forwarded && choice.frontEnd->via == Via::nodePort &&
+            packet.destination.ip.isLoopback())
+            ++counters.localhostNodePorts;
+        if (!arrange(in, origin, choice, packet.source.ip, wish)) return PacketAction::drop;
+    }
+    if (!allocatePort(table, wish.reply, wish.choice, m_random, wish.drawn) || table.isFull())
+        return PacketAction::drop;
 
-    Connection &connection = table.insert(key, reply);
+    Connection &connection = table.insert(key, wish.reply);
     switch (key.protocol) {
     case Protocol::sctp:
     case Protocol::tcp:
@@ -69,8 +78,34 @@ PacketAction PacketEngine::Impl::begin(Incoming &in, const PacketOrigin &origin)
     return PacketAction::forward;
 }
 
+void PacketEngine::Impl::decideAhead(std::span<Incoming> group, const PacketOrigin &origin) {
+    for (Incoming &in : group) {
+        if (in.reading != Reading::packet || in.kind != TupleKind::connection) return;
+        const auto found = table.find(in.key, in.hash);
+        const bool lives = found.connection != nullptr && found.connection->expires > m_now;
+        TcpSegment segment;
+        const bool opens = in.key.protocol == Protocol::tcp && readSegment(in.fields, segment) &&
+                           segment.event == TcpEvent::syn && !segment.hasAck;
+        if (lives && !opens) continue; // draws nothing
+        if (lives || !opens) return;
+        // An earlier one of the group may make the connection that this one belongs to.
+        for (const Incoming *other = group.data(); other != &in; ++other)
+            if (other->hash == in.hash || (other->wish && other->wish->reply == in.key)) return;
+        const FirstPacket packet = firstPacket(in.key, origin);
+        const Choice choice = choose(in.side->index, packet);
+        if (choice.verdict != Verdict::forwarded) continue; // draws nothing
+        // When it is their turn these remember the client, or are counted.
+        if (choice.service->affinity.count() > 0 || packet.destination.ip.isLoopback()) return;
+        Wish wish;
+        if (!arrange(in, origin, choice, packet.source.ip, wish)) return;
+        if (wish.choice == PortChoice::random) wish.drawn = drawPort(wish.reply, m_random);
+        in.wish = wish;
+        table.prefetchSlot(table.hash(wish.reply));
+    }
+}
+
 bool PacketEngine::Impl::arrange(const Incoming &in, const PacketOrigin &origin, const Choice &choice,
-                                 const IpAddress &source, TupleKey &reply) {
+                                 const IpAddress &source, Wish &wish) {
     const auto &behaviour = in.side->index.plan().behaviour;
     TupleKey sent = in.key;
     bool masquerade = false;
@@ -90,9 +125,9 @@ bool PacketEngine::Impl::arrange(const Incoming &in, const PacketOrigin &origin,
                 storeAddress(route.source, sent.src);
         }
     }
-    reply = reversed(sent);
-    const bool drawn = masquerade && behaviour.fullyRandomPorts;
-    return allocatePort(table, reply, drawn ? PortChoice::random : PortChoice::keepIfFree, m_random);
+    wish.reply = reversed(sent);
+    wish.choice = masquerade && behaviour.fullyRandomPorts ? PortChoice::random : PortChoice::keepIfFree;
+    return true;
 }
 
 const PlannedEndpoint &PacketEngine::Impl::pick(Side &side, const Choice &choice, const IpAddress &client) {
@@ -133,12 +168,12 @@ void PacketEngine::Impl::removeStaleUdp(const Side &side, IpFamily family) {
     table.forEach(Protocol::udp, [&](Connection &connection) {
         const auto original = toTuple(connection.original);
         if (connection.original.family != family) return;
-        const auto *service = side.index.findAnywhere(Protocol::udp, original.dst).service;
-        if (service == nullptr) return;
-        const auto endpoint = toTuple(connection.reply).src;
+        const auto hit = side.index.findAnywhere(Protocol::udp, original.dst);
+        if (hit.service == nullptr) return;
         // Endpoints that serve count even where a policy does not use them: what runs may go on.
-        const auto &serving = service->serving;
-        if (!serving.empty() && !std::ranges::binary_search(serving, endpoint)) destroy(connection);
+        if (isStaleUdp(side.index.plan().behaviour, *hit.service, hit.frontEnd->via, original.dst,
+                       toTuple(connection.reply).src))
+            destroy(connection);
     });
 }
 

@@ -52,6 +52,7 @@ void PacketEngine::Impl::destroy(Connection &connection) {
 
 void PacketEngine::Impl::read(std::span<std::byte> packet, Incoming &in) {
     in.reading = Reading::malformed;
+    in.wish.reset();
     if (!readFields(packet, Completeness::whole, in.fields)) return;
     in.side = &sideOf(in.fields.family);
     in.reading = !in.side->isSet ? Reading::notOurs : in.fields.isFragment ? Reading::fragment : Reading::packet;
@@ -103,6 +104,7 @@ void PacketEngine::Impl::processBatch(std::span<const std::span<std::byte>> pack
             for (std::size_t e = 0; service != nullptr && e < std::min<std::size_t>(service->cluster.size(), 2); ++e)
                 __builtin_prefetch(&service->cluster[e].address);
         }
+        decideAhead({group.data(), sizeAt(first)}, origin);
         for (std::size_t i = 0; i < sizeAt(first); ++i)
             actions[first + i] = handle(group[i], origin);
     }
@@ -185,13 +187,15 @@ PacketAction PacketEngine::Impl::existing(Incoming &in, Connection &connection, 
     return PacketAction::forward;
 }
 
-PacketAction PacketEngine::Impl::invalid(const Incoming &in, const PacketOrigin &origin) const {
+PacketAction PacketEngine::Impl::invalid(const Incoming &in, const PacketOrigin &origin) {
     // kube-proxy's rule stands where packets are forwarded; what the node sends or gets itself passes.
     const auto &plan = in.side->index.plan();
     if (!plan.behaviour.dropInvalid || origin.locallyGenerated) return PacketAction::forward;
     const bool isV4 = in.fields.family == IpFamily::v4;
     const auto destination = IpAddress::fromBytes(in.fields.family, in.fields.bytes + (isV4 ? 16 : 24));
-    return plan.isLocalAddress(destination) ? PacketAction::forward : PacketAction::drop;
+    if (plan.isLocalAddress(destination)) return PacketAction::forward;
+    ++counters.invalidDropped;
+    return PacketAction::drop;
 }
 
 PacketAction PacketEngine::Impl::icmpError(Incoming &in, const PacketOrigin &origin) {
@@ -262,6 +266,24 @@ const std::vector<std::vector<std::byte>> &PacketEngine::generated() const {
 
 void PacketEngine::expire(base::Timestamp now) {
     m_impl->expire(now);
+}
+
+PacketEngine::Counters PacketEngine::counters() const {
+    return m_impl->counters;
+}
+
+PacketEngine::Options PacketEngine::Options::of(const ProxyConfig &config) {
+    Options options;
+    const auto set = [](std::chrono::seconds &value, std::chrono::milliseconds wanted) {
+        if (wanted.count() > 0) value = std::chrono::ceil<std::chrono::seconds>(wanted);
+    };
+    set(options.tcpEstablished, config.conntrack.tcpEstablished);
+    set(options.tcpCloseWait, config.conntrack.tcpCloseWait);
+    set(options.udp, config.conntrack.udp);
+    set(options.udpStream, config.conntrack.udpStream);
+    options.tcpLiberal = config.tcpBeLiberal;
+    if (const auto most = config.conntrack.maximum(1); most != 0) options.maximumConnections = most;
+    return options;
 }
 
 void PacketEngine::listen(ConnectionListener listener) {

@@ -95,6 +95,9 @@ public:
         bool tcpLiberal = false;    ///< nf_conntrack_tcp_be_liberal: segments outside the windows are valid
         bool tcpLoose = true;       ///< nf_conntrack_tcp_loose: connections are picked up in the middle
         std::uint64_t hashSeed = 0; ///< against senders who aim at the hash table
+
+        /// As kube-proxy would set the kernel up; of one core where the number depends on that.
+        [[nodiscard]] static Options of(const ProxyConfig &config);
     };
 
     /// `routing` and `random` must outlive the engine.
@@ -122,6 +125,12 @@ public:
 
     /// Lets connections and fragments expire that nobody sends packets for.
     void expire(base::Timestamp now);
+
+    /// Packets since the beginning. `localhostNodePorts`: first packets that a node port of a loopback address took.
+    struct Counters {
+        std::uint64_t invalidDropped = 0, localhostNodePorts = 0;
+    };
+    [[nodiscard]] Counters counters() const;
 
     void listen(ConnectionListener listener);
     [[nodiscard]] std::vector<ConnectionView> connections() const;

@@ -17,20 +17,34 @@ Range rangeOf(const TupleKey &reply, Port port) {
     return {1024, 64'512};
 }
 
+std::uint16_t &portOf(TupleKey &reply) {
+    return reply.isIcmp() ? reply.srcPort : reply.dstPort;
+}
+
 } // namespace
 
-bool allocatePort(const ConnectionTable &table, TupleKey &reply, PortChoice choice, RandomSource &random) {
+std::uint32_t drawPort(TupleKey &reply, RandomSource &random) {
+    std::uint16_t &port = portOf(reply);
+    const Range range = rangeOf(reply, base::bigToNative(port));
+    const std::uint32_t offset = random.below(range.size);
+    port = base::bigToNative(static_cast<std::uint16_t>(range.first + offset));
+    return offset;
+}
+
+bool allocatePort(const ConnectionTable &table, TupleKey &reply, PortChoice choice, RandomSource &random,
+                  std::optional<std::uint32_t> drawn) {
     const bool hasPorts = reply.protocol == Protocol::tcp || reply.protocol == Protocol::udp ||
                           reply.protocol == Protocol::sctp || reply.isIcmp();
     if (choice == PortChoice::keepIfFree || !hasPorts) {
         if (!table.isTaken(reply)) return true;
         if (!hasPorts) return false;
     }
-    std::uint16_t &port = reply.isIcmp() ? reply.srcPort : reply.dstPort;
+    std::uint16_t &port = portOf(reply);
     const Range range = rangeOf(reply, base::bigToNative(port));
     std::uint32_t attempts = std::min(range.size, kMostAttempts);
     while (true) {
-        std::uint32_t offset = random.below(range.size);
+        std::uint32_t offset = drawn ? *drawn : random.below(range.size);
+        drawn.reset();
         for (std::uint32_t i = 0; i < attempts; ++i, ++offset) {
             port = base::bigToNative(static_cast<std::uint16_t>(range.first + offset % range.size));
             if (!table.isTaken(reply)) return true;

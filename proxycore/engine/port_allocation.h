@@ -3,6 +3,8 @@
 
 #include "proxycore/engine/connection_table.h"
 
+#include <optional>
+
 namespace natlens::proxycore {
 
 enum class PortChoice : std::uint8_t {
@@ -12,7 +14,11 @@ enum class PortChoice : std::uint8_t {
 
 /// Makes the port (or ICMP identifier) that `reply` is sent to unique, as nf_nat does: drawn from the class of the
 /// original port (below 512, below 1024, the rest), then the following ones, in up to four rounds that halve. False:
-/// none was free, and the packet must be dropped.
-[[nodiscard]] bool allocatePort(const ConnectionTable &table, TupleKey &reply, PortChoice choice, RandomSource &random);
+/// none was free, and the packet must be dropped. `drawn`: what drawPort() said of this tuple.
+[[nodiscard]] bool allocatePort(const ConnectionTable &table, TupleKey &reply, PortChoice choice, RandomSource &random,
+                                std::optional<std::uint32_t> drawn = {});
+
+/// The first draw of that, ahead: puts the port into `reply` and returns its place in the class.
+[[nodiscard]] std::uint32_t drawPort(TupleKey &reply, RandomSource &random);
 
 } // namespace natlens::proxycore

@@ -67,8 +67,11 @@ void ProxyMetrics::rules(IpFamily family, const std::string &table, std::size_t 
     m_families[family].rules[table] = {total, written};
 }
 
-void ProxyMetrics::syncFailed(IpFamily family) {
-    ++m_families[family].failed;
+void ProxyMetrics::refused(IpFamily family, const Refused &count) {
+    auto &all = m_families[family].refused;
+    all.syncs += count.syncs;
+    all.partial += count.partial;
+    all.cleanUps += count.cleanUps;
 }
 
 void ProxyMetrics::queued(IpFamily family, double at, const ClusterState &before, const ClusterState &after) {
@@ -167,11 +170,27 @@ std::string ProxyMetrics::text() const {
     out.value({}, static_cast<double>(m_serviceChanges));
     out.head("sync_proxy_rules_endpoint_changes_total", "counter", "Changes of endpoints seen");
     out.value({}, static_cast<double>(m_endpointChanges));
-    const auto failed = [](const Family &of) { return of.failed; };
+    const auto failed = [](const Family &of) { return of.refused.syncs; };
     if (m_mode == Mode::nftables) {
         out.perFamily("sync_proxy_rules_nftables_sync_failures_total", "counter", "Syncs that the kernel refused", failed);
+        out.perFamily("sync_proxy_rules_nftables_cleanup_failures_total", "counter",
+                      "Deletions of unused chains that the kernel refused",
+                      [](const Family &of) { return of.refused.cleanUps; });
     } else {
         out.perFamily("sync_proxy_rules_iptables_restore_failures_total", "counter", "Restores that the kernel refused", failed);
+        out.perFamily("sync_proxy_rules_iptables_partial_restore_failures_total", "counter",
+                      "Restores of changes only that the kernel refused",
+                      [](const Family &of) { return of.refused.partial; });
+        if (m_packets.invalidDropped) {
+            out.head("iptables_ct_state_invalid_dropped_packets_total", "counter",
+                     "Packets dropped because connection tracking called them invalid");
+            out.value({}, static_cast<double>(*m_packets.invalidDropped));
+        }
+        if (m_packets.localhostNodePorts) {
+            out.head("iptables_localhost_nodeports_accepted_packets_total", "counter",
+                     "Packets accepted at node ports of localhost");
+            out.value({}, static_cast<double>(*m_packets.localhostNodePorts));
+        }
         out.perTable("sync_proxy_rules_iptables_total", "Rules", [](const Rules &of) { return of.total; });
         out.perTable("sync_proxy_rules_iptables_last", "Rules that the last sync wrote",
                      [](const Rules &of) { return of.written; });

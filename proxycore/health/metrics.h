@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +22,19 @@ public:
     enum class Sync : std::uint8_t { full, partial };
     /// One sync of one family's rules that succeeded, ended at `end` (seconds since the epoch).
     void synced(IpFamily family, Sync kind, std::chrono::nanoseconds duration, double end);
-    void syncFailed(IpFamily family);
+    /// What the kernel refused, since the last call: syncs (iptables: restores), those among them that wrote changes only
+    /// (iptables), deletions of unused chains (nftables).
+    struct Refused {
+        std::uint64_t syncs = 0, partial = 0, cleanUps = 0;
+    };
+    void refused(IpFamily family, const Refused &count);
+    /// iptables mode: packets that its rules have counted. kube-proxy takes the numbers from the kernel's nfacct, and has
+    /// neither metric where that is not there; what is not known is left out here, too.
+    struct Packets {
+        std::optional<std::uint64_t> invalidDropped;     ///< connection tracking called them invalid
+        std::optional<std::uint64_t> localhostNodePorts; ///< accepted at node ports of 127.0.0.0/8
+    };
+    void packets(const Packets &counted) { m_packets = counted; }
     /// iptables mode: how many rules a table has after a sync, and how many of them that sync wrote.
     void rules(IpFamily family, const std::string &table, std::size_t total, std::size_t written);
     /// A sync was asked for: counts the Services and EndpointSlices that differ between the two states.
@@ -55,7 +68,8 @@ private:
         double lastSync = 0, lastQueued = 0;
         bool endpointsWait = false; ///< for a sync; those of the first one are no change
         std::map<std::string, Rules> rules; ///< by table
-        std::uint64_t failed = 0, deleted = 0;
+        Refused refused;
+        std::uint64_t deleted = 0;
         std::uint64_t noLocalInternal = 0, noLocalExternal = 0;
     };
     class Printer;
@@ -65,6 +79,7 @@ private:
     std::uint64_t m_serviceChanges = 0, m_endpointChanges = 0;
     std::uint64_t m_servicesPending = 0, m_endpointsPending = 0; ///< since the last sync
     std::map<int, std::uint64_t> m_healthz, m_livez;
+    Packets m_packets;
 };
 
 /// 127.0.0.1:10249/metrics.

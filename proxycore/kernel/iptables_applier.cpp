@@ -193,7 +193,10 @@ base::Status IptablesApplier::apply(const ProxyPlan &plan) {
         ++m_statistics.unchanged;
     } else {
         // Someone may have changed our chains meanwhile; writing everything puts that right.
-        if (!send(plan.family, restore)) return applyFull(plan);
+        if (!send(plan.family, restore)) {
+            ++m_statistics.partialFailed;
+            return applyFull(plan);
+        }
         ++m_statistics.incremental;
     }
     before = std::make_unique<const ProxyPlan>(plan);
@@ -279,6 +282,17 @@ base::Result<std::vector<Drift>> IptablesApplier::compare(const ProxyPlan &plan,
         }
     }
     return all;
+}
+
+base::Result<std::uint64_t> IptablesApplier::invalidDropped() {
+    std::uint64_t sum = 0;
+    for (const auto family : {IpFamily::v4, IpFamily::v6}) {
+        if (!applied(family)) continue;
+        const auto listed = m_program.save(family, "filter", IptablesProgram::Counters::with);
+        if (!listed) return std::unexpected(listed.error());
+        sum += packetsOf(*listed, "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP").value_or(0);
+    }
+    return sum;
 }
 
 base::Status IptablesApplier::removeAll() {

@@ -60,8 +60,13 @@ public:
     /// Removes every chain of ours and the jumps to them.
     [[nodiscard]] base::Status removeAll();
 
+    /// How many packets the rules have dropped because connection tracking called them invalid, both families. A
+    /// listing of the kernel's rules is made for it.
+    [[nodiscard]] base::Result<std::uint64_t> invalidDropped();
+
     struct Statistics {
         std::uint64_t full = 0, incremental = 0, unchanged = 0, failed = 0;
+        std::uint64_t partialFailed = 0; ///< of the failed ones, those that wrote changes only
         std::uint64_t split = 0; ///< restored in several parts because one was too large for the kernel's socket
     };
     [[nodiscard]] const Statistics &statistics() const { return m_statistics; }

@@ -1,6 +1,7 @@
 #include "proxycore/kernel/iptables_listing.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 namespace natlens::proxycore {
@@ -136,6 +137,20 @@ IptablesListing parseIptablesListing(std::string_view text) {
         }
     }
     return listing;
+}
+
+std::optional<std::uint64_t> packetsOf(std::string_view listing, std::string_view rule) {
+    for (std::size_t at = 0; at < listing.size();) {
+        const auto end = std::min(listing.find('\n', at), listing.size());
+        const auto line = listing.substr(at, end - at);
+        at = end + 1;
+        const auto counted = line.find("] ");
+        if (!line.starts_with('[') || counted == line.npos || line.substr(counted + 2) != rule) continue;
+        std::uint64_t packets = 0;
+        const auto parsed = std::from_chars(line.data() + 1, line.data() + counted, packets);
+        if (parsed.ec == std::errc{}) return packets;
+    }
+    return std::nullopt;
 }
 
 bool isKubernetesChain(std::string_view chain) {

@@ -4,7 +4,9 @@
 #include "proxycore/kernel/drift.h"
 #include "proxycore/kernel/iptables.h"
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +17,9 @@ namespace natlens::proxycore {
 using IptablesListing = std::map<std::string, std::vector<std::string>>;
 
 [[nodiscard]] IptablesListing parseIptablesListing(std::string_view text);
+
+/// What a listing with counters says of the first rule of this text ("-A CHAIN ..."); nothing when there is none.
+[[nodiscard]] std::optional<std::uint64_t> packetsOf(std::string_view listing, std::string_view rule);
 
 /// "KUBE-...": kube-proxy's and kubelet's.
 [[nodiscard]] bool isKubernetesChain(std::string_view chain);

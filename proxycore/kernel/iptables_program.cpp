@@ -107,16 +107,21 @@ base::Result<IptablesProgram> IptablesProgram::open(IptablesBackend backend) {
 }
 
 base::Status IptablesProgram::restore(IpFamily family, std::string_view text, Tables tables) {
-    if (auto result = run(family, "restore", tables == Tables::keep ? "--noflush" : "--wait", text); !result) return std::unexpected(result.error());
+    // Another program may be at the tables; kube-proxy waits as long.
+    constexpr std::string_view kWait = "--wait=5";
+    auto result = tables == Tables::keep ? run(family, "restore", {"--noflush", "--counters", kWait}, text)
+                                         : run(family, "restore", {kWait}, text);
+    if (!result) return std::unexpected(result.error());
     return {};
 }
 
-base::Result<std::string> IptablesProgram::save(IpFamily family, std::string_view table) {
-    return run(family, "save", fmt::format("--table={}", table), {});
+base::Result<std::string> IptablesProgram::save(IpFamily family, std::string_view table, Counters counters) {
+    const auto option = fmt::format("--table={}", table);
+    return counters == Counters::with ? run(family, "save", {option, "--counters"}, {}) : run(family, "save", {option}, {});
 }
 
-base::Result<std::string> IptablesProgram::run(IpFamily family, std::string_view verb, std::string_view option,
-                                               std::string_view input) {
+base::Result<std::string> IptablesProgram::run(IpFamily family, std::string_view verb,
+                                               std::initializer_list<std::string_view> options, std::string_view input) {
     const auto name = programName(family, m_backend, verb);
     const auto path = findProgram(name);
     if (path.empty())
@@ -132,8 +137,12 @@ base::Result<std::string> IptablesProgram::run(IpFamily family, std::string_view
     posix_spawn_file_actions_adddup2(&actions, in->get(), STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out->get(), STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, err->get(), STDERR_FILENO);
-    std::string program = path, argument(option);
-    std::array<char *, 3> arguments{program.data(), argument.data(), nullptr};
+    std::vector<std::string> words{path};
+    words.insert(words.end(), options.begin(), options.end());
+    std::vector<char *> arguments;
+    for (auto &word : words)
+        arguments.push_back(word.data());
+    arguments.push_back(nullptr);
     // The legacy programs lock a file in /run, which an ordinary user may not write; nobody else writes these tables.
     std::string locale = "LC_ALL=C", lock = "XTABLES_LOCKFILE=/dev/null";
     const bool canLock = ::access("/run", W_OK) == 0;
@@ -158,10 +167,10 @@ base::Result<std::string> IptablesProgram::run(IpFamily family, std::string_view
         if (errno != EINTR) return base::failErrno("wait for", path);
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return contentOf(out->get());
-    auto words = complaint(contentOf(err->get()));
-    const bool denied = words.find("Permission denied") != std::string::npos ||
-                        words.find("Operation not permitted") != std::string::npos;
-    return base::fail(denied ? base::ErrorCode::notPermitted : base::ErrorCode::io, std::move(words), name);
+    auto reason = complaint(contentOf(err->get()));
+    const bool denied = reason.find("Permission denied") != std::string::npos ||
+                        reason.find("Operation not permitted") != std::string::npos;
+    return base::fail(denied ? base::ErrorCode::notPermitted : base::ErrorCode::io, std::move(reason), name);
 }
 
 } // namespace natlens::proxycore

@@ -30,15 +30,18 @@ public:
     /// failed has changed; the error carries the program's words.
     [[nodiscard]] base::Status restore(packet::IpFamily family, std::string_view text,
                                        Tables tables = Tables::keep);
-    /// The listing of one table.
-    [[nodiscard]] base::Result<std::string> save(packet::IpFamily family, std::string_view table);
+    /// The listing of one table; with what its rules have counted before each ("[packets:bytes] -A ...").
+    enum class Counters : std::uint8_t { without, with };
+    [[nodiscard]] base::Result<std::string> save(packet::IpFamily family, std::string_view table,
+                                                 Counters counters = Counters::without);
 
 private:
     IptablesProgram(base::UniqueFd nameSpace, IptablesBackend backend)
         : m_nameSpace(std::move(nameSpace))
         , m_backend(backend) {}
     [[nodiscard]] base::Result<std::string> run(packet::IpFamily family, std::string_view verb,
-                                                std::string_view option, std::string_view input);
+                                                std::initializer_list<std::string_view> options,
+                                                std::string_view input);
 
     base::UniqueFd m_nameSpace;
     IptablesBackend m_backend;

@@ -15,8 +15,8 @@ namespace natlens::proxycore::nft {
 /// How many service ports need an element of a shared set ("cluster-ips", "hairpin-connections").
 using References = std::unordered_map<std::string, std::uint32_t>;
 
-/// One transaction, plus what can only be deleted after it: kernels before 6.2 count references of just-deleted map
-/// elements for a moment longer and refuse to delete the chains they pointed to.
+/// One transaction, plus what can only be deleted some time after it: kernels before 6.2 count references of
+/// just-deleted map elements for a moment longer and refuse to delete the chains they pointed to.
 struct Changes {
     IpFamily family = IpFamily::v4;
     bool replaceTable = false;            ///< drop the whole table first (same transaction)
@@ -25,11 +25,11 @@ struct Changes {
     std::vector<Set> sets;                ///< to exist
     std::vector<Element> removed, added;  ///< removed before added
     std::vector<std::string> staleChains; ///< emptied now, to be deleted afterwards
-    std::vector<std::string> staleSets;   ///< to be deleted afterwards
+    std::vector<std::string> staleSets;   ///< deleted now: the rules that used them are gone
 
     [[nodiscard]] bool empty() const {
         return !replaceTable && chains.empty() && sets.empty() && removed.empty() && added.empty() &&
-               staleChains.empty();
+               staleChains.empty() && staleSets.empty();
     }
 };
 
@@ -53,8 +53,7 @@ bySet(const std::vector<Element> &elements);
 [[nodiscard]] std::string toText(const Changes &changes);
 /// As one libnftables JSON document.
 [[nodiscard]] std::string toJson(const Changes &changes);
-/// The deletion of what was left over by earlier changes, as nft text.
-[[nodiscard]] std::string cleanUpText(IpFamily family, const std::vector<std::string> &staleChains,
-                                      const std::vector<std::string> &staleSets);
+/// The deletion of chains that earlier changes have emptied, as nft text.
+[[nodiscard]] std::string cleanUpText(IpFamily family, const std::vector<std::string> &chains);
 
 } // namespace natlens::proxycore::nft

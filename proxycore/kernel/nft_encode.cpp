@@ -258,6 +258,8 @@ void encode(const Changes &changes, std::uint32_t &anonymous, Batch &batch) {
             encoder.rule(chain.name, rule);
     for (const auto &name : changes.staleChains)
         encoder.flush(name);
+    for (const auto &name : changes.staleSets)
+        encoder.sets().remove(name);
 }
 
 void encodeTableRemoval(IpFamily family, Batch &batch) {
@@ -265,14 +267,11 @@ void encodeTableRemoval(IpFamily family, Batch &batch) {
     Encoder(family, unused, batch).deleteTable();
 }
 
-void encodeCleanUp(IpFamily family, const std::vector<std::string> &staleChains,
-                   const std::vector<std::string> &staleSets, Batch &batch) {
+void encodeCleanUp(IpFamily family, const std::vector<std::string> &chains, Batch &batch) {
     std::uint32_t unused = 0;
     Encoder encoder(family, unused, batch);
-    for (const auto &name : staleChains)
+    for (const auto &name : chains)
         encoder.deleteChain(name);
-    for (const auto &name : staleSets)
-        encoder.sets().remove(name);
 }
 
 } // namespace natlens::proxycore::nft

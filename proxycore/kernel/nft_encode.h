@@ -15,8 +15,7 @@ void encode(const Changes &changes, std::uint32_t &anonymous, Batch &batch);
 /// The deletion of the table; refused (ENOENT) when there is none.
 void encodeTableRemoval(IpFamily family, Batch &batch);
 
-/// The deletion of what was left over by earlier changes.
-void encodeCleanUp(IpFamily family, const std::vector<std::string> &staleChains,
-                   const std::vector<std::string> &staleSets, Batch &batch);
+/// The deletion of chains that earlier changes have emptied.
+void encodeCleanUp(IpFamily family, const std::vector<std::string> &chains, Batch &batch);
 
 } // namespace natlens::proxycore::nft

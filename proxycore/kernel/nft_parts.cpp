@@ -71,6 +71,8 @@ std::vector<Changes> inParts(const Changes &changes, std::size_t bytes) {
         if (!chain.hook.type.empty()) parts.room(estimate(chain)).chains.push_back(chain);
     for (const auto &name : changes.staleChains)
         parts.room(kElement + name.size()).staleChains.push_back(name);
+    for (const auto &name : changes.staleSets)
+        parts.room(kElement + name.size()).staleSets.push_back(name);
     return parts.take();
 }
 

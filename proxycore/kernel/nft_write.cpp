@@ -88,6 +88,8 @@ std::string incrementText(const Changes &changes) {
             text += fmt::format("add rule {} {} {}\n", table, chain.name, ruleText(rule, changes.family));
     for (const auto &name : changes.staleChains)
         text += fmt::format("flush chain {} {}\n", table, name);
+    for (const auto &name : changes.staleSets)
+        text += fmt::format("delete set {} {}\n", table, name);
     return text;
 }
 
@@ -143,17 +145,16 @@ std::string toJson(const Changes &changes) {
         }
     for (const auto &name : changes.staleChains)
         command("flush", {{"chain", named(family, name)}});
+    for (const auto &name : changes.staleSets)
+        command("delete", {{"set", named(family, name)}});
     return Json{{"nftables", std::move(commands)}}.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string cleanUpText(IpFamily family, const std::vector<std::string> &staleChains,
-                        const std::vector<std::string> &staleSets) {
+std::string cleanUpText(IpFamily family, const std::vector<std::string> &chains) {
     std::string text;
     const auto table = tableText(family);
-    for (const auto &name : staleChains)
+    for (const auto &name : chains)
         text += fmt::format("delete chain {} {}\n", table, name);
-    for (const auto &name : staleSets)
-        text += fmt::format("delete set {} {}\n", table, name);
     return text;
 }
 

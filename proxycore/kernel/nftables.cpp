@@ -26,11 +26,16 @@ std::string firstLine(const char *text) {
     return std::string(all.substr(0, all.find('\n')));
 }
 
+using TimePoint = NftablesApplier::TimePoint;
+
+/// For so long the kernel may count references that are gone (kube-proxy waits as long).
+constexpr std::chrono::seconds kStaleFor{1};
+
 struct FamilyState {
     std::optional<ProxyPlan> applied; ///< nothing: the kernel's state is not known
     nft::References references;
-    std::vector<std::string> staleChains, staleSets; ///< deletions that a later transaction must do
-    std::uint32_t anonymous = 0;                     ///< number of the next anonymous set
+    std::map<std::string, TimePoint> staleChains; ///< to be deleted, and since when they have been empty
+    std::uint32_t anonymous = 0;                  ///< number of the next anonymous set
     nft::VerifiedSets verified;
 };
 
@@ -48,8 +53,9 @@ std::string toNftJson(const ProxyPlan &plan) {
 
 class NftablesApplier::Impl {
 public:
-    explicit Impl(Encoding encoding)
+    Impl(Encoding encoding, std::function<TimePoint()> now)
         : m_encoding(encoding)
+        , m_now(std::move(now))
         , m_socket(nft::Socket::open())
         , m_context(nft_ctx_new(NFT_CTX_DEFAULT)) {
         if (!m_context) return;
@@ -74,6 +80,8 @@ public:
 
     base::Status apply(const ProxyPlan &plan) {
         auto &state = m_states[plan.family];
+        // What cannot be deleted is not as it should be: then the whole table is compared with the plan.
+        if (!cleanUp(plan.family, state, m_now() - kStaleFor)) state.applied.reset();
         if (state.applied) {
             const auto changes = nft::difference(*state.applied, plan, state.references);
             if (changes.empty()) {
@@ -84,8 +92,7 @@ public:
             if (!changes.replaceTable && commit(changes, state.anonymous)) {
                 ++m_statistics.incremental;
                 state.applied = plan;
-                remember(changes, state);
-                cleanUp(changes.family, state);
+                remember(changes, state, m_now());
                 return {};
             }
         }
@@ -144,11 +151,9 @@ public:
         auto table = nft::readTable(*m_socket, wanted.family, wants);
         if (!table) return std::unexpected(table.error());
         // What waits for its deletion is no drift.
-        for (const auto &name : state.staleChains)
+        for (const auto &[name, since] : state.staleChains)
             if (const auto at = table->chains.find(name); at != table->chains.end() && at->second.rules.empty())
                 table->chains.erase(at);
-        for (const auto &name : state.staleSets)
-            table->sets.erase(name);
         auto result = nft::compare(wanted, *table, state.verified);
         state.verified = std::move(result.verified);
         state.anonymous = std::max(state.anonymous, nft::nextAnonymous(*table));
@@ -156,10 +161,11 @@ public:
     }
 
     base::Status mend(const nft::Comparison &found, FamilyState &state) {
-        if (found.mending.empty() && found.mending.staleSets.empty()) return {};
+        if (found.mending.empty()) return {};
         if (auto status = commit(found.mending, state.anonymous); !status) return status;
-        remember(found.mending, state);
-        cleanUp(found.mending.family, state);
+        // Chains of others may have a hook, so they do not wait; what the kernel refuses is tried again.
+        remember(found.mending, state, {});
+        (void)cleanUp(found.mending.family, state, m_now() - kStaleFor);
         return {};
     }
 
@@ -250,44 +256,47 @@ public:
     }
 
     /// Adds what has become stale, and forgets what has come back before it could be deleted.
-    static void remember(const nft::Changes &changes, FamilyState &state) {
+    static void remember(const nft::Changes &changes, FamilyState &state, TimePoint since) {
         for (const auto &chain : changes.chains)
-            std::erase(state.staleChains, chain.name);
-        for (const auto &set : changes.sets)
-            std::erase(state.staleSets, set.name);
-        state.staleChains.insert(state.staleChains.end(), changes.staleChains.begin(), changes.staleChains.end());
-        state.staleSets.insert(state.staleSets.end(), changes.staleSets.begin(), changes.staleSets.end());
+            state.staleChains.erase(chain.name);
+        for (const auto &name : changes.staleChains)
+            state.staleChains.emplace(name, since);
     }
 
-    /// Kernels before 6.2 may refuse for a moment; what is refused is tried again after the next change. A leftover
-    /// chain is empty and nothing leads to it.
-    void cleanUp(IpFamily family, FamilyState &state) {
-        if (state.staleChains.empty() && state.staleSets.empty()) return;
+    /// Deletes the chains that have been empty since `latest` or longer. Nothing leads to them.
+    base::Status cleanUp(IpFamily family, FamilyState &state, TimePoint latest) {
+        std::vector<std::string> due;
+        for (const auto &[name, since] : state.staleChains)
+            if (since <= latest) due.push_back(name);
+        if (due.empty()) return {};
         base::Status status;
         if (m_encoding == Encoding::netlink) {
             nft::Batch batch;
-            nft::encodeCleanUp(family, state.staleChains, state.staleSets, batch);
+            nft::encodeCleanUp(family, due, batch);
             status = send(batch);
         } else {
-            status = run(nft::cleanUpText(family, state.staleChains, state.staleSets), "delete unused chains");
+            status = run(nft::cleanUpText(family, due), "delete unused chains");
         }
         if (!status) {
             --m_statistics.failed;
-            return;
+            ++m_statistics.cleanUpFailed;
+            return status;
         }
-        state.staleChains.clear();
-        state.staleSets.clear();
+        for (const auto &name : due)
+            state.staleChains.erase(name);
+        return {};
     }
 
     Encoding m_encoding;
+    std::function<TimePoint()> m_now;
     base::Result<nft::Socket> m_socket;
     std::unique_ptr<nft_ctx, FreeContext> m_context;
     std::map<IpFamily, FamilyState> m_states;
     Statistics m_statistics;
 };
 
-NftablesApplier::NftablesApplier(Encoding encoding)
-    : m_impl(std::make_unique<Impl>(encoding)) {}
+NftablesApplier::NftablesApplier(Encoding encoding, std::function<TimePoint()> now)
+    : m_impl(std::make_unique<Impl>(encoding, std::move(now))) {}
 NftablesApplier::~NftablesApplier() = default;
 NftablesApplier::NftablesApplier(NftablesApplier &&) noexcept = default;
 NftablesApplier &NftablesApplier::operator=(NftablesApplier &&) noexcept = default;

@@ -5,7 +5,9 @@
 #include "proxycore/kernel/drift.h"
 #include "proxycore/plan/proxy_plan.h"
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -29,7 +31,11 @@ public:
     /// toNftText).
     enum class Encoding { netlink, text, json };
 
-    explicit NftablesApplier(Encoding encoding = Encoding::netlink);
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    /// `now` says when chains were emptied and when they may be deleted.
+    explicit NftablesApplier(Encoding encoding = Encoding::netlink,
+                             std::function<TimePoint()> now = std::chrono::steady_clock::now);
     ~NftablesApplier();
     NftablesApplier(NftablesApplier &&) noexcept;
     NftablesApplier &operator=(NftablesApplier &&) noexcept;
@@ -39,6 +45,9 @@ public:
     /// atomic transaction. When that fails (someone else changed the table) the table is replaced. On failure the
     /// kernel's rules are as they were, and the next apply() is full. One exception: without privileges in the initial
     /// user namespace a change of more than twice net.core.wmem_max is sent in several transactions.
+    /// Chains that a change leaves without use are emptied by it, and deleted in a transaction of their own before a
+    /// later one, a second afterwards at the earliest, as kube-proxy does; when that fails the table is gone through as
+    /// a whole.
     [[nodiscard]] base::Status apply(const ProxyPlan &plan);
 
     /// What in the kernel is not as the plan says, in words; nothing is changed. Sets that rules fill are not looked
@@ -60,11 +69,12 @@ public:
     [[nodiscard]] base::Result<std::string> listRuleset(Listing listing = Listing::text);
 
     struct Statistics {
-        std::uint64_t full = 0;        ///< applied as a full replacement
-        std::uint64_t incremental = 0; ///< applied as a change
-        std::uint64_t unchanged = 0;   ///< nothing to do
-        std::uint64_t failed = 0;      ///< transactions that the kernel refused
-        std::uint64_t split = 0;       ///< sent in several transactions because one was too large
+        std::uint64_t full = 0;          ///< applied as a full replacement
+        std::uint64_t incremental = 0;   ///< applied as a change
+        std::uint64_t unchanged = 0;     ///< nothing to do
+        std::uint64_t failed = 0;        ///< transactions that the kernel refused
+        std::uint64_t split = 0;         ///< sent in several transactions because one was too large
+        std::uint64_t cleanUpFailed = 0; ///< deletions of unused chains that the kernel refused
     };
     [[nodiscard]] const Statistics &statistics() const;
 

@@ -1,7 +1,5 @@
 #include "proxycore/kernel/stale_connections.h"
 
-#include <algorithm>
-
 namespace natlens::proxycore {
 
 namespace {
@@ -12,12 +10,13 @@ packet::Tuple placeOf(const IpAddress &ip, Port port) {
 
 } // namespace
 
-StaleConnections::StaleConnections(const ProxyPlan &plan) {
+StaleConnections::StaleConnections(const ProxyPlan &plan)
+    : m_behaviour(plan.behaviour) {
     for (const auto &service : plan.services) {
-        if (service->name.protocol != Protocol::udp || service->serving.empty()) continue;
+        if (service->name.protocol != Protocol::udp || (plan.behaviour.endsAllStaleUdp && service->serving.empty()))
+            continue;
         for (const auto &frontEnd : service->frontEnds)
-            m_frontEnds.emplace(placeOf(frontEnd.ip, frontEnd.port), m_serving.size());
-        m_serving.push_back(service->serving);
+            m_frontEnds.emplace(placeOf(frontEnd.ip, frontEnd.port), Place{service, frontEnd.via});
     }
 }
 
@@ -26,8 +25,8 @@ bool StaleConnections::contains(const packet::Tuple &original, const packet::Tup
     auto found = m_frontEnds.find(placeOf(original.dst.ip, original.dst.port));
     if (found == m_frontEnds.end()) found = m_frontEnds.find(placeOf({}, original.dst.port));
     if (found == m_frontEnds.end()) return false;
-    const auto &serving = m_serving[found->second];
-    return !std::binary_search(serving.begin(), serving.end(), reply.src);
+    const auto &[service, via] = found->second;
+    return isStaleUdp(m_behaviour, *service, via, original.dst, reply.src);
 }
 
 bool servingChanged(const ProxyPlan &before, const ProxyPlan &after) {

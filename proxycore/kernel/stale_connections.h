@@ -1,27 +1,28 @@
 // Which tracked UDP connections must end because their endpoint is gone (kube-proxy's conntrack reconciler, since 1.32).
 #pragma once
 
-#include "proxycore/plan/proxy_plan.h"
+#include "proxycore/plan/stale_udp.h"
 
 #include <unordered_map>
 #include <vector>
 
 namespace natlens::proxycore {
 
-/// UDP has no end of its own: as long as a client goes on sending, connection tracking sends its packets to the endpoint of
-/// the first one. TCP and SCTP are never touched. Keeps what it needs of the plan; a value.
+/// Finds the Service of a tracked connection. TCP and SCTP are never touched. Shares what it needs with the plan; a value.
 class StaleConnections final {
 public:
     explicit StaleConnections(const ProxyPlan &plan);
 
-    /// The connection was made through a Service (by its address, or a node port on any address) and is answered by
-    /// somebody who does not serve it: an endpoint that is gone, or (reply from the asked address itself) nobody, from a
-    /// time when the Service had no endpoint. A Service without any serving endpoint keeps its connections, as in kube-proxy.
+    /// The connection was made through a Service (by its address, or a node port on any address) and must end: isStaleUdp().
     [[nodiscard]] bool contains(const packet::Tuple &original, const packet::Tuple &reply) const;
 
 private:
-    std::vector<std::vector<packet::SocketAddress>> m_serving;
-    std::unordered_map<packet::Tuple, std::size_t> m_frontEnds; ///< by destination; node ports without an address
+    struct Place {
+        std::shared_ptr<const ServicePortPlan> service;
+        Via via = Via::none;
+    };
+    Behaviour m_behaviour;
+    std::unordered_map<packet::Tuple, Place> m_frontEnds; ///< by destination; node ports without an address
 };
 
 /// Some UDP service port has other serving endpoints than before: the moment to look for stale connections.

@@ -64,6 +64,10 @@ inline constexpr std::string_view kExternalTrafficBeta = "service.beta.kubernete
 inline constexpr std::string_view kExternalTrafficAlpha = "service.alpha.kubernetes.io/external-traffic";
 inline constexpr std::string_view kHealthCheckNodePortBeta = "service.beta.kubernetes.io/healthcheck-nodeport";
 inline constexpr std::string_view kHealthCheckNodePortAlpha = "service.alpha.kubernetes.io/healthcheck-nodeport";
+/// The source ranges of kube-proxy 1.5, and the Endpoints controller's order to publish endpoints before they are
+/// ready.
+inline constexpr std::string_view kSourceRangesBeta = "service.beta.kubernetes.io/load-balancer-source-ranges";
+inline constexpr std::string_view kTolerateUnreadyAlpha = "service.alpha.kubernetes.io/tolerate-unready-endpoints";
 inline constexpr std::string_view kServiceProxyNameLabel = "service.kubernetes.io/service-proxy-name";
 inline constexpr std::string_view kServiceNameLabel = "kubernetes.io/service-name";
 inline constexpr std::string_view kHeadlessLabel = "service.kubernetes.io/headless";
@@ -89,10 +93,11 @@ struct Service {
     bool clientIpAffinity = false;
     std::chrono::seconds affinityTimeout{10800}; ///< 1..86400, meaningful with clientIpAffinity
     std::vector<IpPrefix> loadBalancerSourceRanges;
+    std::vector<IpPrefix> annotatedSourceRanges; ///< of a 1.5 annotation; kube-proxy of today does not look at it
     bool allocateLoadBalancerNodePorts = true;
-    Port healthCheckNodePort = 0; ///< the field, else the 1.5 annotation; 0: none
-    bool publishNotReadyAddresses = false;
-    std::string trafficDistribution; ///< "", PreferClose, PreferSameZone, PreferSameNode
+    Port healthCheckNodePort = 0;          ///< the field, else the 1.5 annotation; 0: none
+    bool publishNotReadyAddresses = false; ///< the field, or the annotation that came before it
+    std::string trafficDistribution;       ///< "", PreferClose, PreferSameZone, PreferSameNode
     std::vector<LoadBalancerIngress> ingress;
 
     bool operator==(const Service &) const = default;
@@ -104,7 +109,8 @@ void setExternalTrafficPolicy(Service &service, TrafficPolicy policy);
 void setHealthCheckNodePort(Service &service, Port port);
 
 struct EndpointPort {
-    std::optional<std::string> name; ///< an endpoint port without a name is ignored by kube-proxy; "" is a name
+    /// An endpoint port without a name is ignored by kube-proxy; "" is a name, and what an API server fills in.
+    std::optional<std::string> name;
     Protocol protocol = Protocol::tcp;
     std::optional<Port> port;
 
@@ -129,6 +135,11 @@ struct EndpointSlice {
     AddressType addressType = AddressType::ipv4;
     std::vector<EndpointPort> ports;
     std::vector<Endpoint> endpoints;
+
+    /// It was made of an Endpoints object: no name of a real one has a slash. Such slices stand in until there are
+    /// EndpointSlices of the Service, as those of the controller that mirrors Endpoints do.
+    [[nodiscard]] bool isOfEndpoints() const { return name.name.starts_with(kOfEndpoints); }
+    static constexpr std::string_view kOfEndpoints = "endpoints/";
 
     bool operator==(const EndpointSlice &) const = default;
 };

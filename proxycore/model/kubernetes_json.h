@@ -17,11 +17,11 @@ struct FlowEnds {
 };
 
 /// Reads a `List` (or ServiceList, NodeList, ...), one object, a watch event, or several of these one after the other
-/// (JSON Lines). Kinds used: Node, Pod, Service, EndpointSlice, ServiceCIDR; others are passed over.
-/// Broken JSON is an Error with file, line and column. Wrong types and absurd values make a Problem in
-/// `ClusterState::problems`; the field or the object is left out and the rest is used. After a thousand Problems the
-/// rest is not listed.
-/// Of two objects with the same kind and name the last one is kept (and a Problem reported).
+/// (JSON Lines). Kinds used: Node, Pod, Service, EndpointSlice, Endpoints, ServiceCIDR; others are passed over.
+/// Endpoints become EndpointSlices (isOfEndpoints()) of Services that have none of their own. Broken JSON is an Error
+/// with file, line and column. Wrong types and absurd values make a Problem in `ClusterState::problems`; the field or
+/// the object is left out and the rest is used. After a thousand Problems the rest is not listed. Of two objects with
+/// the same kind and name the last one is kept (and a Problem reported).
 ///
 /// With `ends`, only what has a say in that flow is kept: the Nodes, the service ranges, Services that may take its
 /// destination or have its source as an endpoint, and their EndpointSlices. Everything is checked and reported on all

@@ -13,6 +13,7 @@ std::optional<ObjectKind> kindOf(std::string_view name) {
     if (name == "Pod") return ObjectKind::pod;
     if (name == "Service") return ObjectKind::service;
     if (name == "EndpointSlice") return ObjectKind::endpointSlice;
+    if (name == "Endpoints") return ObjectKind::endpoints;
     if (name == "ServiceCIDR") return ObjectKind::serviceCIDR;
     return std::nullopt;
 }
@@ -113,6 +114,7 @@ std::string_view nameOf(ObjectKind kind) {
     case ObjectKind::pod: return "Pod";
     case ObjectKind::service: return "Service";
     case ObjectKind::endpointSlice: return "EndpointSlice";
+    case ObjectKind::endpoints: return "Endpoints";
     case ObjectKind::serviceCIDR: return "ServiceCIDR";
     }
     return "object";
@@ -124,8 +126,10 @@ std::vector<Item> findObjects(const JsonDocument &document, std::vector<Problem>
     RootReporter reporters(document, problems);
     for (std::uint32_t root = 0; root < document.size(); ++root)
         finder.find(document.root(root), root, reporters.of(root));
-    std::stable_partition(items.begin(), items.end(),
-                          [](const Item &item) { return item.kind != ObjectKind::endpointSlice; });
+    const auto slices = std::stable_partition(items.begin(), items.end(), [](const Item &item) {
+        return item.kind != ObjectKind::endpointSlice && item.kind != ObjectKind::endpoints;
+    });
+    std::stable_partition(slices, items.end(), [](const Item &item) { return item.kind == ObjectKind::endpoints; });
     return items;
 }
 

@@ -8,7 +8,7 @@
 namespace natlens::proxycore::detail {
 
 /// The kinds that say something about packets.
-enum class ObjectKind : std::uint8_t { node, pod, service, endpointSlice, serviceCIDR };
+enum class ObjectKind : std::uint8_t { node, pod, service, endpointSlice, endpoints, serviceCIDR };
 /// As Kubernetes writes it.
 [[nodiscard]] std::string_view nameOf(ObjectKind kind);
 
@@ -20,7 +20,8 @@ struct Item {
     bool removing = false, event = false;
 };
 
-/// The objects of the document in the order in which they are to be read: as they stand there, but EndpointSlices last.
+/// The objects of the document in the order in which they are to be read: as they stand there, but Endpoints
+/// and EndpointSlices last, in this order.
 /// Lists are opened, events unwrapped, other kinds passed over.
 [[nodiscard]] std::vector<Item> findObjects(const JsonDocument &document, std::vector<Problem> &problems);
 

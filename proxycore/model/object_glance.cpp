@@ -1,214 +1,15 @@
 #include "proxycore/model/object_glance.h"
 
 #include "proxycore/model/json_fields.h"
+#include "proxycore/model/object_shapes.h"
 
 #include <algorithm>
 #include <array>
-#include <span>
 #include <utility>
 
 namespace natlens::proxycore::detail {
 
 namespace {
-
-/// What a member must look like for the readers to have nothing to say about it.
-enum class Shape : std::uint8_t {
-    anything,
-    text,
-    noted,       ///< text without escapes, remembered
-    word,        ///< one of Member::words
-    flag,        ///< true or false
-    number,      ///< from Member::lowest to Member::highest
-    address,     ///< an IP address as text, or one of Member::words
-    addresses,   ///< a list of these
-    ranges,      ///< a list of CIDRs
-    labels,      ///< an object of texts; the Service's name is remembered
-    annotations, ///< an object of texts, none of them of kube-proxy 1.5
-    object,
-    objects,      ///< a list of objects
-    namedObjects, ///< a list of objects whose names differ
-};
-
-/// What is remembered.
-enum class Note : std::uint8_t { nameSpace, name, serviceName, addressType, portName };
-constexpr std::size_t kNotes = 5;
-
-struct Group;
-using Words = std::span<const std::string_view>;
-
-struct Member {
-    FieldKey key;
-    Shape shape = Shape::text;
-    Note note = Note::name;
-    Words words{};
-    unsigned lowest = 0, highest = 0;
-    const Group *inner = nullptr;
-    bool required = false;
-    bool concerns = false; ///< an address or a port that may be the flow's
-};
-
-/// The members of an object that the readers ask for. All others are stepped over.
-struct Group {
-    static constexpr std::uint8_t kNone = 0xff;
-    static constexpr std::size_t kMost = 32;
-
-    template<std::size_t Size>
-    consteval explicit Group(const std::array<Member, Size> &all)
-        : members(all) {
-        static_assert(Size <= kMost, "a bit for each");
-        first.fill(kNone);
-        for (std::size_t i = Size; i-- > 0;) {
-            next[i] = std::exchange(first[all[i].key.slot()], static_cast<std::uint8_t>(i));
-            if (all[i].required) required |= 1U << i;
-        }
-    }
-
-    std::span<const Member> members;
-    std::array<std::uint8_t, JsonValue::kSlots> first{};
-    std::array<std::uint8_t, kMost> next{}; ///< of the same slot
-    std::uint32_t required = 0;
-};
-
-constexpr Member text(FieldKey key) {
-    return {.key = key};
-}
-constexpr Member noted(FieldKey key, Note note) {
-    return {.key = key, .shape = Shape::noted, .note = note};
-}
-constexpr Member word(FieldKey key, Words words) {
-    return {.key = key, .shape = Shape::word, .words = words};
-}
-constexpr Member flag(FieldKey key) {
-    return {.key = key, .shape = Shape::flag};
-}
-constexpr Member number(FieldKey key, unsigned lowest, unsigned highest) {
-    return {.key = key, .shape = Shape::number, .lowest = lowest, .highest = highest};
-}
-constexpr Member address(FieldKey key, Shape shape = Shape::address, Words words = {}) {
-    return {.key = key, .shape = shape, .words = words};
-}
-constexpr Member inner(FieldKey key, const Group &group, Shape shape = Shape::object) {
-    return {.key = key, .shape = shape, .inner = &group};
-}
-constexpr Member other(FieldKey key, Shape shape) {
-    return {.key = key, .shape = shape};
-}
-constexpr Member required(Member member) {
-    member.required = true;
-    return member;
-}
-constexpr Member concerning(Member member) {
-    member.concerns = true;
-    return member;
-}
-
-constexpr std::array<std::string_view, 1> kNoAddress{""};
-constexpr std::array<std::string_view, 2> kNoClusterIp{"", "None"};
-constexpr std::array<std::string_view, 4> kProtocols{"", "TCP", "UDP", "SCTP"};
-constexpr std::array<std::string_view, 5> kTypes{"", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName"};
-constexpr std::array<std::string_view, 3> kPolicies{"", "Cluster", "Local"}, kAffinities{"", "None", "ClientIP"};
-constexpr std::array<std::string_view, 2> kIpModes{"VIP", "Proxy"};
-
-constexpr std::array kMetadata{required(noted("name", Note::name)), noted("namespace", Note::nameSpace),
-                               other("labels", Shape::labels)};
-constexpr Group kMetadataGroup(kMetadata);
-constexpr std::array kServiceMetadata{required(noted("name", Note::name)), noted("namespace", Note::nameSpace),
-                                      other("labels", Shape::labels), other("annotations", Shape::annotations)};
-constexpr Group kServiceMetadataGroup(kServiceMetadata);
-
-// A Service: read_service.cpp.
-constexpr std::array kPort{
-    noted("name", Note::portName),        word("protocol", kProtocols),
-    required(number("port", 1, 65535)),   concerning(number("nodePort", 0, 65535)),
-    other("targetPort", Shape::anything),
-};
-constexpr Group kPortGroup(kPort);
-constexpr std::array kClientIp{number("timeoutSeconds", 1, 86400)};
-constexpr Group kClientIpGroup(kClientIp);
-constexpr std::array kAffinityConfig{inner("clientIP", kClientIpGroup)};
-constexpr Group kAffinityConfigGroup(kAffinityConfig);
-constexpr std::array kServiceSpec{
-    word("type", kTypes),
-    concerning(address("clusterIP", Shape::address, kNoClusterIp)),
-    concerning(address("clusterIPs", Shape::addresses, kNoClusterIp)),
-    inner("ports", kPortGroup, Shape::namedObjects),
-    concerning(address("externalIPs", Shape::addresses)),
-    other("selector", Shape::labels),
-    word("externalTrafficPolicy", kPolicies),
-    word("internalTrafficPolicy", kPolicies),
-    word("sessionAffinity", kAffinities),
-    inner("sessionAffinityConfig", kAffinityConfigGroup),
-    other("loadBalancerSourceRanges", Shape::ranges),
-    flag("allocateLoadBalancerNodePorts"),
-    concerning(number("healthCheckNodePort", 0, 65535)),
-    flag("publishNotReadyAddresses"),
-    text("trafficDistribution"),
-};
-constexpr Group kServiceSpecGroup(kServiceSpec);
-constexpr std::array kIngress{
-    concerning(address("ip", Shape::address, kNoAddress)),
-    text("hostname"),
-    word("ipMode", kIpModes),
-};
-constexpr Group kIngressGroup(kIngress);
-constexpr std::array kLoadBalancer{inner("ingress", kIngressGroup, Shape::objects)};
-constexpr Group kLoadBalancerGroup(kLoadBalancer);
-constexpr std::array kServiceStatus{inner("loadBalancer", kLoadBalancerGroup)};
-constexpr Group kServiceStatusGroup(kServiceStatus);
-constexpr std::array kService{required(inner("metadata", kServiceMetadataGroup)), inner("spec", kServiceSpecGroup),
-                              inner("status", kServiceStatusGroup)};
-constexpr Group kServiceGroup(kService);
-
-// An EndpointSlice and a Pod: object_readers.cpp.
-constexpr std::array kEndpointPort{word("protocol", kProtocols), text("name"), number("port", 0, 65535)};
-constexpr Group kEndpointPortGroup(kEndpointPort);
-constexpr std::array kConditions{flag("ready"), flag("serving"), flag("terminating")};
-constexpr Group kConditionsGroup(kConditions);
-constexpr std::array kHint{text("name")};
-constexpr Group kHintGroup(kHint);
-constexpr std::array kHints{inner("forZones", kHintGroup, Shape::objects),
-                            inner("forNodes", kHintGroup, Shape::objects)};
-constexpr Group kHintsGroup(kHints);
-constexpr std::array kTarget{text("kind"), text("namespace"), text("name")};
-constexpr Group kTargetGroup(kTarget);
-constexpr std::array kEndpoint{
-    concerning(address("addresses", Shape::addresses)),
-    inner("conditions", kConditionsGroup),
-    text("nodeName"),
-    text("zone"),
-    inner("hints", kHintsGroup),
-    inner("targetRef", kTargetGroup),
-};
-constexpr Group kEndpointGroup(kEndpoint);
-constexpr std::array kSlice{
-    required(inner("metadata", kMetadataGroup)),
-    noted("addressType", Note::addressType),
-    inner("ports", kEndpointPortGroup, Shape::objects),
-    inner("endpoints", kEndpointGroup, Shape::objects),
-};
-constexpr Group kSliceGroup(kSlice);
-
-constexpr std::array kPodIp{address("ip", Shape::address, kNoAddress)};
-constexpr Group kPodIpGroup(kPodIp);
-constexpr std::array kPodSpec{text("nodeName"), flag("hostNetwork")};
-constexpr Group kPodSpecGroup(kPodSpec);
-constexpr std::array kPodStatus{text("phase"), inner("podIPs", kPodIpGroup, Shape::objects),
-                                address("podIP", Shape::address, kNoAddress)};
-constexpr Group kPodStatusGroup(kPodStatus);
-constexpr std::array kPod{required(inner("metadata", kMetadataGroup)), inner("spec", kPodSpecGroup),
-                          inner("status", kPodStatusGroup)};
-constexpr Group kPodGroup(kPod);
-
-const Group *groupOf(ObjectKind kind) {
-    switch (kind) {
-    case ObjectKind::service: return &kServiceGroup;
-    case ObjectKind::endpointSlice: return &kSliceGroup;
-    case ObjectKind::pod: return &kPodGroup;
-    case ObjectKind::node:
-    case ObjectKind::serviceCIDR: return nullptr; // kept, so read
-    }
-    return nullptr;
-}
 
 /// Most addresses are plain IPv4, which inet_pton takes its time for. The rest of the text is not looked at here.
 std::optional<IpAddress> plainV4(std::string_view text) {
@@ -370,8 +171,9 @@ private:
         });
     }
 
-    static constexpr std::array<std::string_view, 4> kAnnotations15{
-        kExternalTrafficBeta, kExternalTrafficAlpha, kHealthCheckNodePortBeta, kHealthCheckNodePortAlpha};
+    static constexpr std::array kAnnotations15{kExternalTrafficBeta,     kExternalTrafficAlpha,
+                                               kHealthCheckNodePortBeta, kHealthCheckNodePortAlpha,
+                                               kSourceRangesBeta,        kTolerateUnreadyAlpha};
 
     const IpAddress &m_ip;
     Port m_port;
@@ -389,13 +191,14 @@ bool fitsItsAddresses(const Look &look) {
 std::optional<Glance> glanceAt(const JsonValue &object, ObjectKind kind, const FlowEnds &ends) {
     const auto *group = groupOf(kind);
     if (group == nullptr || ends.destination.port == 0) return std::nullopt;
-    const bool slice = kind == ObjectKind::endpointSlice;
-    Look look(slice ? ends.source : ends.destination.ip, ends.destination.port);
+    const bool slice = kind == ObjectKind::endpointSlice, endpoints = kind == ObjectKind::endpoints;
+    Look look(slice || endpoints ? ends.source : ends.destination.ip, ends.destination.port);
     look.note(Note::nameSpace, "default");
     look.note(Note::addressType, "IPv4");
     if (!look.isPlain(object, *group) || look.noted(Note::name).empty()) return std::nullopt;
     if (slice && !fitsItsAddresses(look)) return std::nullopt;
-    return Glance{look.noted(Note::nameSpace), look.noted(Note::name), look.noted(Note::serviceName)};
+    return Glance{look.noted(Note::nameSpace), look.noted(Note::name),
+                  look.noted(endpoints ? Note::name : Note::serviceName)};
 }
 
 } // namespace natlens::proxycore::detail

@@ -3,6 +3,7 @@
 #include "proxycore/model/object_readers.h"
 
 #include <memory>
+#include <set>
 
 namespace natlens::proxycore::detail {
 
@@ -36,6 +37,7 @@ ReadObject readItem(const Item &item, Reporter &reporter) {
     case ObjectKind::pod: read.value = readPod(object, name); break;
     case ObjectKind::service: assign(read, readService(object, metadata, name)); break;
     case ObjectKind::endpointSlice: assign(read, readEndpointSlice(object, metadata, name)); break;
+    case ObjectKind::endpoints: read.value = readEndpoints(object, metadata, name); break;
     case ObjectKind::serviceCIDR: read.value = ServiceRange{object.inner("spec").prefixes("cidrs")}; break;
     }
     reporter.nameObject(kind);
@@ -44,11 +46,48 @@ ReadObject readItem(const Item &item, Reporter &reporter) {
 
 namespace {
 
+/// The slices that were made of the Endpoints of a Service.
+auto rangeOfEndpoints(const ClusterState::Objects<EndpointSlice> &slices, const ObjectName &service) {
+    const auto prefix = fmt::format("{}{}/", EndpointSlice::kOfEndpoints, service.name);
+    const auto begin = slices.lower_bound({service.nameSpace, prefix});
+    auto end = begin;
+    while (end != slices.end() && end->first.nameSpace == service.nameSpace && end->first.name.starts_with(prefix))
+        ++end;
+    return std::pair(begin, end);
+}
+
+bool eraseEndpoints(ClusterState &state, const ObjectName &service) {
+    const auto [begin, end] = rangeOfEndpoints(state.endpointSlices, service);
+    const bool any = begin != end;
+    state.endpointSlices.erase(begin, end);
+    return any;
+}
+
+/// Services that have EndpointSlices of their own: their Endpoints say nothing new. Found out when first asked.
+class SlicedServices final {
+public:
+    explicit SlicedServices(const ClusterState &state)
+        : m_state(state) {}
+    [[nodiscard]] bool contain(const ObjectName &service) {
+        if (!m_services) {
+            m_services.emplace();
+            for (const auto &[name, slice] : m_state.endpointSlices)
+                if (!slice->isOfEndpoints()) m_services->insert({name.nameSpace, slice->serviceName});
+        }
+        return m_services->contains(service);
+    }
+
+private:
+    const ClusterState &m_state;
+    std::optional<std::set<ObjectName>> m_services;
+};
+
 /// Puts read objects into a state.
 class Store final {
 public:
-    Store(ClusterState &state, const Item &item, Reporter &reporter, ReadObject &read)
+    Store(ClusterState &state, SlicedServices &sliced, const Item &item, Reporter &reporter, ReadObject &read)
         : m_state(&state)
+        , m_sliced(&sliced)
         , m_item(&item)
         , m_reporter(&reporter)
         , m_read(&read) {}
@@ -57,21 +96,36 @@ public:
     void operator()(Node &node) const { put(m_state->nodes, node); }
     void operator()(Pod &pod) const { put(m_state->pods, pod); }
     void operator()(Service &service) const { put(m_state->services, service); }
-    void operator()(EndpointSlice &slice) const { put(m_state->endpointSlices, slice); }
+    void operator()(EndpointSlice &slice) const {
+        if (!slice.serviceName.empty() && !slice.isOfEndpoints())
+            (void)eraseEndpoints(*m_state, {slice.name.nameSpace, slice.serviceName});
+        put(m_state->endpointSlices, slice);
+    }
+    void operator()(std::vector<EndpointSlice> &slices) const {
+        if (m_sliced->contain(m_read->name)) return;
+        if (eraseEndpoints(*m_state, m_read->name) && !m_item->event) reportSecond();
+        for (auto &slice : slices) {
+            const auto name = slice.name;
+            m_state->endpointSlices.insert_or_assign(name, std::make_shared<const EndpointSlice>(std::move(slice)));
+        }
+    }
     void operator()(ServiceRange &range) const { m_state->serviceCIDRs[m_read->name] = std::move(range.prefixes); }
 
 private:
     template<class T>
     void put(ClusterState::Objects<T> &objects, T &value) const {
-        if (!m_item->event && objects.contains(m_read->name)) {
-            m_reporter->nameObject(nameOf(m_item->kind), &m_read->name);
-            m_reporter->report(m_item->value.at(), "", "occurs more than once; the last one is used");
-            m_reporter->nameObject(nameOf(m_item->kind));
-        }
+        if (!m_item->event && objects.contains(m_read->name)) reportSecond();
         objects.insert_or_assign(m_read->name, std::make_shared<const T>(std::move(value)));
     }
 
+    void reportSecond() const {
+        m_reporter->nameObject(nameOf(m_item->kind), &m_read->name);
+        m_reporter->report(m_item->value.at(), "", "occurs more than once; the last one is used");
+        m_reporter->nameObject(nameOf(m_item->kind));
+    }
+
     ClusterState *m_state;
+    SlicedServices *m_sliced;
     const Item *m_item;
     Reporter *m_reporter;
     ReadObject *m_read;
@@ -83,6 +137,7 @@ void remove(ClusterState &state, ObjectKind kind, const ObjectName &name) {
     case ObjectKind::pod: state.pods.erase(name); break;
     case ObjectKind::service: state.services.erase(name); break;
     case ObjectKind::endpointSlice: state.endpointSlices.erase(name); break;
+    case ObjectKind::endpoints: (void)eraseEndpoints(state, name); break;
     case ObjectKind::serviceCIDR: state.serviceCIDRs.erase(name); break;
     }
 }
@@ -91,6 +146,7 @@ void remove(ClusterState &state, ObjectKind kind, const ObjectName &name) {
 
 void loadAll(ClusterState &state, const JsonDocument &document, const std::vector<Item> &items) {
     RootReporter reporters(document, state.problems);
+    SlicedServices sliced(state);
     for (std::size_t i = 0; i < items.size(); ++i) {
         if (i + 4 < items.size()) items[i + 3].value.prefetchIndex(items[i + 4].value.at());
         if (i + 1 < items.size()) items[i + 1].value.prefetchText();
@@ -100,7 +156,7 @@ void loadAll(ClusterState &state, const JsonDocument &document, const std::vecto
         if (item.removing)
             remove(state, item.kind, read.name);
         else
-            std::visit(Store(state, item, reporter, read), read.value);
+            std::visit(Store(state, sliced, item, reporter, read), read.value);
     }
 }
 

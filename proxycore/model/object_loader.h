@@ -17,7 +17,8 @@ struct ServiceRange {
 /// What an item says. Without a name, or (all but removed ones) without a value, it must be left out (reported).
 struct ReadObject {
     ObjectName name;
-    std::variant<std::monostate, Node, Pod, Service, EndpointSlice, ServiceRange> value;
+    /// Several EndpointSlices: what an Endpoints object says.
+    std::variant<std::monostate, Node, Pod, Service, EndpointSlice, std::vector<EndpointSlice>, ServiceRange> value;
 };
 
 /// Of an object that is to be removed only the name is read.

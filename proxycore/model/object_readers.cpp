@@ -31,6 +31,13 @@ void readAddresses(const Fields &fields, IpFamily family, Endpoint &endpoint) {
     if (firstWrong) endpoint.addresses.clear();
 }
 
+ObjectName readTarget(const Fields &endpoint) {
+    const auto target = endpoint.inner("targetRef");
+    std::string scratch;
+    if (target.textView("kind", scratch) != "Pod") return {};
+    return {target.text("namespace"), target.text("name")};
+}
+
 Endpoint readEndpoint(const Fields &fields, AddressType type) {
     Endpoint endpoint;
     if (type != AddressType::fqdn)
@@ -44,9 +51,7 @@ Endpoint readEndpoint(const Fields &fields, AddressType type) {
     const auto hints = fields.inner("hints");
     endpoint.zoneHints = hintNames(hints, "forZones");
     endpoint.nodeHints = hintNames(hints, "forNodes");
-    const auto target = fields.inner("targetRef");
-    std::string scratch;
-    if (target.textView("kind", scratch) == "Pod") endpoint.pod = {target.text("namespace"), target.text("name")};
+    endpoint.pod = readTarget(fields);
     return endpoint;
 }
 
@@ -72,6 +77,20 @@ std::optional<Protocol> readProtocol(const Fields &fields) {
     return std::nullopt;
 }
 
+namespace {
+
+std::optional<EndpointPort> readEndpointPort(const Fields &fields) {
+    const auto protocol = readProtocol(fields);
+    if (!protocol) return std::nullopt;
+    EndpointPort port;
+    port.protocol = *protocol;
+    port.name = fields.text("name"); // "" when absent, as an API server fills it in
+    if (const auto number = fields.port("port")) port.port = number;
+    return port;
+}
+
+} // namespace
+
 std::optional<EndpointSlice> readEndpointSlice(const Fields &object, const Fields &metadata, ObjectName name) {
     EndpointSlice slice;
     slice.name = std::move(name);
@@ -83,17 +102,47 @@ std::optional<EndpointSlice> readEndpointSlice(const Fields &object, const Field
     if (!type) return std::nullopt;
     slice.addressType = *type;
     object.eachObject("ports", [&](const Fields &fields) {
-        const auto protocol = readProtocol(fields);
-        if (!protocol) return;
-        EndpointPort port;
-        port.protocol = *protocol;
-        if (fields.has("name")) port.name = fields.text("name");
-        if (const auto number = fields.port("port")) port.port = number;
-        slice.ports.push_back(std::move(port));
+        if (auto port = readEndpointPort(fields)) slice.ports.push_back(std::move(*port));
     });
     object.eachObject(
         "endpoints", [&](const Fields &fields) { slice.endpoints.push_back(readEndpoint(fields, slice.addressType)); });
     return slice;
+}
+
+std::vector<EndpointSlice> readEndpoints(const Fields &object, const Fields &metadata, const ObjectName &name) {
+    std::vector<EndpointSlice> slices;
+    const auto labels = metadata.inner("labels").labels();
+    std::size_t number = 0;
+    object.eachObject("subsets", [&](const Fields &subset) {
+        EndpointSlice four, six;
+        subset.eachObject("ports", [&](const Fields &fields) {
+            if (auto port = readEndpointPort(fields)) four.ports.push_back(std::move(*port));
+        });
+        six.ports = four.ports;
+        six.addressType = AddressType::ipv6;
+        const auto read = [&](const FieldKey &key, bool ready) {
+            subset.eachObject(key, [&](const Fields &fields) {
+                const auto ip = fields.address("ip");
+                if (!ip) return;
+                Endpoint endpoint;
+                endpoint.addresses = {*ip};
+                endpoint.ready = endpoint.serving = ready;
+                endpoint.nodeName = fields.text("nodeName");
+                endpoint.pod = readTarget(fields);
+                (ip->isV6() ? six : four).endpoints.push_back(std::move(endpoint));
+            });
+        };
+        read("addresses", true);
+        read("notReadyAddresses", false);
+        for (auto *slice : {&four, &six}) {
+            if (slice->endpoints.empty()) continue;
+            slice->name = {name.nameSpace, fmt::format("{}{}/{}", EndpointSlice::kOfEndpoints, name.name, number++)};
+            slice->labels = labels;
+            slice->labels[std::string(kServiceNameLabel)] = slice->serviceName = name.name;
+            slices.push_back(std::move(*slice));
+        }
+    });
+    return slices;
 }
 
 Node readNode(const Fields &object, std::string name) {

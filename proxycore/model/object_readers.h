@@ -5,6 +5,7 @@
 #include "proxycore/model/json_scan.h"
 
 #include <optional>
+#include <vector>
 
 namespace natlens::proxycore::detail {
 
@@ -12,6 +13,10 @@ namespace natlens::proxycore::detail {
 [[nodiscard]] std::optional<Service> readService(const Fields &object, const Fields &metadata, ObjectName name);
 [[nodiscard]] std::optional<EndpointSlice> readEndpointSlice(const Fields &object, const Fields &metadata,
                                                              ObjectName name);
+
+/// What an Endpoints object says, as EndpointSlices: one for each subset and family, named "endpoints/NAME/...".
+[[nodiscard]] std::vector<EndpointSlice> readEndpoints(const Fields &object, const Fields &metadata,
+                                                       const ObjectName &name);
 
 /// TCP when absent; nothing when (reported) wrong.
 [[nodiscard]] std::optional<Protocol> readProtocol(const Fields &fields);

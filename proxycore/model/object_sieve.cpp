@@ -21,9 +21,9 @@ std::size_t hashOf(std::string_view nameSpace, std::string_view name) {
 /// What is known of an item when it has been looked at.
 struct Sifted {
     std::size_t name = 0;    ///< its hash; 0: it has none, and is left out
-    std::size_t service = 0; ///< of an EndpointSlice: the hash of its Service's name
+    std::size_t service = 0; ///< of an EndpointSlice or Endpoints: the hash of its Service's name
     bool kept = false;       ///< it has a say, whatever the others are
-    bool hasSource = false;  ///< an EndpointSlice with the flow's source: its Service has a say
+    bool hasSource = false;  ///< one of these with the flow's source: its Service has a say
 };
 
 /// Looks at a range of the items. Lives on one thread.
@@ -43,6 +43,10 @@ public:
         if (const auto *slice = std::get_if<EndpointSlice>(&read.value)) {
             sifted.service = hashOf(read.name.nameSpace, slice->serviceName);
             sifted.hasSource = hasEndpoint(*slice, m_ends->source);
+        } else if (const auto *slices = std::get_if<std::vector<EndpointSlice>>(&read.value)) {
+            sifted.service = sifted.name;
+            sifted.hasSource = std::any_of(slices->begin(), slices->end(),
+                                           [&](const EndpointSlice &one) { return hasEndpoint(one, m_ends->source); });
         } else if (const auto *service = std::get_if<Service>(&read.value)) {
             sifted.kept = concerns(*service, *m_ends);
         } else {
@@ -79,9 +83,11 @@ std::vector<Item> kept(const std::vector<Item> &items, const std::vector<Sifted>
     }
     std::vector<Item> result;
     for (std::size_t i = 0; i < items.size(); ++i) {
-        const bool ofService = items[i].kind == ObjectKind::service         ? services.contains(sifted[i].name)
-                               : items[i].kind == ObjectKind::endpointSlice ? services.contains(sifted[i].service)
-                                                                            : false;
+        const auto kind = items[i].kind;
+        const bool ofService = kind == ObjectKind::service ? services.contains(sifted[i].name)
+                               : kind == ObjectKind::endpointSlice || kind == ObjectKind::endpoints
+                                   ? services.contains(sifted[i].service)
+                                   : false;
         if (sifted[i].kept || ofService) result.push_back(items[i]);
     }
     return result;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 namespace natlens::proxycore {
 
@@ -18,6 +19,12 @@ std::string_view toString(DetectLocalMode value) {
     case DetectLocalMode::interfaceNamePrefix: return "InterfaceNamePrefix";
     }
     return "ClusterCIDR";
+}
+
+std::uint32_t ConntrackConfig::maximum(unsigned cores) const {
+    constexpr std::uint64_t kMost = 1'048'576;
+    if (maxPerCore == 0) return 0;
+    return static_cast<std::uint32_t>(std::min(std::max(std::uint64_t{maxPerCore} * cores, std::uint64_t{min}), kMost));
 }
 
 std::string_view toString(Mode value) {
@@ -104,10 +111,36 @@ void readSection(const Fields &section, ProxyConfig &config) {
     readDuration(section, "minSyncPeriod", config.minSyncPeriod);
 }
 
+void readConntrack(const Fields &section, ProxyConfig &config) {
+    auto &conntrack = config.conntrack;
+    constexpr long long kMost = std::numeric_limits<std::int32_t>::max();
+    if (const auto number = section.integer("maxPerCore", 0, kMost))
+        conntrack.maxPerCore = static_cast<std::uint32_t>(*number);
+    if (const auto number = section.integer("min", 0, kMost)) conntrack.min = static_cast<std::uint32_t>(*number);
+    readDuration(section, "tcpEstablishedTimeout", conntrack.tcpEstablished);
+    readDuration(section, "tcpCloseWaitTimeout", conntrack.tcpCloseWait);
+    readDuration(section, "udpTimeout", conntrack.udp);
+    readDuration(section, "udpStreamTimeout", conntrack.udpStream);
+    config.tcpBeLiberal = section.flag("tcpBeLiberal", false);
+}
+
+void readFeatureGates(const Fields &gates, ProxyConfig &config) {
+    config.allowExternalIPs = gates.flag("AllowServiceExternalIPs", true);
+    config.nodeHints = gates.flag("PreferSameTrafficDistribution", true);
+    if (gates.flag("KubeProxyNFTablesLocalhostNodePorts", false))
+        gates.report(
+            "KubeProxyNFTablesLocalhostNodePorts",
+            "kube-proxy 1.37's own TCP proxy on 127.0.0.1 and ::1 (alpha) is not imitated; node ports on these "
+            "addresses stay closed in nftables mode");
+}
+
 void readNodePortAddresses(const Fields &fields, ProxyConfig &config) {
     fields.eachElement("nodePortAddresses", [&](const Fields &entry) {
         auto text = entry.value().isString() ? entry.value().text() : std::string();
-        if (text == "primary" || detail::parseSloppyPrefix(text))
+        if (text == "localhost")
+            entry.report("", "\"localhost\" asks for kube-proxy 1.37's own TCP proxy (alpha), which is not imitated; "
+                             "ignored");
+        else if (text == "primary" || detail::parseSloppyPrefix(text))
             config.nodePortAddresses.push_back(std::move(text));
         else
             entry.report("", entry.value().shown() + " is not an address range (CIDR) or \"primary\"; ignored");
@@ -144,7 +177,8 @@ base::Result<ProxyConfig> readProxyConfig(std::string_view text, std::string_vie
     readSection(mode.value_or(config.mode) == Mode::nftables ? nftables : iptables, config);
     config.localhostNodePorts = iptables.flag("localhostNodePorts", true);
     readNodePortAddresses(fields, config);
-    config.tcpBeLiberal = fields.inner("conntrack").flag("tcpBeLiberal", false);
+    readConntrack(fields.inner("conntrack"), config);
+    readFeatureGates(fields.inner("featureGates"), config);
     return config;
 }
 

@@ -23,6 +23,18 @@ enum class Mode : std::uint8_t { nftables, iptables };
 /// Whose behaviour: kube-proxy of today, or the one of the document's time. 1.5 had iptables mode and IPv4 only.
 enum class ProxyRelease : std::uint8_t { today, v1_5 };
 
+/// How kube-proxy sets connection tracking up. A time of 0 leaves the kernel's own.
+struct ConntrackConfig {
+    std::uint32_t maxPerCore = 32'768, min = 131'072;
+    std::chrono::milliseconds tcpEstablished{std::chrono::hours(24)}, tcpCloseWait{std::chrono::hours(1)};
+    std::chrono::milliseconds udp{0}, udpStream{0};
+
+    /// How many connections may be tracked on a machine of so many cores (since 1.36 never more than 1,048,576);
+    /// 0: as many as the kernel allows.
+    [[nodiscard]] std::uint32_t maximum(unsigned cores) const;
+    bool operator==(const ConntrackConfig &) const = default;
+};
+
 /// Defaults are kube-proxy's (1.36).
 struct ProxyConfig {
     ProxyRelease release = ProxyRelease::today; ///< not of the file; nftables mode is always today's
@@ -44,6 +56,11 @@ struct ProxyConfig {
     /// conntrack.tcpBeLiberal: connection tracking calls no segment invalid for its sequence numbers, so iptables mode
     /// need not drop any.
     bool tcpBeLiberal = false;
+    ConntrackConfig conntrack;
+    /// Feature gate AllowServiceExternalIPs: off, no Service has external IPs.
+    bool allowExternalIPs = true;
+    /// Feature gate PreferSameTrafficDistribution: off, hints that name nodes mean nothing.
+    bool nodeHints = true;
     std::vector<Problem> problems; ///< of reading
 
     bool operator==(const ProxyConfig &) const = default;

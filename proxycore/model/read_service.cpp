@@ -52,6 +52,21 @@ void readHealthCheckPort(const Fields &annotations, const Fields &spec, Service 
         annotations.report("", "healthcheck-nodeport " + shownText(value) + " is not a port; ignored");
 }
 
+/// kube-proxy 1.5's way to say it where there was no field yet: ranges with commas between them.
+void readAnnotatedRanges(const Fields &annotations, Service &service) {
+    const auto value = annotation(annotations, kSourceRangesBeta, kSourceRangesBeta);
+    for (std::size_t at = 0; at < value.size();) {
+        const auto end = std::min(value.find(',', at), value.size());
+        const auto part = std::string_view(value).substr(at, end - at);
+        at = end + 1;
+        if (const auto range = parseSloppyPrefix(part))
+            service.annotatedSourceRanges.push_back(*range);
+        else
+            annotations.report("", "load-balancer-source-ranges: " + shownText(part) +
+                                       " is not an address range (CIDR); ignored");
+    }
+}
+
 /// Whether the Service has a port of this name and protocol already. `seen` is only filled for the few Services with
 /// several ports.
 bool isSecond(const ServicePort &port, const Service &service, std::set<std::pair<std::string, Protocol>> &seen) {
@@ -173,9 +188,11 @@ std::optional<Service> readService(const Fields &object, const Fields &metadata,
     service.internalTrafficPolicy = policyOf(spec, "internalTrafficPolicy", spec.text("internalTrafficPolicy"));
     readAffinity(spec, service);
     service.loadBalancerSourceRanges = spec.prefixes("loadBalancerSourceRanges");
+    readAnnotatedRanges(annotations, service);
     service.allocateLoadBalancerNodePorts = spec.flag("allocateLoadBalancerNodePorts", true);
     readHealthCheckPort(annotations, spec, service);
-    service.publishNotReadyAddresses = spec.flag("publishNotReadyAddresses", false);
+    service.publishNotReadyAddresses = spec.flag(
+        "publishNotReadyAddresses", annotation(annotations, kTolerateUnreadyAlpha, kTolerateUnreadyAlpha) == "true");
     service.trafficDistribution = spec.text("trafficDistribution");
     readIngress(object, service);
     return service;

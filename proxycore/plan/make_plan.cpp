@@ -36,6 +36,8 @@ Behaviour behaviourOf15() {
     behaviour.dropsForwarded = false;
     behaviour.capturesOwnExternalIp = false;
     behaviour.localAffinity = false;
+    behaviour.endsAllStaleUdp = false;
+    behaviour.nodeHints = false;
     return behaviour;
 }
 
@@ -116,6 +118,10 @@ void Planner::planNode() {
     if (m_is15 && m_target.family == IpFamily::v6)
         m_plan.problems.push_back({"kube-proxy 1.5", "", "knows no IPv6: no Service has rules"});
     if (m_config.tcpBeLiberal) m_plan.behaviour.dropInvalid = false;
+    if (!m_is15) {
+        m_plan.behaviour.externalIPs = m_config.allowExternalIPs;
+        m_plan.behaviour.nodeHints = m_config.nodeHints;
+    }
     m_plan.localAddresses = m_target.localAddresses;
     if (node == nullptr) {
         m_plan.problems.push_back({"Node " + m_target.nodeName, "",
@@ -124,6 +130,8 @@ void Planner::planNode() {
         for (const auto &ip : node->ipAddresses())
             m_plan.localAddresses.push_back(ip);
         m_sources->primary = node->primaryAddress(m_target.family);
+        for (const auto &range : node->podCIDRs)
+            if (range.address.family == m_target.family) m_plan.podCIDRs.push_back(range);
         if (const auto zone = node->labels.find(std::string(kZoneLabel)); zone != node->labels.end())
             m_sources->zone = zone->second;
     }
@@ -148,7 +156,11 @@ void Planner::planDetector(const Node *node) {
     switch (m_is15 ? DetectLocalMode::clusterCIDR : m_config.detectLocalMode) {
     case DetectLocalMode::clusterCIDR: firstOf(m_config.clusterCIDRs); break;
     case DetectLocalMode::nodeCIDR:
-        if (node != nullptr) firstOf(node->podCIDRs);
+        firstOf(m_plan.podCIDRs);
+        if (node != nullptr && node->podCIDRs.empty())
+            m_plan.problems.push_back({"Node " + m_target.nodeName, "/spec/podCIDRs",
+                                       "missing, and detectLocalMode NodeCIDR asks for it: kube-proxy writes no rules "
+                                       "before it is there; planned as if no packet came from a local pod"});
         break;
     case DetectLocalMode::bridgeInterface:
         if (!m_config.bridgeInterface.empty()) m_plan.detector = {Kind::interface, {}, m_config.bridgeInterface};
@@ -248,9 +260,11 @@ void Planner::collectServices() {
             old < oldCount && before->services[old]->service->name == name ? before->services[old++].get() : nullptr;
         if (!isProxied(*service, m_target.family) || (m_is15 && m_target.family == IpFamily::v6)) {
             m_claimsMoved = m_claimsMoved || replaced != nullptr;
+            if (isOfOtherProxy(*service, m_target.family))
+                passBy(*service, m_target.family, m_plan.behaviour, m_plan.passedBy);
             continue;
         }
-        auto wanted = wantedClaims(*service, m_target.family, m_plan.behaviour.layout);
+        auto wanted = wantedClaims(*service, m_target.family, m_plan.behaviour);
         m_claimsMoved = m_claimsMoved || replaced == nullptr || replaced->wanted != wanted;
         m_pending.push_back({m_sources->services.size(), service, {}, std::move(wanted), replaced});
         m_sources->services.emplace_back();
@@ -324,6 +338,7 @@ void Planner::assemble() {
             endpoints += port->endpointCount;
         if (service->healthCheck) m_plan.healthChecks.push_back(*service->healthCheck);
         m_plan.problems.insert(m_plan.problems.end(), service->problems.begin(), service->problems.end());
+        m_plan.passedBy.insert(m_plan.passedBy.end(), service->passedBy.begin(), service->passedBy.end());
     }
     m_plan.endpointComments = m_target.mode != Mode::iptables || m_is15 || endpoints <= kLargeCluster;
     m_plan.sources = std::move(m_sources);

@@ -12,8 +12,14 @@ constexpr IpFamily familyOf(AddressType type) {
 
 using Era = RuleLayout;
 
+/// ipMode: Proxy says that packets to the address must pass through the load balancer. 1.5 knew no such mode.
+bool isTaken(const LoadBalancerIngress &ingress, Era era) {
+    return ingress.mode == IpMode::vip || era == Era::v1_5;
+}
+
 /// The front ends of one port, each address and port once: whether it has them is another question.
-std::vector<FrontEnd> frontEndsOf(const Service &service, const ServicePort &port, IpFamily family, Era era) {
+std::vector<FrontEnd> frontEndsOf(const Service &service, const ServicePort &port, IpFamily family,
+                                  const Behaviour &behaviour) {
     std::vector<FrontEnd> result;
     const auto add = [&](Via via, const IpAddress &ip, Port number) {
         if (via != Via::nodePort && ip.family != family) return;
@@ -24,10 +30,11 @@ std::vector<FrontEnd> frontEndsOf(const Service &service, const ServicePort &por
     const auto clusterIP = std::find_if(service.clusterIPs.begin(), service.clusterIPs.end(),
                                         [&](const IpAddress &ip) { return ip.family == family; });
     if (clusterIP != service.clusterIPs.end()) add(Via::clusterIP, *clusterIP, port.port);
-    for (const auto &ip : service.externalIPs)
-        add(Via::externalIP, ip, port.port);
+    if (behaviour.externalIPs)
+        for (const auto &ip : service.externalIPs)
+            add(Via::externalIP, ip, port.port);
     for (const auto &ingress : service.ingress)
-        if (ingress.mode == IpMode::vip || era == Era::v1_5) add(Via::loadBalancerIP, ingress.ip, port.port);
+        if (isTaken(ingress, behaviour.layout)) add(Via::loadBalancerIP, ingress.ip, port.port);
     if (port.nodePort != 0) add(Via::nodePort, {}, port.nodePort);
     return result;
 }
@@ -57,6 +64,7 @@ private:
     void planFrontEnd(ServicePortPlan &plan, FrontEnd frontEnd) const;
     void planFrontEnds(const ServicePort &port, ServicePortPlan &plan);
     void planHealthCheck();
+    void passBy(const ServicePort &port, const ServicePortPlan &plan);
     [[nodiscard]] std::vector<PlannedEndpoint> endpointsOf(const ServicePortName &name) const;
 
     const NodeView &m_node;
@@ -122,6 +130,9 @@ void ServicePlanner::planAccess(const ServicePort &port, ServicePortPlan &plan) 
     plan.port = port.port;
     plan.nodePort = port.nodePort;
     plan.internalLocal = service.internalTrafficPolicy == TrafficPolicy::local;
+    const bool hasExternalIPs =
+        m_plan.behaviour.externalIPs && std::any_of(service.externalIPs.begin(), service.externalIPs.end(), ofFamily);
+    // A question to the object, whatever the family and the proxy's feature gates.
     const bool reachableFromOutside = service.type != ServiceType::clusterIP || !service.externalIPs.empty();
     plan.externalLocal = service.externalTrafficPolicy == TrafficPolicy::local && reachableFromOutside;
     plan.externalPolicySource = service.externalTrafficPolicySource;
@@ -132,15 +143,15 @@ void ServicePlanner::planAccess(const ServicePort &port, ServicePortPlan &plan) 
     }
     std::vector<IpAddress> vips;
     for (const auto &ingress : service.ingress)
-        if ((ingress.mode == IpMode::vip || m_era == Era::v1_5) && ofFamily(ingress.ip)) vips.push_back(ingress.ip);
-    plan.externallyAccessible = port.nodePort != 0 || !vips.empty() ||
-                                std::any_of(service.externalIPs.begin(), service.externalIPs.end(), ofFamily);
+        if (isTaken(ingress, m_era) && ofFamily(ingress.ip)) vips.push_back(ingress.ip);
+    plan.externallyAccessible = port.nodePort != 0 || !vips.empty() || hasExternalIPs;
     plan.usesCluster = !plan.internalLocal || plan.externallyAccessible;
     plan.usesLocal = plan.internalLocal || (plan.externalLocal && plan.externallyAccessible);
     // 1.5 meant 180 minutes and wrote seconds.
     if (service.clientIpAffinity)
         plan.affinity = m_era == Era::v1_5 ? std::chrono::seconds(180) : service.affinityTimeout;
-    for (const auto &range : service.loadBalancerSourceRanges)
+    const bool annotated = m_era == Era::v1_5 && service.loadBalancerSourceRanges.empty();
+    for (const auto &range : annotated ? service.annotatedSourceRanges : service.loadBalancerSourceRanges)
         if (range.address.family == m_plan.family) plan.allowedSources.push_back(range);
     const auto &ranges = plan.allowedSources;
     if (std::any_of(ranges.begin(), ranges.end(), [](const IpPrefix &r) { return r.length == 0; }))
@@ -158,7 +169,8 @@ ServicePortPlan ServicePlanner::planPort(const ServicePort &port) {
     auto selection = selectEndpoints(endpoints, {.usesCluster = plan.usesCluster,
                                                  .usesLocal = plan.usesLocal,
                                                  .nodeName = m_plan.nodeName,
-                                                 .zone = m_node.zone});
+                                                 .zone = m_node.zone,
+                                                 .nodeHints = m_plan.behaviour.nodeHints});
     const auto pick = [&](const std::vector<std::size_t> &indices) {
         std::vector<PlannedEndpoint> result;
         result.reserve(indices.size());
@@ -181,6 +193,7 @@ ServicePortPlan ServicePlanner::planPort(const ServicePort &port) {
     plan.hasInternal = plan.internalLocal ? !plan.local.empty() : plan.hasAny;
     plan.hasExternal = plan.externalLocal ? !plan.local.empty() : plan.hasAny;
     planFrontEnds(port, plan);
+    passBy(port, plan);
     if (m_era == Era::v1_5 && m_service.externalTrafficPolicy == TrafficPolicy::local && !plan.externalLocal)
         m_result.problems.push_back({"Service " + m_service.name.toString(), "/spec/externalTrafficPolicy",
                                      "kube-proxy 1.5 does not know the field; it obeys the annotation " +
@@ -189,7 +202,7 @@ ServicePortPlan ServicePlanner::planPort(const ServicePort &port) {
 }
 
 void ServicePlanner::planFrontEnds(const ServicePort &port, ServicePortPlan &plan) {
-    for (const auto &frontEnd : frontEndsOf(m_service, port, m_plan.family, m_era)) {
+    for (const auto &frontEnd : frontEndsOf(m_service, port, m_plan.family, m_plan.behaviour)) {
         if (m_result.granted[m_nextClaim++]) {
             planFrontEnd(plan, frontEnd);
             continue;
@@ -218,8 +231,20 @@ void ServicePlanner::planFrontEnd(ServicePortPlan &plan, FrontEnd frontEnd) cons
     plan.frontEnds.push_back(frontEnd);
 }
 
+void ServicePlanner::passBy(const ServicePort &port, const ServicePortPlan &plan) {
+    const auto add = [&](Via via, const IpAddress &ip, PassedByReason reason) {
+        if (ip.family == m_plan.family) m_result.passedBy.push_back({plan.name, via, ip, port.port, reason});
+    };
+    for (const auto &ingress : m_service.ingress)
+        if (!isTaken(ingress, m_era)) add(Via::loadBalancerIP, ingress.ip, PassedByReason::loadBalancerIsProxy);
+    if (m_plan.behaviour.externalIPs) return;
+    for (const auto &ip : m_service.externalIPs)
+        add(Via::externalIP, ip, PassedByReason::externalIPsOff);
+}
+
 void ServicePlanner::planHealthCheck() {
     if (m_service.type != ServiceType::loadBalancer || m_service.externalTrafficPolicy != TrafficPolicy::local) return;
+    if (m_era == Era::v1_5 && m_service.externalTrafficPolicySource != PolicySource::annotation) return;
     if (m_service.healthCheckNodePort == 0) {
         m_result.problems.push_back({"Service " + m_service.name.toString(), "/spec/healthCheckNodePort",
                                      "missing: no health check is answered, so a load balancer cannot find the nodes "
@@ -233,13 +258,31 @@ void ServicePlanner::planHealthCheck() {
     m_result.healthCheck = {m_service.name, m_service.healthCheckNodePort, static_cast<unsigned>(addresses.size())};
 }
 
-} // namespace
-
-bool isProxied(const Service &service, IpFamily family) {
+/// It has a cluster IP of the family, and is of a type that proxies serve.
+bool hasAddress(const Service &service, IpFamily family) {
     if (service.headless || service.type == ServiceType::externalName) return false;
-    if (service.labels.contains(std::string(kServiceProxyNameLabel))) return false;
     return std::any_of(service.clusterIPs.begin(), service.clusterIPs.end(),
                        [&](const IpAddress &ip) { return ip.family == family; });
+}
+
+} // namespace
+
+bool isOfOtherProxy(const Service &service, IpFamily family) {
+    return service.labels.contains(std::string(kServiceProxyNameLabel)) && hasAddress(service, family);
+}
+
+bool isProxied(const Service &service, IpFamily family) {
+    return hasAddress(service, family) && !service.labels.contains(std::string(kServiceProxyNameLabel));
+}
+
+void passBy(const Service &service, IpFamily family, const Behaviour &behaviour, std::vector<PassedBy> &all) {
+    for (const auto &port : service.ports)
+        for (const auto &frontEnd : frontEndsOf(service, port, family, behaviour))
+            all.push_back({{service.name, port.name, port.protocol},
+                           frontEnd.via,
+                           frontEnd.ip,
+                           frontEnd.port,
+                           PassedByReason::otherProxy});
 }
 
 bool isUsed(const EndpointSlice &slice, IpFamily family) {
@@ -247,10 +290,10 @@ bool isUsed(const EndpointSlice &slice, IpFamily family) {
            !slice.labels.contains(std::string(kHeadlessLabel));
 }
 
-std::vector<Claim> wantedClaims(const Service &service, IpFamily family, RuleLayout era) {
+std::vector<Claim> wantedClaims(const Service &service, IpFamily family, const Behaviour &behaviour) {
     std::vector<Claim> claims;
     for (const auto &port : service.ports)
-        for (const auto &frontEnd : frontEndsOf(service, port, family, era))
+        for (const auto &frontEnd : frontEndsOf(service, port, family, behaviour))
             claims.push_back({port.protocol, frontEnd.ip, frontEnd.port});
     return claims;
 }
@@ -259,7 +302,7 @@ PlannedService planService(const NodeView &node, std::shared_ptr<const Service> 
                            std::vector<bool> granted) {
     PlannedService result;
     result.service = std::move(service);
-    result.wanted = wantedClaims(*result.service, node.frame.family, node.frame.behaviour.layout);
+    result.wanted = wantedClaims(*result.service, node.frame.family, node.frame.behaviour);
     result.granted = std::move(granted);
     ServicePlanner(node, result, slices).plan();
     return result;

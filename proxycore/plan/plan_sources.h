@@ -32,6 +32,7 @@ struct PlannedService {
     std::vector<bool> granted;                                 ///< for each: no Service earlier by name has it
     std::vector<std::shared_ptr<const ServicePortPlan>> ports; ///< sorted by name
     std::optional<HealthCheckPlan> healthCheck;
+    std::vector<PassedBy> passedBy;
     std::vector<Problem> problems;
 };
 
@@ -56,7 +57,11 @@ struct NodeView {
 [[nodiscard]] bool isProxied(const Service &service, IpFamily family);
 /// Whether it looks at this slice.
 [[nodiscard]] bool isUsed(const EndpointSlice &slice, IpFamily family);
-[[nodiscard]] std::vector<Claim> wantedClaims(const Service &service, IpFamily family, RuleLayout era);
+/// It would, but a label leaves the Service to another proxy.
+[[nodiscard]] bool isOfOtherProxy(const Service &service, IpFamily family);
+/// Everything that such a Service names.
+void passBy(const Service &service, IpFamily family, const Behaviour &behaviour, std::vector<PassedBy> &all);
+[[nodiscard]] std::vector<Claim> wantedClaims(const Service &service, IpFamily family, const Behaviour &behaviour);
 
 /// Plans a Service that is proxied. `slices` are those in use that name it.
 [[nodiscard]] PlannedService planService(const NodeView &node, std::shared_ptr<const Service> service,

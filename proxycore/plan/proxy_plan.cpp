@@ -88,12 +88,22 @@ std::string routeText(const FrontEnd &frontEnd, const ServicePortPlan &service) 
     return "";
 }
 
+std::string frontEndName(Via via, const IpAddress &ip, Port port) {
+    return fmt::format("{} {}", toString(via),
+                       via == Via::nodePort ? std::to_string(port) : packet::SocketAddress{ip, port}.toString());
+}
+
+std::string_view reasonText(PassedByReason reason) {
+    switch (reason) {
+    case PassedByReason::loadBalancerIsProxy: return "packets must pass through the load balancer (ipMode Proxy)";
+    case PassedByReason::otherProxy: return "another proxy serves the Service (label service-proxy-name)";
+    case PassedByReason::externalIPsOff: return "external IPs are off (feature gate AllowServiceExternalIPs)";
+    }
+    return "";
+}
+
 std::string frontEndText(const FrontEnd &frontEnd, const ServicePortPlan &service) {
-    std::string text(toString(frontEnd.via));
-    text += " ";
-    text += frontEnd.via == Via::nodePort ? std::to_string(frontEnd.port)
-                                          : packet::SocketAddress{frontEnd.ip, frontEnd.port}.toString();
-    text += ": ";
+    auto text = frontEndName(frontEnd.via, frontEnd.ip, frontEnd.port) + ": ";
     if (frontEnd.firewalled)
         text += "only from " + joined(service.allowedSources) +
                 (service.allowedVips.empty() ? "" : " and " + joined(service.allowedVips)) + ", others dropped; ";
@@ -153,6 +163,9 @@ std::string toText(const ProxyPlan &plan) {
     if (!plan.serviceCIDRs.empty())
         text += fmt::format("other addresses of {}: {}\n", joined(plan.serviceCIDRs),
                             plan.behaviour.dropUnallocated ? "dropped" : "not touched");
+    for (const auto &one : plan.passedBy)
+        text += fmt::format("{} of service {}: not taken, {}\n", frontEndName(one.via, one.ip, one.port),
+                            one.name.toString(), reasonText(one.reason));
     for (const auto &check : plan.healthChecks)
         text += fmt::format("health check {} on port {}: {} local endpoint(s)\n", check.service.toString(), check.port,
                             check.localEndpoints);

@@ -137,6 +137,11 @@ struct Behaviour {
     bool dropsForwarded = true;
     /// The node's own packets to an external IP that it does not have reach the Service (1.5: not).
     bool capturesOwnExternalIp = true;
+    /// Stale UDP connections are looked for by every front end, whoever answers them; 1.5 ended those of a cluster IP
+    /// whose endpoint was gone.
+    bool endsAllStaleUdp = true;
+    bool externalIPs = true;           ///< feature gate AllowServiceExternalIPs
+    bool nodeHints = true;             ///< feature gate PreferSameTrafficDistribution
     bool localAffinity = true;         ///< clients stay with an endpoint under policy Local too (1.5: not)
     bool affinityEvictsOldest = false; ///< when full: forget the oldest (iptables) or do not remember the new one
 
@@ -148,6 +153,20 @@ struct Behaviour {
 }
 
 struct PlanSources;
+
+/// Why a front end that a Service names has no rules.
+enum class PassedByReason : std::uint8_t { loadBalancerIsProxy, otherProxy, externalIPsOff };
+
+/// An address and port that belong to a Service but are left to somebody else. For explanations.
+struct PassedBy {
+    ServicePortName name;
+    Via via = Via::none;
+    IpAddress ip; ///< none for node ports
+    Port port = 0;
+    PassedByReason reason = PassedByReason::loadBalancerIsProxy;
+
+    bool operator==(const PassedBy &) const = default;
+};
 
 struct ProxyPlan {
     std::string nodeName;
@@ -161,18 +180,20 @@ struct ProxyPlan {
     NodePortMatch nodePorts;
     bool localhostNodePorts = false;    ///< route_localnet and the guard of 127.0.0.0/8 (iptables, IPv4)
     std::vector<IpPrefix> serviceCIDRs; ///< of the family
+    std::vector<IpPrefix> podCIDRs;     ///< the node's own, of the family; for explanations
     /// Sorted by name. Never null. Plans made from states that share objects share these too (makePlan's `previous`).
     std::vector<std::shared_ptr<const ServicePortPlan>> services;
     std::vector<HealthCheckPlan> healthChecks;
     /// Rules of endpoints carry comments; iptables mode leaves them out when the cluster has more than 1000 endpoints.
     bool endpointComments = true;
-    std::vector<Problem> problems; ///< front ends that two Services claim, unknown node, ...
+    std::vector<PassedBy> passedBy; ///< in no particular order
+    std::vector<Problem> problems;  ///< front ends that two Services claim, unknown node, ...
     /// What it was made of, for makePlan's `previous`; means nothing to a datapath.
     std::shared_ptr<const PlanSources> sources = {};
 
     [[nodiscard]] bool isLocalAddress(const IpAddress &address) const;
     [[nodiscard]] const ServicePortPlan *find(const ServicePortName &name) const;
-    /// Equal in everything that matters to a datapath (not in `problems`).
+    /// Equal in everything that matters to a datapath (not in `problems`, `passedBy`, `podCIDRs`).
     bool operator==(const ProxyPlan &other) const;
 };
 

@@ -42,7 +42,6 @@ class LabScenario final {
 public:
     LabScenario(const Json &row, const QString &lab)
         : m_row(row)
-        , m_simulated(lab == "simulated")
         , m_traced(lab == "kernel") {
         m_lab = {{"name", "conformance"}, {"profile", "today"}, {"outside", Json::array()}, {"steps", Json::array()}};
         cluster();
@@ -118,7 +117,7 @@ private:
     void add(const Json &flow) {
         const auto from = sourceHost(flow[2]);
         const bool tcp = flow[1] == "TCP";
-        if (from.empty() || (flow[1] != "UDP" && !tcp) || (m_simulated && !tcp)) return;
+        if (from.empty() || (flow[1] != "UDP" && !tcp)) return;
         if (tcp)
             m_lab["steps"].push_back({{"do", "request"},
                                       {"from", from},
@@ -130,7 +129,6 @@ private:
     }
 
     const Json &m_row;
-    bool m_simulated;
     bool m_traced; ///< the kernel tells of a drop; elsewhere a SYN must be sent again, and not arrive again, to be
                    ///< believed
     Json m_lab, m_items;

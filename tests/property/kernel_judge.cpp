@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,9 +20,19 @@ namespace {
 using packet::LinkType;
 
 const IpAddress kSentinelSource = IpAddress::v4(203, 0, 113, 254), kSentinelTarget = IpAddress::v4(192, 0, 2, 99);
-constexpr int kPatienceMs = 2000;
+/// The end of a packet's way always comes; only a machine that has lost it would wait for so long.
+constexpr int kPatienceMs = 20'000;
 /// How long an error about a packet of the node's own may take over lo.
 constexpr int kErrorPatienceMs = 3;
+
+/// Packets over veth wait in a queue of the CPU that sent them. A process that is moved to another one between two
+/// packets has the second overtake the first when the machine is busy.
+void stayOnThisCpu() {
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<std::size_t>(std::max(::sched_getcpu(), 0)), &here);
+    (void)::sched_setaffinity(0, sizeof here, &here);
+}
 
 bool run(const char *command) { return std::system(command) == 0; }
 
@@ -111,6 +122,7 @@ void KernelJudge::inject(const Wire &wire, std::span<const std::byte> ipPacket) 
 
 KernelJudge::KernelJudge() {
     const bool built = run(kBuild);
+    stayOnThisCpu();
     m_raw4.reset(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
     m_raw6.reset(::socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
     m_icmp4.reset(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP));
@@ -121,6 +133,35 @@ KernelJudge::KernelJudge() {
     }
     if (!m_out.socket || !m_pods.socket || !m_raw4 || !m_raw6 || !m_icmp4 || !m_icmp6)
         m_missing = "the namespace could not be set up (iproute2, veth, raw sockets, IPv6)";
+    else if (!answersEverywhere())
+        m_missing = "the namespace's network does not come up";
+}
+
+bool KernelJudge::answersEverywhere() {
+    constexpr int kTries = 2000, kPauseMs = 10;
+    std::uint16_t id = 0;
+    for (const auto family : kFamilies)
+        for (const auto &address : {World::of(family).node, World::of(family).second, World::of(family).bridge}) {
+            const bool bridge = address == World::of(family).bridge;
+            const Wire &wire = bridge ? m_pods : m_out;
+            packet::PacketBuilder echo;
+            echo.ip(bridge ? World::of(family).pod(true, 250) : World::of(family).outside(250), address)
+                .icmpEchoRequest(++id, 1);
+            const auto bytes = echo.buildIp();
+            bool answered = false;
+            for (int i = 0; i < kTries && !answered; ++i) {
+                inject(wire, bytes);
+                pollfd watch{wire.socket.get(), POLLIN, 0};
+                if (::poll(&watch, 1, kPauseMs) <= 0) continue;
+                std::byte buffer[2048];
+                for (ssize_t got = 0; (got = ::read(wire.socket.get(), buffer, sizeof buffer)) > 14;) {
+                    const auto seen = std::span<const std::byte>(buffer, static_cast<std::size_t>(got)).subspan(14);
+                    answered = answered || packet::decode(LinkType::rawIp, seen).tuple.src.ip == address;
+                }
+            }
+            if (!answered) return false;
+        }
+    return true;
 }
 
 template<class Visit>

@@ -46,6 +46,9 @@ private:
     [[nodiscard]] static Wire openWire(const char *name);
     static void inject(const Wire &wire, std::span<const std::byte> ipPacket);
     /// Sends the packet after which nothing more comes, and hands over every packet until then.
+    /// Waits until each of the node's addresses answers: the kernel makes carriers and IPv6 addresses ready when it
+    /// finds the time.
+    [[nodiscard]] bool answersEverywhere();
     template<class Visit>
     void untilSentinel(const Wire &wire, Visit visit);
     [[nodiscard]] bool sendLocally(std::span<const std::byte> bytes, const IpAddress &destination) const;

@@ -12,7 +12,8 @@ using packet::LinkType;
 struct IcmpError {
     std::uint8_t type, code;
 };
-constexpr IcmpError kHostUnreachable{3, 1}, kAddressUnreachable6{1, 3}, kTimeExceeded{11, 0}, kTimeExceeded6{3, 0};
+constexpr IcmpError kHostUnreachable{3, 1}, kAddressUnreachable6{1, 3}, kTimeExceeded{11, 0}, kTimeExceeded6{3, 0},
+    kPortUnreachable{3, 3}, kPortUnreachable6{1, 4};
 
 /// How much of a packet an error quotes, so that the error itself is no longer than every path can carry (RFC 1812, RFC
 /// 4443).
@@ -23,6 +24,8 @@ constexpr std::size_t kQuoted = 548, kQuoted6 = 1232;
 Host::Host(Network &network, HostSpec spec)
     : m_network(network), m_spec(std::move(spec)),
       m_tcp(network.m_events, network.m_random,
+            [this](std::vector<std::byte> ipPacket) { handle(std::move(ipPacket), {}); }),
+      m_udp(network.m_events, network.m_random,
             [this](std::vector<std::byte> ipPacket) { handle(std::move(ipPacket), {}); }) {
     if (m_spec.kind != HostKind::node) {
         m_addresses = m_spec.addresses.own;
@@ -36,7 +39,7 @@ Host::Host(Network &network, HostSpec spec)
     add(kBridge, m_spec.addresses.bridgeMac());
     for (const auto family : kFamilies) {
         if (!m_spec.addresses.has(family)) continue;
-        auto &engine = m_engines[family] = std::make_unique<proxycore::PacketEngine>(*this, network.m_random);
+        auto &engine = m_engines[family] = std::make_unique<proxycore::PacketEngine>(*this, network.m_random, network.m_options);
         engine->listen([this](proxycore::ConnectionChange change, const proxycore::ConnectionView &connection) {
             m_network.m_recorder.conntrack(m_conntrack, change, connection);
         });
@@ -97,7 +100,7 @@ void Host::forward(std::vector<std::byte> ipPacket, bool ownPacket) {
             if (ownPacket && m_spec.kind == HostKind::node) {
                 m_network.record(interface("lo"), frameOf({}, {}, bytes), file::PacketDirection::unknown);
             }
-            m_tcp.receive(bytes);
+            deliver(bytes);
         });
         return;
     }
@@ -111,6 +114,12 @@ void Host::forward(std::vector<std::byte> ipPacket, bool ownPacket) {
         if (!changed) return;
     }
     transmit(std::move(ipPacket));
+}
+
+void Host::deliver(const std::vector<std::byte> &ipPacket) {
+    const auto packet = packet::decode(LinkType::rawIp, ipPacket);
+    if (packet.tuple.protocol != packet::Protocol::udp || packet.hasQuoted) return m_tcp.receive(ipPacket);
+    if (!m_udp.receive(packet, ipPacket)) answerWithError(ipPacket, Trouble::portUnreachable);
 }
 
 void Host::transmit(std::vector<std::byte> ipPacket) {
@@ -136,11 +145,12 @@ void Host::transmit(std::vector<std::byte> ipPacket) {
 void Host::answerWithError(std::span<const std::byte> ipPacket, Trouble trouble) {
     const auto packet = packet::decode(LinkType::rawIp, ipPacket);
     const auto &to = packet.tuple.src.ip;
-    const auto from = sourceFor(to);
+    const auto from = trouble == Trouble::portUnreachable ? packet.tuple.dst.ip : sourceFor(to);
     if (packet.hasQuoted || to.isNone() || from.isNone()) return; // never an error about an error
     const bool v6 = to.isV6();
-    const auto error = trouble == Trouble::unreachable ? (v6 ? kAddressUnreachable6 : kHostUnreachable)
-                                                       : (v6 ? kTimeExceeded6 : kTimeExceeded);
+    const auto error = trouble == Trouble::unreachable    ? (v6 ? kAddressUnreachable6 : kHostUnreachable)
+                       : trouble == Trouble::timeExceeded ? (v6 ? kTimeExceeded6 : kTimeExceeded)
+                                                          : (v6 ? kPortUnreachable6 : kPortUnreachable);
     packet::PacketBuilder builder;
     builder.ip(from, to);
     builder.icmpError(error.type, error.code, ipPacket.subspan(0, std::min(ipPacket.size(), v6 ? kQuoted6 : kQuoted)));

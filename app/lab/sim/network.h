@@ -4,6 +4,7 @@
 #include "app/lab/addressing.h"
 #include "app/lab/sim/recorder.h"
 #include "app/lab/sim/tcp_stack.h"
+#include "app/lab/sim/udp_stack.h"
 #include "proxycore/engine/packet_engine.h"
 
 #include <map>
@@ -20,7 +21,7 @@ class Network;
 [[nodiscard]] std::vector<std::byte> frameOf(const packet::MacAddress &from, const packet::MacAddress &to,
                                              std::span<const std::byte> ipPacket);
 
-/// One host with its interfaces, routes and TCP. Nodes pass every packet through a PacketEngine before it is routed.
+/// One host with its interfaces, routes, TCP and UDP. Nodes pass every packet through a PacketEngine before it is routed.
 class Host final : public proxycore::NodeRouting {
 public:
     Host(Network &network, HostSpec spec);
@@ -28,6 +29,7 @@ public:
 
     [[nodiscard]] const HostSpec &spec() const { return m_spec; }
     [[nodiscard]] TcpStack &tcp() { return m_tcp; }
+    [[nodiscard]] UdpStack &udp() { return m_udp; }
     /// Null unless a node with addresses of the family.
     [[nodiscard]] proxycore::PacketEngine *engine(packet::IpFamily family);
     /// The address that a connection from here to `destination` begins with.
@@ -51,7 +53,9 @@ private:
     [[nodiscard]] bool isLocal(const packet::IpAddress &address) const;
     void forward(std::vector<std::byte> ipPacket, bool ownPacket);
     void transmit(std::vector<std::byte> ipPacket);
-    enum class Trouble { unreachable, timeExceeded };
+    /// A packet for this host itself.
+    void deliver(const std::vector<std::byte> &ipPacket);
+    enum class Trouble { unreachable, timeExceeded, portUnreachable };
     void answerWithError(std::span<const std::byte> ipPacket, Trouble trouble);
     Interface &add(const std::string &name, const packet::MacAddress &mac);
     [[nodiscard]] Interface &interface(const std::string &name);
@@ -64,13 +68,15 @@ private:
     std::map<packet::IpFamily, std::unique_ptr<proxycore::PacketEngine>> m_engines;
     base::CapturePointId m_conntrack{};
     TcpStack m_tcp;
+    UdpStack m_udp;
 };
 
 /// One Ethernet segment with every host but the pods, which hang behind their node's bridge. Lives on the lab's thread.
 class Network final {
 public:
-    Network(EventQueue &events, SeededRandom &random, Recorder &recorder)
-        : m_events(events), m_random(random), m_recorder(recorder) {}
+    Network(EventQueue &events, SeededRandom &random, Recorder &recorder, const proxycore::ProxyConfig &config)
+        : m_events(events), m_random(random), m_recorder(recorder),
+          m_options(proxycore::PacketEngine::Options::of(config)) {}
 
     /// invalidInput as the namespace lab would say: two of one name, a pod without its node.
     [[nodiscard]] base::Status addHost(const HostSpec &spec);
@@ -92,6 +98,7 @@ private:
     EventQueue &m_events;
     SeededRandom &m_random;
     Recorder &m_recorder;
+    proxycore::PacketEngine::Options m_options; ///< of the nodes' engines
     std::map<std::string, std::shared_ptr<Host>> m_hosts;
 };
 

@@ -31,7 +31,7 @@ SimulatedLab::SimulatedLab(Scenario scenario, base::UniqueFd stream, base::Uniqu
       m_events(kEpoch),
       m_random(seed),
       m_recorder(std::move(stream), m_events),
-      m_network(m_events, m_random, m_recorder) {}
+      m_network(m_events, m_random, m_recorder, m_scenario.proxyConfig) {}
 
 SimulatedLab::~SimulatedLab() = default;
 
@@ -80,6 +80,7 @@ base::Status SimulatedLab::build() {
         checkHealth();
     }
     if (!m_scenario.loadBalancer) routeServices();
+    for (const auto &action : m_scenario.setup) act(action, [] {});
     m_recorder.flush();
     return {};
 }
@@ -102,12 +103,22 @@ void SimulatedLab::startServers(const proxycore::Pod &pod) {
     if (host == nullptr) return;
     for (const auto port : m_cluster.serverPorts(pod))
         for (const auto family : kFamilies) host->tcp().listen({anyAddress(family), port}, echo);
+    for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::udp)) host->udp().listen(port);
 }
 
 void SimulatedLab::startProxy(Host &node) {
     Proxy proxy;
-    proxy.answers = std::make_unique<NodeAnswers>(m_scenario.proxyConfig.mode, healthProfile(),
-                                                  [this] { return m_events.now(); });
+    proxy.answers =
+        std::make_unique<NodeAnswers>(m_scenario.proxyConfig, healthProfile(), [this] { return m_events.now(); });
+    proxy.answers->countPackets([&node] {
+        proxycore::ProxyMetrics::Packets packets{.invalidDropped = 0, .localhostNodePorts = 0};
+        for (const auto family : kFamilies)
+            if (const auto *engine = node.engine(family)) {
+                *packets.invalidDropped += engine->counters().invalidDropped;
+                *packets.localhostNodePorts += engine->counters().localhostNodePorts;
+            }
+        return packets;
+    });
     for (const auto family : kFamilies) {
         node.tcp().listen({anyAddress(family), kProxyHealthPort}, proxy.answers->healthHandler());
         if (node.engine(family) != nullptr) proxy.families.push_back(family);
@@ -247,6 +258,16 @@ void SimulatedLab::request(const std::string &from, const std::string &url, mill
                         answer(from, url, {result.status, result.body, result.error});
                         done();
                     });
+}
+
+void SimulatedLab::act(const HostAction &action, std::function<void()> done) {
+    Host *host = m_network.find(action.on);
+    const auto *datagrams = std::get_if<DatagramsAction>(&action.what);
+    const auto *server = std::get_if<UdpServerAction>(&action.what);
+    if (host == nullptr || (datagrams == nullptr && server == nullptr)) return Director::act(action, std::move(done));
+    if (datagrams != nullptr) return host->udp().send(host->sourceFor(datagrams->to.ip), *datagrams, std::move(done));
+    host->udp().listen(*server);
+    done();
 }
 
 void SimulatedLab::stepsDone() {

@@ -51,6 +51,7 @@ private:
     [[nodiscard]] std::string hostOf(const proxycore::ObjectName &pod) override;
     void request(const std::string &from, const std::string &url, milliseconds connectTimeout,
                  std::function<void()> done) override;
+    void act(const HostAction &action, std::function<void()> done) override;
     void stepsDone() override;
 
     /// Virtual time as StepPlayer and Rotation count it.

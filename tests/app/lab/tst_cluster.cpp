@@ -44,6 +44,55 @@ private Q_SLOTS:
         QCOMPARE(lab.initialEvents().size(), std::size_t(6));
     }
 
+    /// spec.trafficDistribution is the controller's to obey: kube-proxy looks at the hints that it writes.
+    void distributionBecomesHints_data() {
+        QTest::addColumn<QString>("distribution");
+        QTest::addColumn<bool>("zone");
+        QTest::addColumn<bool>("node");
+        QTest::newRow("none") << "" << false << false;
+        QTest::newRow("PreferClose") << "PreferClose" << true << false;
+        QTest::newRow("PreferSameZone") << "PreferSameZone" << true << false;
+        QTest::newRow("PreferSameNode") << "PreferSameNode" << true << true;
+    }
+    void distributionBecomesHints() {
+        QFETCH(QString, distribution);
+        QFETCH(bool, zone);
+        QFETCH(bool, node);
+        auto state = loadScenario("nodeport")->cluster;
+        auto first = *state.node("node1");
+        first.labels[std::string(proxycore::kZoneLabel)] = "west";
+        state.put(first);
+        auto service = *state.service("default", "nodeport");
+        service.trafficDistribution = distribution.toStdString();
+        state.put(service);
+        const LabCluster lab(state);
+        const auto endpoint = lab.state().endpointSlices.begin()->second->endpoints.front();
+        QCOMPARE(endpoint.zone, std::string("west"));
+        QCOMPARE(endpoint.zoneHints, zone ? std::vector<std::string>{"west"} : std::vector<std::string>{});
+        QCOMPARE(endpoint.nodeHints, node ? std::vector<std::string>{"node1"} : std::vector<std::string>{});
+    }
+
+    /// What a real controller wrote says more than the pods do; it counts until the lab changes them.
+    void slicesOfAControllerStay() {
+        auto state = loadScenario("nodeport")->cluster;
+        auto slice = *LabCluster(state).state().endpointSlices.begin()->second;
+        slice.name.name = "nodeport-x7k2p";
+        slice.labels["endpointslice.kubernetes.io/managed-by"] = "endpointslice-controller.k8s.io";
+        slice.endpoints.front().ready = false;
+        slice.endpoints.front().terminating = true;
+        state.put(slice);
+        LabCluster lab(state);
+        QCOMPARE(lab.state().endpointSlices.size(), std::size_t(1));
+        QVERIFY(!lab.state().endpointSlices.begin()->second->endpoints.front().ready);
+        const auto change = lab.movePod("default/source-ip-app", "node3");
+        QVERIFY(change);
+        QCOMPARE(lab.state().endpointSlices.size(), std::size_t(1));
+        QCOMPARE(lab.state().endpointSlices.begin()->second->endpoints.front().nodeName, std::string("node3"));
+        QVERIFY(std::ranges::any_of(change->events, [](const auto &event) {
+            return event.find("DELETED") != std::string::npos && event.find("nodeport-x7k2p") != std::string::npos;
+        }));
+    }
+
     void annotationMakesThePolicyLocalAndGivesAHealthCheckPort() {
         auto lab = cluster("loadbalancer");
         const auto change = lab.annotate("default/loadbalancer", "service.beta.kubernetes.io/external-traffic", "OnlyLocal");

@@ -161,6 +161,36 @@ private Q_SLOTS:
         QCOMPARE(ask(planOf(state, "n2"), "10.180.3.8", "203.0.113.140:80"), QString("kept"));
     }
 
+    /// Source ranges stood in an annotation where a Service had no field yet; today nobody looks there.
+    void annotatedSourceRanges() {
+        auto state = threeNodes(false, ServiceType::loadBalancer);
+        auto web = *state.services.at({"default", "nodeport"});
+        web.annotatedSourceRanges = {*IpPrefix::parse("198.51.100.0/24")};
+        state.put(web);
+        const std::string vip = "203.0.113.140:80";
+        QCOMPARE(ask(planOf(state, "n1"), "198.51.100.9", vip), QString("replaced"));
+        QCOMPARE(ask(planOf(state, "n1"), "10.240.0.3", vip), QString("dropped"));
+        auto config = config15();
+        config.release = ProxyRelease::today;
+        const auto today = makePlan(state, config, {.nodeName = "n1", .localAddresses = {}, .mode = Mode::iptables});
+        QCOMPARE(ask(today, "10.240.0.3", vip), QString("replaced"));
+        web.loadBalancerSourceRanges = {*IpPrefix::parse("10.240.0.0/24")};
+        state.put(web);
+        QCOMPARE(ask(planOf(state, "n1"), "10.240.0.3", vip), QString("replaced"));
+    }
+
+    /// The health check belonged to the annotation.
+    void healthCheckOfTheAnnotation() {
+        auto state = threeNodes(true, ServiceType::loadBalancer);
+        auto web = *state.services.at({"default", "nodeport"});
+        web.healthCheckNodePort = 32122;
+        state.put(web);
+        QCOMPARE(planOf(state, "n1").healthChecks.size(), std::size_t{1});
+        web.externalTrafficPolicySource = PolicySource::field;
+        state.put(web);
+        QVERIFY(planOf(state, "n1").healthChecks.empty());
+    }
+
     void annotationNotField() {
         auto state = threeNodes(false);
         auto field = *state.services.at({"default", "nodeport"});

@@ -294,6 +294,49 @@ private Q_SLOTS:
                  "TCP 10.180.2.5:8080 > 10.180.1.9:4000"); // nftables mode lets it pass, untranslated
     }
 
+    /// What kube-proxy's metrics count: invalid packets that are dropped, and node ports of localhost.
+    void counters() {
+        TestNode node;
+        node.engine.setPlan(planOf(web(), kOne, Mode::iptables));
+        node.send(tcp("10.180.1.9:4000", kVip, kSyn));
+        node.send(tcp("10.180.2.5:8080", "10.180.1.9:4000", kSynAck, 9, 5000)); // invalid, and forwarded
+        node.send(tcp("10.180.2.5:8080", "10.240.0.4:4000", kSyn | kFin));      // invalid, for the node: passes
+        QCOMPARE(node.engine.counters().invalidDropped, std::uint64_t{1});
+        QCOMPARE(node.engine.counters().localhostNodePorts, std::uint64_t{0});
+        const PacketOrigin own{.inputInterface = {}, .locallyGenerated = true};
+        auto service = web();
+        service.type = ServiceType::nodePort;
+        service.ports.front().nodePort = 32080;
+        node.engine.setPlan(planOf(service, kOne, Mode::iptables));
+        node.send(tcp("127.0.0.1:4001", "127.0.0.1:32080", kSyn), own);
+        node.send(tcp("127.0.0.1:4001", "127.0.0.1:32080", kAck, 1001, 5), own); // of the same connection
+        node.send(tcp("104.132.1.79:4001", "10.240.0.4:32080", kSyn));
+        QCOMPARE(node.engine.counters().localhostNodePorts, std::uint64_t{1});
+        QCOMPARE(node.engine.counters().invalidDropped, std::uint64_t{1});
+    }
+
+    /// Connection tracking as kube-proxy would set the kernel up; what it leaves alone is the kernel's own.
+    void optionsOfTheConfiguration() {
+        using std::chrono::seconds;
+        const auto plain = PacketEngine::Options::of({});
+        QVERIFY(plain.tcpEstablished == seconds(86'400) && plain.tcpCloseWait == seconds(3'600));
+        QVERIFY(plain.udp == seconds(30) && plain.udpStream == seconds(120) && !plain.tcpLiberal);
+        QCOMPARE(plain.maximumConnections, std::size_t{131'072});
+        ProxyConfig config;
+        config.conntrack = {0, 5, seconds(60), seconds(0), std::chrono::milliseconds(1500), seconds(9)};
+        config.tcpBeLiberal = true;
+        const auto set = PacketEngine::Options::of(config);
+        QVERIFY(set.tcpEstablished == seconds(60) && set.tcpCloseWait == seconds(3'600));
+        QVERIFY(set.udp == seconds(2) && set.udpStream == seconds(9) && set.tcpLiberal);
+        QCOMPARE(set.maximumConnections, PacketEngine::Options{}.maximumConnections);
+        TestNode node(set);
+        node.engine.setPlan(planOf(web(), kOne));
+        node.send(tcp("10.180.1.9:4000", kVip, kSyn));
+        node.send(tcp("10.180.2.5:8080", "10.180.1.9:4000", kSynAck, 9, 1001));
+        node.send(tcp("10.180.1.9:4000", kVip, kAck, 1001, 10));
+        QVERIFY(node.engine.connections().front().timeout == seconds(60));
+    }
+
     void midStreamAndReopening() {
         TestNode node;
         node.engine.setPlan(planOf(web(), kTwo));
@@ -348,6 +391,13 @@ private Q_SLOTS:
             packets.push_back(tcp("10.180.1.9:" + std::to_string(1000 + i % 30), i % 7 == 0 ? "10.0.1.2:81" : kVip,
                                   i < 30 ? kSyn : kAck, i < 30 ? 1000 : 1001, 1)
                                   .buildIp());
+        // From outside, so masqueraded with random ports; some twice, some in the middle, others than TCP between them.
+        for (int i = 0; i < 200; ++i) {
+            const auto client = "104.132.1.79:" + std::to_string(2000 + (i % 11 == 3 ? i - 1 : i));
+            packets.push_back(i % 13 == 5   ? udp(client, "10.0.1.2:82").buildIp()
+                              : i % 17 == 7 ? tcp(client, kVip, kAck, 5, 5).buildIp()
+                                            : tcp(client, i % 5 == 0 ? kNodePort : kVip, kSyn).buildIp());
+        }
         std::vector<std::span<std::byte>> spans;
         auto copies = packets;
         for (auto &copy : copies)

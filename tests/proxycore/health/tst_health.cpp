@@ -44,6 +44,10 @@ private Q_SLOTS:
                                            << "" << found;
         QTest::newRow("picture, none") << picture << 0U << true << 500 << "text/plain"
                                        << "" << none;
+        QTest::newRow("picture counts Services") << picture << 7U << true << 200 << "text/plain"
+                                                 << "" << found;
+        QTest::newRow("picture ignores the proxy") << picture << 1U << false << 200 << "text/plain"
+                                                   << "" << found;
         QTest::newRow("document, endpoint") << document << 1U << true << 200 << "text/plain"
                                             << "" << found;
         QTest::newRow("document counts Services") << document << 7U << true << 200 << "text/plain"
@@ -157,7 +161,8 @@ private Q_SLOTS:
         const auto nft = makePlan(state, {}, {.nodeName = "node1", .localAddresses = {}, .mode = Mode::nftables});
         const auto ipt = makePlan(state, {}, {.nodeName = "node1", .localAddresses = {}, .mode = Mode::iptables});
         QCOMPARE(healthCheckAddresses(nft, HealthProfile::today), std::vector{ip("10.240.0.4")});
-        QVERIFY(healthCheckAddresses(nft, HealthProfile::document).empty());
+        for (const auto old : {HealthProfile::document, HealthProfile::picture})
+            QVERIFY(healthCheckAddresses(nft, old).empty());
         QVERIFY(healthCheckAddresses(ipt, HealthProfile::today).empty());
     }
 };

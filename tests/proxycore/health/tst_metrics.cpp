@@ -17,7 +17,7 @@ private Q_SLOTS:
         ProxyMetrics metrics(Mode::nftables);
         metrics.synced(IpFamily::v4, ProxyMetrics::Sync::full, milliseconds(3), 1700000000.5);
         metrics.synced(IpFamily::v4, ProxyMetrics::Sync::partial, milliseconds(1), 1700000001);
-        metrics.syncFailed(IpFamily::v4);
+        metrics.refused(IpFamily::v4, {.syncs = 1, .partial = 0, .cleanUps = 2});
         const auto text = QString::fromStdString(metrics.text());
         for (const char *line : {
                  "# TYPE kubeproxy_sync_proxy_rules_duration_seconds histogram",
@@ -31,6 +31,7 @@ private Q_SLOTS:
                  "kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} 1",
                  "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv4\"} 1700000001",
                  "kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family=\"IPv4\"} 1",
+                 "kubeproxy_sync_proxy_rules_nftables_cleanup_failures_total{ip_family=\"IPv4\"} 2",
              })
             QVERIFY2(text.split('\n').contains(line), qPrintable(QString(line) + " is missing in\n" + text));
         QVERIFY(!text.contains("iptables")); // metrics exist only in the mode they concern
@@ -94,6 +95,24 @@ private Q_SLOTS:
               "_bucket{ip_family=\"IPv4\",le=\"300\"} 1\n"})
             QVERIFY2(text.contains(name + line), line);
         QVERIFY(text.contains("kubeproxy_sync_proxy_rules_endpoint_changes_pending 0\n"));
+    }
+
+    /// kube-proxy has the packet counters where the kernel has nfacct; what is not counted is not told.
+    void iptablesCounters() {
+        ProxyMetrics metrics(Mode::iptables);
+        metrics.refused(IpFamily::v6, {.syncs = 2, .partial = 1, .cleanUps = 0});
+        metrics.refused(IpFamily::v6, {.syncs = 1, .partial = 1, .cleanUps = 0});
+        auto text = QString::fromStdString(metrics.text());
+        QVERIFY(text.contains("kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family=\"IPv6\"} 3\n"));
+        QVERIFY(text.contains("kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total{ip_family=\"IPv6\"} 2\n"));
+        QVERIFY(!text.contains("packets_total") && !text.contains("nftables"));
+        metrics.packets({.invalidDropped = 5, .localhostNodePorts = std::nullopt});
+        text = QString::fromStdString(metrics.text());
+        QVERIFY(text.contains("\nkubeproxy_iptables_ct_state_invalid_dropped_packets_total 5\n"));
+        QVERIFY(!text.contains("localhost"));
+        metrics.packets({.invalidDropped = 6, .localhostNodePorts = 7});
+        text = QString::fromStdString(metrics.text());
+        QVERIFY(text.contains("\nkubeproxy_iptables_localhost_nodeports_accepted_packets_total 7\n"));
     }
 
     void rules() {

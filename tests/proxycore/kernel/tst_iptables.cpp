@@ -11,6 +11,7 @@
 #include <set>
 #endif
 
+#include <QRegularExpression>
 #include <QStandardPaths>
 #include "tests/test_program.h"
 
@@ -119,11 +120,15 @@ private Q_SLOTS:
         row(false, 1, 10, 4, 37);
         row(false, 10, 0, 14, 5);
         row(false, 10, 1, 4, 55);
+        row(false, 10, 2, 4, 85);
         row(false, 10, 10, 4, 325);
         row(true, 1, 0, 8, 5);
         row(true, 1, 1, 5, 18 - 1);
         row(true, 1, 2, 5, 21 - 1);
+        row(true, 1, 10, 5, 45 - 1);
         row(true, 10, 0, 44, 5);
+        row(true, 10, 1, 14, 135 - 10);
+        row(true, 10, 2, 14, 165 - 10);
         row(true, 10, 10, 14, 405 - 10);
     }
     void ruleCounts() {
@@ -153,6 +158,80 @@ private Q_SLOTS:
             if (!chain.isBuiltIn()) counts[chain.table] += static_cast<int>(chain.rules.size());
         QTEST(counts["filter"], "filter");
         QTEST(counts["nat"], "nat");
+    }
+
+    /// What the configuration says, in the rules that change with it.
+    void settings_data() {
+        QTest::addColumn<QString>("setting");
+        QTest::addColumn<QString>("chain"); ///< table and name
+        QTest::addColumn<QString>("rule");
+        QTest::addColumn<bool>("present");
+        const auto row = [](const char *name, const char *setting, const char *chain, const char *rule, bool present) {
+            QTest::newRow(name) << setting << chain << rule << present;
+        };
+        const char *svc = "nat KUBE-SVC-*", *services = "nat KUBE-SERVICES", *fwd = "filter KUBE-FORWARD";
+        row("detector", "", svc, "! -s 10.180.0.0/16 -d 10.0.0.1/32 *-j KUBE-MARK-MASQ", true);
+        row("no detector", "none", svc, "*-j KUBE-MARK-MASQ", false);
+        row("masqueradeAll", "all", svc, "-d 10.0.0.1/32 *-j KUBE-MARK-MASQ", true);
+        row("bridge", "bridge", svc, "-d 10.0.0.1/32 ! -i cbr0 *-j KUBE-MARK-MASQ", true);
+        row("interfaces of a prefix", "prefix", svc, "-d 10.0.0.1/32 ! -i veth+ *-j KUBE-MARK-MASQ", true);
+        row("masqueradeBit", "bit", "nat KUBE-MARK-MASQ", "-j MARK --set-xmark 0x8/0x8", true);
+        row("masqueradeBit, cleared", "bit", "nat KUBE-POSTROUTING", "-j MARK --set-xmark 0x8/0x0", true);
+        row("masqueradeBit, accepted", "bit", fwd, "*-m mark --mark 0x8/0x8 -j ACCEPT", true);
+        row("invalid dropped", "", fwd, "-m conntrack --ctstate INVALID -j DROP", true);
+        row("tcpBeLiberal", "liberal", fwd, "-m conntrack --ctstate INVALID -j DROP", false);
+        row("node ports everywhere", "", services, "-m comment *-m addrtype --dst-type LOCAL -j KUBE-NODEPORTS", true);
+        row("node ports not on localhost", "localhost off", services, "! -d 127.0.0.0/8 *-j KUBE-NODEPORTS", true);
+        row("localhost guarded", "", "filter KUBE-FIREWALL", "! -s 127.0.0.0/8 -d 127.0.0.0/8 *-j DROP", true);
+        row("localhost not guarded", "localhost off", "filter KUBE-FIREWALL", "*", false);
+        row("node ports on the primary address", "primary", services, "-d 10.240.0.4/32 *-j KUBE-NODEPORTS", true);
+        row("not elsewhere", "primary", services, "*--dst-type LOCAL*", false);
+        row("comments of endpoints", "", svc, "-m comment --comment \"default/s -> 10.180.1.1:8080\" *", true);
+        row("of 1000 endpoints", "1000", svc, "-m comment --comment \"default/s -> 10.180.1.1:8080\" *", true);
+        row("of more none", "1001", svc, "*->*", false);
+        row("of more none at the endpoints", "1001", "nat KUBE-SEP-*", "*comment*", false);
+        row("affinity", "affinity", svc, "*-m recent --rcheck --seconds 10800 --reap --name KUBE-SEP-*", true);
+        row("affinity is remembered", "affinity", "nat KUBE-SEP-*", "-p tcp *-m recent --set --name KUBE-SEP-*-j DNAT*", true);
+    }
+    void settings() {
+        QFETCH(QString, setting);
+        QFETCH(QString, chain);
+        QFETCH(QString, rule);
+        QFETCH(bool, present);
+        auto config = podRange("10.180.0.0/16");
+        if (setting == "none") config.clusterCIDRs.clear();
+        config.masqueradeAll = setting == "all";
+        if (setting == "bridge") config.detectLocalMode = DetectLocalMode::bridgeInterface;
+        if (setting == "prefix") config.detectLocalMode = DetectLocalMode::interfaceNamePrefix;
+        config.bridgeInterface = "cbr0";
+        config.interfaceNamePrefix = "veth";
+        if (setting == "bit") config.masqueradeBit = 3;
+        config.tcpBeLiberal = setting == "liberal";
+        config.localhostNodePorts = setting != "localhost off";
+        if (setting == "primary") config.nodePortAddresses = {"primary"};
+        auto state = documentNodes();
+        auto one = service("s", "10.0.0.1");
+        one.clientIpAffinity = setting == "affinity";
+        state.put(one);
+        std::vector<TestEndpoint> endpoints;
+        for (int i = 0; i < std::max(setting.toInt(), 2); ++i)
+            endpoints.push_back({"10.180." + std::to_string(1 + i / 250) + "." + std::to_string(1 + i % 250), "node2"});
+        state.put(slice(one, endpoints));
+        const auto plan =
+            makePlan(state, config, {.nodeName = "node1", .localAddresses = {}, .mode = Mode::iptables});
+        const auto pattern = [](QString text) {
+            return QRegularExpression(QRegularExpression::anchoredPattern(QRegularExpression::escape(text).replace("\\*", ".*")));
+        };
+        bool found = false;
+        QString all;
+        for (const auto &made : iptablesChains(plan)) {
+            if (!pattern(chain).match(QString::fromStdString(made.table + " " + made.name)).hasMatch()) continue;
+            for (const auto &text : made.rules) {
+                all += QString::fromStdString(text) + "\n";
+                found = found || pattern(rule).match(QString::fromStdString(text)).hasMatch();
+            }
+        }
+        QVERIFY2(found == present, qPrintable(all.left(4000)));
     }
 
     void probabilities_data() {

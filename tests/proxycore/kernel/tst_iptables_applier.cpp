@@ -196,6 +196,23 @@ private Q_SLOTS:
         });
     }
 
+    /// The kernel's rule counts what kube-proxy has counted by nfacct.
+    void countsInvalidPackets() {
+        inBackend(IptablesBackend::nft, [](Pair &pair) -> std::string {
+            const auto plan = planFor(cluster());
+            if (auto status = pair.applier.apply(plan); !status) return status.error().sentence();
+            if (pair.applier.invalidDropped().value_or(99) != 0) return "counts without packets";
+            // Counters may be written, so a rule can be made to have seen some.
+            const auto counted = pair.program.restore(
+                IpFamily::v4, "*filter\n-R KUBE-FORWARD 1 -m conntrack --ctstate INVALID -c 7 420 -j DROP\nCOMMIT\n");
+            if (!counted) return counted.error().sentence();
+            if (const auto found = pair.applier.invalidDropped().value_or(99); found != 7)
+                return fmt::format("{}", found);
+            const auto drift = pair.applier.drift(plan);
+            return drift && drift->empty() ? "" : "counters are no drift";
+        });
+    }
+
     /// A change that the kernel refuses, because someone flushed our chains, is followed by a whole one.
     void repaired() {
         inBackend(IptablesBackend::nft, [](Pair &pair) -> std::string {

@@ -121,16 +121,20 @@ private Q_SLOTS:
         const auto result = natlens::test::inNamespace([]() -> std::string {
             std::mt19937 random(20241124);
             auto state = recordedCluster();
-            NftablesApplier kept, fresh;
+            NftablesApplier::TimePoint now{std::chrono::hours(1)};
+            NftablesApplier kept(NftablesApplier::Encoding::netlink, [&] { return now; }), fresh;
             auto plan = recordedPlan(state);
             if (auto text = failure(kept.apply(plan)); !text.empty()) return text;
             for (int round = 1; round <= 100; ++round) {
+                now += std::chrono::milliseconds(round % 3 * 500); // some chains go at the next change, some later
                 mutate(state, random);
                 auto next = recordedPlan(state, IpFamily::v4, &plan);
                 if (!(next == recordedPlan(state))) return "a plan made with a previous one differs";
                 if (auto text = failure(kept.apply(next)); !text.empty()) return text;
                 plan = std::move(next);
                 if (round % 10 != 0) continue;
+                now += std::chrono::seconds(1);
+                if (auto text = failure(kept.apply(plan)); !text.empty()) return text; // deletes what waits
                 const auto after = kernelText(kept, "ip kube-proxy");
                 // A kept table would only be mended.
                 fresh = NftablesApplier();
@@ -145,6 +149,97 @@ private Q_SLOTS:
                 return "full " + std::to_string(statistics.full) + " incremental " +
                        std::to_string(statistics.incremental);
             return "fine";
+        });
+        if (unavailable(result)) return;
+        QCOMPARE(QString::fromStdString(result.text), QString("fine"));
+    }
+
+    /// A chain that is no longer used is emptied at once and deleted by a later sync, a second afterwards at the
+    /// earliest; its affinity set goes at once. What cannot be deleted makes the next sync a full one.
+    void unusedChainsWait() {
+        const auto result = natlens::test::inNamespace([]() -> std::string {
+            NftablesApplier::TimePoint now{std::chrono::hours(1)};
+            NftablesApplier applier(NftablesApplier::Encoding::netlink, [&] { return now; });
+            auto state = documentNodes();
+            auto web = service("web", "10.0.1.2");
+            web.clientIpAffinity = true;
+            state.put(web);
+            std::string story;
+            const auto sync = [&](const char *endpoint, std::chrono::milliseconds later = {}) {
+                now += later;
+                state.put(slice(web, {{std::string("10.180.1.") + endpoint, "node1"}}));
+                story += failure(applier.apply(makePlan(state, {}, {.nodeName = "node1", .localAddresses = {}})));
+            };
+            // "6": the endpoint 6 has a chain with rules; "(6)": an empty one; "+6": an affinity set.
+            const auto tell = [&] {
+                const auto blocks = normalForm(applier.listRuleset().value_or(""), "ip kube-proxy");
+                for (const std::string last : {"5", "6", "7"})
+                    for (const auto &[name, lines] : blocks) {
+                        if (!name.ends_with("__10.180.1." + last + "/8080")) continue;
+                        if (name.starts_with("chain endpoint-")) story += lines.empty() ? "(" + last + ")" : last;
+                        if (name.starts_with("set affinity-")) story += "+" + last;
+                    }
+                story += " ";
+            };
+            sync("5");
+            sync("6");
+            tell();
+            sync("6", std::chrono::milliseconds(999));
+            tell();
+            sync("6", std::chrono::milliseconds(1));
+            tell();
+            sync("7");
+            sync("6"); // an endpoint that comes back in time keeps its chain
+            tell();
+            sync("6", std::chrono::seconds(2));
+            tell();
+            if (applier.statistics().full != 1 || applier.statistics().failed != 0) return "refused: " + story;
+            // Somebody deletes the chain that waits: that is noticed and put right.
+            sync("7");
+            for (const auto &[name, lines] : normalForm(applier.listRuleset().value_or(""), "ip kube-proxy"))
+                if (name.starts_with("chain endpoint-") && lines.empty())
+                    if (std::system(("nft delete chain ip kube-proxy " + name.substr(6)).c_str()) != 0)
+                        return "nft " + name;
+            sync("7", std::chrono::seconds(2));
+            tell();
+            const auto &statistics = applier.statistics();
+            if (statistics.cleanUpFailed != 1 || statistics.full != 2) return "not told: " + story;
+            return story;
+        });
+        if (unavailable(result)) return;
+        QCOMPARE(QString::fromStdString(result.text), QString("(5)6+6 (5)6+6 6+6 6+6(7) 6+6 7+7 "));
+    }
+
+    /// A new timeout of the affinity reaches the set that is there, and what it remembers stays.
+    void affinityTimeoutChanges() {
+        const auto result = natlens::test::inNamespace([]() -> std::string {
+            NftablesApplier applier;
+            auto state = documentNodes();
+            auto web = service("web", "10.0.1.2");
+            web.clientIpAffinity = true;
+            const auto sync = [&](int seconds) {
+                web.affinityTimeout = std::chrono::seconds(seconds);
+                state.put(web);
+                state.put(slice(web, {{"10.180.1.5", "node1"}}));
+                return failure(applier.apply(makePlan(state, {}, {.nodeName = "node1", .localAddresses = {}})));
+            };
+            const auto set = [&]() -> std::pair<std::string, std::vector<std::string>> {
+                for (auto &[name, lines] : normalForm(applier.listRuleset().value_or(""), "ip kube-proxy"))
+                    if (name.starts_with("set affinity-")) return {name.substr(4), lines};
+                return {};
+            };
+            const auto has = [](const std::vector<std::string> &lines, std::string_view what) {
+                return std::ranges::any_of(lines, [&](const auto &line) { return line.find(what) != line.npos; });
+            };
+            if (auto text = sync(60); !text.empty()) return text;
+            const auto [name, before] = set();
+            if (!has(before, "timeout 60s")) return "no timeout of 60 s";
+            if (std::system(("nft add element ip kube-proxy " + name + " '{ 9.9.9.9 }'").c_str()) != 0) return "nft";
+            if (auto text = sync(120); !text.empty()) return text;
+            const auto after = set().second;
+            if (!has(after, "timeout 120s")) return "no timeout of 120 s";
+            // A kernel that does not change the timeout of a set gets a new table.
+            return has(after, "9.9.9.9") || applier.statistics().full == 2 ? "fine" : "the client is forgotten";
         });
         if (unavailable(result)) return;
         QCOMPARE(QString::fromStdString(result.text), QString("fine"));
@@ -184,7 +279,8 @@ private Q_SLOTS:
                 state.put(slice(one, {{"10.180.1." + std::to_string(i % 200 + 1), "node1"}, {"10.180.2.1", "node2"}}));
             }
             const PlanTarget target{.nodeName = "node1", .localAddresses = {}};
-            NftablesApplier applier;
+            NftablesApplier::TimePoint now{std::chrono::hours(1)};
+            NftablesApplier applier(NftablesApplier::Encoding::netlink, [&] { return now; });
             const auto plan = makePlan(state, {}, target);
             if (auto text = failure(applier.apply(plan)); !text.empty()) return text;
             const auto blocks = normalForm(applier.listRuleset().value_or(""), "ip kube-proxy");
@@ -198,6 +294,8 @@ private Q_SLOTS:
             const auto less = makePlan(state, {}, target, &plan);
             if (auto text = failure(applier.apply(less)); !text.empty()) return text;
             if (applier.statistics().incremental != 1) return "not a change";
+            now += std::chrono::seconds(1);
+            if (auto text = failure(applier.apply(less)); !text.empty()) return text; // deletes what waits
             const auto after = normalForm(applier.listRuleset().value_or(""), "ip kube-proxy");
             return difference(after, normalForm(toNftText(less), "ip kube-proxy"));
         });

@@ -14,15 +14,17 @@ using natlens::packet::Tuple;
 namespace {
 
 /// A DNS Service on 10.0.0.53:53 and node port 30053, over UDP and TCP.
-ProxyPlan planOf(const std::vector<TestEndpoint> &endpoints) {
+ProxyPlan planOf(const std::vector<TestEndpoint> &endpoints, ProxyRelease release = ProxyRelease::today) {
     auto state = documentNodes();
     auto dns = service("dns", "10.0.0.53", ServiceType::nodePort);
     dns.ports = {{.name = "dns", .protocol = Protocol::udp, .port = 53, .targetPort = "", .nodePort = 30053},
                  {.name = "dns-tcp", .protocol = Protocol::tcp, .port = 53, .targetPort = "", .nodePort = 30053}};
     state.put(slice(dns, endpoints));
     state.put(dns);
-    return makePlan(state, podRange("10.180.0.0/16"),
-                    {.nodeName = "node1", .localAddresses = {}, .mode = Mode::nftables, .family = IpFamily::v4});
+    auto config = podRange("10.180.0.0/16");
+    config.release = release;
+    const auto mode = release == ProxyRelease::v1_5 ? Mode::iptables : Mode::nftables;
+    return makePlan(state, config, {.nodeName = "node1", .localAddresses = {}, .mode = mode, .family = IpFamily::v4});
 }
 
 SocketAddress at(const char *text) {
@@ -82,6 +84,36 @@ private Q_SLOTS:
         const auto client = at("10.180.3.8:40000");
         QCOMPARE(connections.contains({kind, client, at(qPrintable(asked))}, {kind, at(qPrintable(answers)), client}),
                  stale);
+    }
+
+    /// 1.5 looked at cluster IPs only, by the endpoint's address, and at nothing that had not been translated.
+    void of15_data() {
+        QTest::addColumn<QString>("asked");
+        QTest::addColumn<QString>("answers");
+        QTest::addColumn<bool>("stale");
+        QTest::newRow("endpoint") << "10.0.0.53:53"
+                                  << "10.180.1.5:8080" << false;
+        QTest::newRow("another port of an endpoint") << "10.0.0.53:53"
+                                                     << "10.180.1.5:9090" << false;
+        QTest::newRow("gone") << "10.0.0.53:53"
+                              << "10.180.1.8:8080" << true;
+        QTest::newRow("never translated") << "10.0.0.53:53"
+                                          << "10.0.0.53:53" << false;
+        QTest::newRow("node port") << "192.0.2.1:30053"
+                                   << "10.180.1.8:8080" << false;
+    }
+    void of15() {
+        QFETCH(QString, asked);
+        QFETCH(QString, answers);
+        QFETCH(bool, stale);
+        const auto client = at("10.180.3.8:40000");
+        const Tuple original{Protocol::udp, client, at(qPrintable(asked))},
+            reply{Protocol::udp, at(qPrintable(answers)), client};
+        QCOMPARE(StaleConnections(planOf({{"10.180.1.5", "node1"}}, ProxyRelease::v1_5)).contains(original, reply),
+                 stale);
+        // The last endpoint's connections ended, too.
+        QCOMPARE(StaleConnections(planOf({}, ProxyRelease::v1_5)).contains(original, reply),
+                 stale || (asked.endsWith(":53") && !answers.startsWith("10.0.")));
     }
 
     void withoutEndpoints() {

@@ -92,6 +92,72 @@ private Q_SLOTS:
         }
     }
 
+    void annotationsOf15_data() {
+        QTest::addColumn<QString>("spec");
+        QTest::addColumn<QString>("annotations");
+        QTest::addColumn<QStringList>("ranges"); ///< of the annotation
+        QTest::addColumn<bool>("unready");
+        const QString ranges = "'service.beta.kubernetes.io/load-balancer-source-ranges':",
+                      unready = "'service.alpha.kubernetes.io/tolerate-unready-endpoints':";
+        const auto row = [](const char *name, QString spec, QString annotations, QStringList found, bool isUnready) {
+            QTest::newRow(name) << spec.replace('\'', '"') << annotations.replace('\'', '"') << found << isUnready;
+        };
+        row("none", "", "", {}, false);
+        row("ranges", "", ranges + "'10.0.0.0/8, 192.168.1.0/24 '", {"10.0.0.0/8", "192.168.1.0/24"}, false);
+        row("ranges beside the field", ",'loadBalancerSourceRanges':['1.2.3.4/32']", ranges + "'10.0.0.0/8'",
+            {"10.0.0.0/8"}, false);
+        row("unready endpoints", "", unready + "'true'", {}, true);
+        row("no unready endpoints", "", unready + "'false'", {}, false);
+        row("the field says otherwise", ",'publishNotReadyAddresses':false", unready + "'true'", {}, false);
+    }
+    void annotationsOf15() {
+        QFETCH(QString, spec);
+        QFETCH(QString, annotations);
+        QFETCH(QStringList, ranges);
+        QFETCH(bool, unready);
+        const auto state = read(service(R"("clusterIP":"10.0.0.1","ports":[{"port":80}])" + spec.toStdString(),
+                                        R"(,"annotations":{)" + annotations.toStdString() + "}"));
+        QVERIFY(state.problems.empty());
+        const auto s = state.service("n", "s");
+        QVERIFY(s != nullptr);
+        QStringList found;
+        for (const auto &range : s->annotatedSourceRanges)
+            found << QString::fromStdString(range.toString());
+        QCOMPARE(found, ranges);
+        QCOMPARE(s->publishNotReadyAddresses, unready);
+        QCOMPARE(s->loadBalancerSourceRanges.size(), std::size_t{spec.contains("Ranges") ? 1U : 0U});
+        QVERIFY(spec.contains("publish") || *read(toJson(*s)).service("n", "s") == *s);
+    }
+
+    /// An API server fills in the name of an endpoint port; kube-proxy would pass one without it by.
+    void endpointPortsGetNames() {
+        for (const char *name : {"", R"("name":null,)", R"("name":"",)"}) {
+            const auto state = read(R"({"kind":"EndpointSlice","metadata":{"name":"e"},"ports":[{)" +
+                                    std::string(name) + R"("port":80}]})");
+            QVERIFY(state.problems.empty());
+            QVERIFY(state.endpointSlices.begin()->second->ports.front().name == "");
+        }
+    }
+
+    void conditionsAndHints() {
+        const auto state =
+            read(R"({"kind":"EndpointSlice","metadata":{"name":"e"},"ports":[{"port":0},{"name":"x"}],"endpoints":[
+            {"addresses":["10.0.0.1","10.0.0.2"]},
+            {"addresses":["10.0.0.3"],"conditions":{"ready":null,"serving":false,"terminating":true}},
+            {"addresses":[]},
+            {"addresses":["10.0.0.4"],"hints":{"forZones":[{"name":"a"},{"name":"b"}],"forNodes":[{"name":"n1"}]}}]})");
+        QVERIFY(state.problems.empty());
+        const auto &slice = *state.endpointSlices.begin()->second;
+        const auto &all = slice.endpoints;
+        QVERIFY(!slice.ports[0].port && !slice.ports[1].port);
+        QVERIFY(all[0].ready && all[0].serving && !all[0].terminating && all[0].nodeName.empty());
+        QCOMPARE(all[0].addresses.size(), std::size_t{2});
+        QVERIFY(all[1].ready && !all[1].serving && all[1].terminating);
+        QVERIFY(all[2].addresses.empty());
+        QCOMPARE(all[3].zoneHints, (std::vector<std::string>{"a", "b"}));
+        QCOMPARE(all[3].nodeHints, std::vector<std::string>{"n1"});
+    }
+
     void writingAndReadingGivesTheSame() {
         const auto state = read(natlens::test::dataFile("cluster/cluster.json"));
         QVERIFY(state.problems.empty());
@@ -291,6 +357,44 @@ private Q_SLOTS:
         QVERIFY(!absent.masqueradeAll && absent.masqueradeBit == 14);
     }
 
+    void configurationOfConnectionTracking() {
+        const auto plain = readProxyConfig("{}", "config.json").value();
+        QVERIFY(plain.conntrack == ConntrackConfig{} && plain.allowExternalIPs && plain.nodeHints);
+        QVERIFY(plain.conntrack.tcpEstablished == std::chrono::hours(24));
+        QVERIFY(plain.conntrack.tcpCloseWait == std::chrono::hours(1));
+        const auto config = readProxyConfig(
+            R"({"conntrack":{"maxPerCore":0,"min":7,"tcpEstablishedTimeout":"1h","tcpCloseWaitTimeout":"90s","udpTimeout":"10s",
+            "udpStreamTimeout":"20s"},"featureGates":{"AllowServiceExternalIPs":false,"PreferSameTrafficDistribution":false,
+            "SomethingElse":true}})",
+            "config.json");
+        QVERIFY(config && config->problems.empty());
+        using std::chrono::seconds;
+        QVERIFY(config->conntrack == (ConntrackConfig{0, 7, seconds(3600), seconds(90), seconds(10), seconds(20)}));
+        QVERIFY(!config->allowExternalIPs && !config->nodeHints);
+    }
+
+    void connectionMaximum_data() {
+        QTest::addColumn<unsigned>("perCore");
+        QTest::addColumn<unsigned>("least");
+        QTest::addColumn<unsigned>("cores");
+        QTest::addColumn<unsigned>("most");
+        QTest::newRow("few cores") << 32768U << 131072U << 2U << 131072U;
+        QTest::newRow("some cores") << 32768U << 131072U << 16U << 524288U;
+        QTest::newRow("many cores") << 32768U << 131072U << 128U << 1048576U;
+        QTest::newRow("as many as the kernel allows") << 0U << 131072U << 128U << 0U;
+        QTest::newRow("a great minimum") << 1U << 2000000U << 1U << 1048576U;
+    }
+    void connectionMaximum() {
+        QFETCH(unsigned, perCore);
+        QFETCH(unsigned, least);
+        QFETCH(unsigned, cores);
+        QFETCH(unsigned, most);
+        ConntrackConfig config;
+        config.maxPerCore = perCore;
+        config.min = least;
+        QCOMPARE(config.maximum(cores), most);
+    }
+
     void durations_data() {
         QTest::addColumn<QString>("text");
         QTest::addColumn<int>("milliseconds"); ///< -1: not a duration
@@ -324,6 +428,14 @@ private Q_SLOTS:
                              << "KubeProxyConfiguration: /iptables/masqueradeBit";
         QTest::newRow("addresses") << R"({"nodePortAddresses":["here"]})"
                                    << "KubeProxyConfiguration: /nodePortAddresses";
+        QTest::newRow("localhost") << R"({"nodePortAddresses":["localhost"]})"
+                                   << "KubeProxyConfiguration: /nodePortAddresses/0: \"localhost\" asks for";
+        QTest::newRow("gate") << R"({"featureGates":{"KubeProxyNFTablesLocalhostNodePorts":true}})"
+                              << "KubeProxyConfiguration: /featureGates/KubeProxyNFTablesLocalhostNodePorts";
+        QTest::newRow("timeout") << R"({"conntrack":{"udpTimeout":"soon"}})"
+                                 << "KubeProxyConfiguration: /conntrack/udpTimeout";
+        QTest::newRow("cores") << R"({"conntrack":{"maxPerCore":-1}})"
+                               << "KubeProxyConfiguration: /conntrack/maxPerCore";
         QTest::newRow("bridge") << R"({"detectLocalMode":"BridgeInterface","detectLocal":{}})"
                                 << "KubeProxyConfiguration: /detectLocal/bridgeInterface";
         QTest::newRow("prefix") << R"({"detectLocalMode":"InterfaceNamePrefix"})"

@@ -111,6 +111,28 @@ private Q_SLOTS:
         QVERIFY(lab.exitStatus() == QProcess::NormalExit);
     }
 
+    /// UDP: a question and its answer through a node port; a port where nobody listens.
+    void datagrams() {
+        QFile file(at("udp.json"));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write(R"({"name": "udp", "base": "nodeport", "clusterPatch": [{"kind": "Service", "metadata": {"name": "nodeport",
+            "namespace": "default"}, "spec": {"ports": [{"name": "dns", "port": 53, "targetPort": 5353, "protocol": "UDP",
+            "nodePort": 32053}]}}], "steps": [
+            {"do": "datagrams", "on": "client", "to": "10.240.0.5:32053", "count": 3, "intervalMs": 10, "waitMs": 50},
+            {"do": "datagrams", "on": "client", "to": "10.240.0.5:9", "waitMs": 50}], "expect": []})");
+        file.close();
+        const Run lab = simulate(at("udp.json"), {"--json", "--profile", "today"});
+        QVERIFY2(lab.status == 0, lab.said());
+        const auto paths = lab.paths();
+        QCOMPARE(paths.size(), std::size_t{2});
+        const auto &asked = paths[0]["requested"]["port"] == 32053 ? paths[0] : paths[1];
+        const auto &closed = paths[0]["requested"]["port"] == 32053 ? paths[1] : paths[0];
+        QVERIFY2(asked["protocol"] == "UDP" && asked["outcome"] == "delivered", lab.said());
+        QVERIFY2(asked["endpoint"]["ip"] == "10.180.1.136" && asked["endpoint"]["port"] == 5353, lab.said());
+        QVERIFY2(asked["seenByEndpoint"]["ip"] == "10.240.0.5", lab.said());
+        QVERIFY2(closed["outcome"] == "rejected", lab.said());
+    }
+
     void bothModes_data() { scenarios(); }
     void bothModes() {
         QFETCH(QString, scenario);

@@ -1,0 +1,40 @@
+// A healthCheckNodePort that something else has: the Service works, the lab says what is missing.
+#include "tests/test_program.h"
+
+#include "lab/natlens_run.h"
+
+#include <QTemporaryDir>
+
+using namespace natlens::test;
+
+class TestHealthPorts : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void taken_data() {
+        QTest::addColumn<QString>("datapath");
+        QTest::newRow("nftables") << "nftables";
+        QTest::newRow("engine") << "engine";
+    }
+    void taken() {
+        NATLENS_NEEDS_LAB();
+        QFETCH(QString, datapath);
+        QTemporaryDir folder;
+        QFile file(folder.filePath("taken.json"));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        // 10256 is kube-proxy's own.
+        file.write(
+            R"({"name": "taken", "base": "nodeport", "clusterPatch": [{"kind": "Service", "metadata": {"name": "nodeport",
+            "namespace": "default"}, "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local",
+            "healthCheckNodePort": 10256}}], "steps": [{"do": "request", "from": "client",
+            "url": "http://10.240.0.4:32080/"}], "expect": []})");
+        file.close();
+        const Run done = run({"lab", "run", file.fileName(), "--json", "--datapath", datapath});
+        QVERIFY2(done.status == 0, done.said());
+        QVERIFY2(done.err.contains("node1: Service default/nodeport: FailedToStartServiceHealthcheck: "), done.said());
+        const auto paths = done.pathsOfKind("service");
+        QVERIFY2(!paths.empty() && paths.front()["outcome"] == "delivered", done.said());
+    }
+};
+
+NATLENS_TEST(TestHealthPorts)
+#include "tst_health_ports.moc"
