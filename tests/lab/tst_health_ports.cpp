@@ -22,11 +22,11 @@ private Q_SLOTS:
         QFile file(folder.filePath("taken.json"));
         QVERIFY(file.open(QIODevice::WriteOnly));
         // 10256 is kube-proxy's own.
-        file.write(
-            R"({"name": "taken", "base": "nodeport", "clusterPatch": [{"kind": "Service", "metadata": {"name": "nodeport",
-            "namespace": "default"}, "spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local",
-            "healthCheckNodePort": 10256}}], "steps": [{"do": "request", "from": "client",
-            "url": "http://10.240.0.4:32080/"}], "expect": []})");
+        const char *text = "{'name': 'taken', 'base': 'nodeport', 'clusterPatch': [{'kind': 'Service', 'metadata': "
+                           "{'name': 'nodeport', 'namespace': 'default'}, 'spec': {'type': 'LoadBalancer', "
+                           "'externalTrafficPolicy': 'Local', 'healthCheckNodePort': 10256}}], 'steps': [{'do': "
+                           "'request', 'from': 'client', 'url': 'http://10.240.0.4:32080/'}], 'expect': []}";
+        file.write(QByteArray(text).replace('\'', '"'));
         file.close();
         const Run done = run({"lab", "run", file.fileName(), "--json", "--datapath", datapath});
         QVERIFY2(done.status == 0, done.said());
