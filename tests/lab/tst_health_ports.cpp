@@ -28,9 +28,18 @@ private Q_SLOTS:
                            "'request', 'from': 'client', 'url': 'http://10.240.0.4:32080/'}], 'expect': []}";
         file.write(QByteArray(text).replace('\'', '"'));
         file.close();
+        const QString ready = folder.filePath("ready");
+        QProcess lab;
+        lab.start(program(), {"lab", "up", file.fileName(), "--datapath", datapath, "--ready-file", ready});
+        QTRY_VERIFY_WITH_TIMEOUT(QFile::exists(ready), 30'000);
+        QByteArray heard;
+        QTRY_VERIFY2_WITH_TIMEOUT((heard += lab.readAllStandardError())
+                                      .contains("node1: Service default/nodeport: FailedToStartServiceHealthcheck: "),
+                                  heard.constData(), 30'000);
+        lab.terminate();
+        QVERIFY(lab.waitForFinished(30'000));
         const Run done = run({"lab", "run", file.fileName(), "--json", "--datapath", datapath});
         QVERIFY2(done.status == 0, done.said());
-        QVERIFY2(done.err.contains("node1: Service default/nodeport: FailedToStartServiceHealthcheck: "), done.said());
         const auto paths = done.pathsOfKind("service");
         QVERIFY2(!paths.empty() && paths.front()["outcome"] == "delivered", done.said());
     }
