@@ -103,8 +103,8 @@ private Q_SLOTS:
                     if (hop.in && hop.out) QVERIFY(hop.in->packet.value < hop.out->packet.value || byPoint);
                 QVERIFY(!path.findings.empty());
                 const auto &finding = path.findings[0];
-                QCOMPARE(text(finding.code), "D21");
-                QVERIFY2(finding.text.starts_with(balancer ? "lb translated" : "node1 translated"),
+                QCOMPARE(text(finding.code), balancer ? "D21" : "D19");
+                QVERIFY2(finding.text.starts_with(balancer ? "lb translated" : "10.180.1.8 asked"),
                          finding.text.c_str());
             }
     }

@@ -32,9 +32,21 @@ namespace {
 
 std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
-    if (!input.cluster) return std::nullopt;
     const auto stray = strayReply(input);
     if (!stray || !stray->opening) return std::nullopt;
+    if (!input.cluster) {
+        if (!isSwitchedPast(input, *stray)) return std::nullopt; // D21
+        Finding result = finding(
+            kD19,
+            fmt::format("{} asked {} and got the answer from {}: {} translated the request, and its bridge switched "
+                        "the reply past the translation. That both are pods of that node is inferred from the "
+                        "reply's time to live.",
+                        path.client.address.ip.toString(), path.requested.toString(), stray->sight.src.toString(),
+                        stray->translator));
+        if (const Hop *hop = requestHop(path, stray->translator)) addEvidence(result, hop->in);
+        addEvidence(result, stray->sight.firstPacket);
+        return result;
+    }
     const auto client = input.cluster->podWith(path.client.address.ip),
                endpoint = input.cluster->podWith(stray->sight.src.ip);
     const auto translator = nodeName(input, stray->translator);

@@ -34,6 +34,7 @@ std::optional<Finding> find(const FindingInput &input) {
     if (!stray || !stray->opening) return std::nullopt;
     // Where kube-proxy's own translation was bypassed, other findings know why.
     if (!nodeName(input, stray->translator).empty()) return std::nullopt;
+    if (!input.cluster && isSwitchedPast(input, *stray)) return std::nullopt; // D19
     const Hop *hop = requestHop(path, stray->translator);
     Finding result = finding(
         kD21,

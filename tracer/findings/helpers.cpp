@@ -2,6 +2,7 @@
 
 #include "capture/base/hash.h"
 #include "capture/packet/decode.h"
+#include "tracer/path/conventions.h"
 
 #include <algorithm>
 
@@ -131,6 +132,14 @@ std::optional<StrayReply> strayReply(const FindingInput &input) {
         return stray;
     }
     return std::nullopt;
+}
+
+bool isSwitchedPast(const FindingInput &input, const StrayReply &stray) {
+    return std::ranges::any_of(input.path.hops, [&](const Hop &hop) {
+        if (hop.direction != Direction::reply || hop.host != stray.translator || hop.inferred) return false;
+        const auto &last = hop.out ? hop.out : hop.in;
+        return last && last->src == stray.sight.src && isInitialTtl(last->ttl);
+    });
 }
 
 namespace {

@@ -45,6 +45,8 @@ struct StrayReply {
     bool opening = false;   ///< the SYN-ACK (or first datagram) already
 };
 [[nodiscard]] std::optional<StrayReply> strayReply(const FindingInput &input);
+/// The host that translated passed that very reply on without routing it: with the time to live it was sent with.
+[[nodiscard]] bool isSwitchedPast(const FindingInput &input, const StrayReply &stray);
 
 /// What a node's kube-proxy would do with the request as the node met it.
 struct Prediction {

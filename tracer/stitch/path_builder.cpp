@@ -28,7 +28,9 @@ HopEnd endOf(const Sighting &sight, const CapturePoints &points, const FlowTable
 std::vector<Nat> natBetween(const Tuple &before, const Tuple &after) {
     std::vector<Nat> nat;
     if (before.src != after.src) nat.push_back(Nat::snat);
-    if (before.dst != after.dst) nat.push_back(Nat::dnat);
+    // An echo has one number for both sides, and it is the sender's.
+    const bool isEcho = before.protocol == Protocol::icmp || before.protocol == Protocol::icmpv6;
+    if (isEcho ? before.dst.ip != after.dst.ip : before.dst != after.dst) nat.push_back(Nat::dnat);
     return nat;
 }
 

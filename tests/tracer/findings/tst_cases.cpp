@@ -255,6 +255,24 @@ void TestCases::single_data() {
             .state(cluster());
         return c;
     });
+    // Without cluster state: the node whose translation was missed saw the answer, and did not route it.
+    const auto passing = [=](std::uint8_t ttl) {
+        auto c = stray(sameNode(), kPod, 1, true);
+        c.known = false;
+        auto seen = hop("node1", kPod, "10.180.1.8:4000", kPod, "10.180.1.8:4000");
+        seen.direction = Direction::reply;
+        seen.in->ttl = 64;
+        seen.out->ttl = ttl;
+        c.path.hops.push_back(seen);
+        return c;
+    };
+    row("D19: without cluster state", "D19", [=] { return passing(64); });
+    row("D19: without cluster state, routed", "D21", [=] { return passing(63); });
+    row("D19: without cluster state, elsewhere", "D21", [=] {
+        auto c = stray(sameNode(), kPod, 1, true);
+        c.known = false;
+        return c;
+    });
     row("D19: translated back", "", [=] {
         auto c = stray(sameNode(), kClusterIp, 0, true);
         c.state(cluster());
