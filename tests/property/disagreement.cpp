@@ -19,9 +19,11 @@ std::string configJson(const ProxyConfig &config, Mode mode) {
                                      config.masqueradeAll, config.masqueradeBit, config.localhostNodePorts);
     return fmt::format("{{\"kind\":\"KubeProxyConfiguration\",\"mode\":\"{}\",\"clusterCIDR\":\"{}\","
                        "\"detectLocalMode\":\"{}\",\"detectLocal\":{{\"bridgeInterface\":\"{}\","
-                       "\"interfaceNamePrefix\":\"{}\"}},\"nodePortAddresses\":[{}],\"iptables\":{},\"nftables\":{}}}\n",
+                       "\"interfaceNamePrefix\":\"{}\"}},\"nodePortAddresses\":[{}],\"iptables\":{},\"nftables\":{},"
+                       "\"featureGates\":{{\"AllowServiceExternalIPs\":{},\"PreferSameTrafficDistribution\":{}}}}}\n",
                        toString(mode), fmt::join(ranges, ","), toString(config.detectLocalMode), config.bridgeInterface,
-                       config.interfaceNamePrefix, fmt::join(quoted, ","), section, section);
+                       config.interfaceNamePrefix, fmt::join(quoted, ","), section, section, config.allowExternalIPs,
+                       config.nodeHints);
 }
 
 std::string lower(std::string text) {

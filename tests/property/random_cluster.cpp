@@ -212,6 +212,8 @@ RandomCase makeCase(const CaseNumbers &numbers) {
     for (const auto family : kFamilies)
         if (around.oneIn(2)) ranges.push_back(World::of(family).serviceRange);
     if (!ranges.empty()) made.state.serviceCIDRs[{"", "kubernetes"}] = ranges;
+    made.config.allowExternalIPs = !around.oneIn(10);
+    made.config.nodeHints = !around.oneIn(6);
 
     Draws draws(numbers.services);
     const unsigned count = 1 + draws.below(4);
