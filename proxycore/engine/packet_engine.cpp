@@ -76,19 +76,23 @@ void PacketEngine::Impl::processBatch(std::span<const std::span<std::byte>> pack
     constexpr std::size_t kTogether = 8;
     begin(now);
     std::array<std::array<Incoming, kTogether>, 2> groups;
+    std::array<bool, 2> opens{}; ///< some packet of the group may begin a connection
     const auto sizeAt = [&](std::size_t first) {
         return first < packets.size() ? std::min(kTogether, packets.size() - first) : 0;
     };
-    const auto readGroup = [&](std::array<Incoming, kTogether> &group, std::size_t first) {
+    const auto readGroup = [&](std::size_t turn, std::size_t first) {
+        auto &group = groups[turn];
+        opens[turn] = false;
         for (std::size_t i = 0; i < sizeAt(first); ++i) {
             read(packets[first + i], group[i]);
             if (group[i].reading != Reading::packet) continue;
             table.prefetchSlot(group[i].hash);
-            if (startsTcp(group[i].fields))
-                group[i].side->index.prefetchPlace(Protocol::tcp, destinationOf(group[i].key));
+            if (!startsTcp(group[i].fields)) continue;
+            opens[turn] = true;
+            group[i].side->index.prefetchPlace(Protocol::tcp, destinationOf(group[i].key));
         }
     };
-    readGroup(groups[0], 0);
+    readGroup(0, 0);
     for (std::size_t first = 0, turn = 0; first < packets.size(); first += kTogether, turn ^= 1) {
         auto &group = groups[turn];
         for (std::size_t i = 0; i < sizeAt(first); ++i) {
@@ -98,13 +102,13 @@ void PacketEngine::Impl::processBatch(std::span<const std::span<std::byte>> pack
             else
                 table.prefetchConnection(group[i].hash);
         }
-        readGroup(groups[turn ^ 1], first + kTogether);
+        readGroup(turn ^ 1, first + kTogether);
         for (std::size_t i = 0; i < sizeAt(first); ++i) {
             const auto *service = std::exchange(group[i].likely, nullptr);
             for (std::size_t e = 0; service != nullptr && e < std::min<std::size_t>(service->cluster.size(), 2); ++e)
                 __builtin_prefetch(&service->cluster[e].address);
         }
-        decideAhead({group.data(), sizeAt(first)}, origin);
+        if (opens[turn]) decideAhead({group.data(), sizeAt(first)}, origin);
         for (std::size_t i = 0; i < sizeAt(first); ++i)
             actions[first + i] = handle(group[i], origin);
     }
