@@ -96,21 +96,10 @@ void Tracer::addPacket(base::CapturePointId point, base::Timestamp time, base::P
 }
 
 void Tracer::addPackets(std::span<const Arrival> arrivals) {
-    // Look-ups in tables that fit the caches cost less than fetching ahead.
-    constexpr std::uint32_t kManyFlows = 20'000;
-    constexpr std::size_t kSlotAhead = 16, kFlowAhead = 10, kLegAhead = 5;
     auto &impl = *m_impl;
     impl.changed = impl.changed || !arrivals.empty();
-    const FlowTable &flows = impl.flows;
-    const bool ahead = arrivals.size() > kSlotAhead && flows.size() > kManyFlows;
-    for (std::size_t i = 0; i < arrivals.size(); ++i) {
-        if (ahead) {
-            if (i + kSlotAhead < arrivals.size()) flows.prefetch(arrivals[i + kSlotAhead].hash);
-            if (i + kFlowAhead < arrivals.size()) flows.prefetchFlow(arrivals[i + kFlowAhead].hash);
-            if (i + kLegAhead < arrivals.size()) flows.prefetchLeg(arrivals[i + kLegAhead].hash);
-        }
-        impl.add(arrivals[i]);
-    }
+    for (const Arrival &arrival : arrivals)
+        impl.add(arrival);
 }
 
 void Tracer::addTranslation(const TranslationEvent &event) {

@@ -47,16 +47,15 @@ public:
     void addCapturePoint(base::CapturePointId id, std::string_view name, packet::LinkType linkType);
     void addPacket(base::CapturePointId point, base::Timestamp time, base::PacketNumber number, Crossing crossing,
                    std::uint32_t originalLength, std::span<const std::byte> captured);
-    /// Packets that Arrival has decoded, in order. Faster than one after the other: with very many connections
-    /// their flows are fetched from memory ahead.
+    /// Packets that Arrival has decoded, in order.
     void addPackets(std::span<const Arrival> arrivals);
     void addTranslation(const TranslationEvent &event);
     void addRuleTrace(const RuleTraceEvent &event);
     /// One Kubernetes watch event, {"type":"ADDED|MODIFIED|DELETED","object":{...}}, or a plain object or List.
     /// Unreadable JSON is counted, not fatal.
     void addClusterState(base::Timestamp time, std::string_view json);
-    /// Rules that were read from a node (proxycore/rules); "" when nobody knows from which. Best before the first packet:
-    /// everything is judged by them.
+    /// Rules that were read from a node (proxycore/rules); "" when nobody knows from which. Best before the first
+    /// packet: everything is judged by them.
     void addNodeRules(std::string_view node, const proxycore::NodeRules &rules);
     /// What was found out about a host's clock. The times of its packets must be given corrected.
     void setHostClock(std::string_view host, HostClock clock);

@@ -15,8 +15,9 @@ std::string drawn(const tracer::Snapshot &snapshot, const Render &arguments, int
     const tracer::Snapshot chosen = withPaths(snapshot, kDrawnPaths);
     if (const std::string remark = remarkOnChoice(snapshot, chosen); !remark.empty()) complain(remark);
     if (arguments.format == "document") return diagram::renderDocument(chosen);
-    if (arguments.format == "unicode") return diagram::renderUnicode(chosen, {.columns = columns});
-    return diagram::renderSvg(diagram::layout(chosen), arguments.theme);
+    const diagram::SceneOptions options{.columns = columns, .kinds = diagram::kindsOf(snapshot, chosen)};
+    if (arguments.format == "unicode") return diagram::renderUnicode(chosen, options);
+    return diagram::renderSvg(diagram::layout(chosen, options), arguments.theme);
 }
 
 std::string jsonLines(const tracer::Snapshot &snapshot) {

@@ -107,7 +107,7 @@ std::string summary(const session::View &view, const std::vector<FindingGroup> &
 std::string picture(const Snapshot &snapshot) {
     constexpr std::size_t kDrawn = 20;
     const Snapshot drawn = withPaths(snapshot, kDrawn);
-    const std::string text = diagram::renderUnicode(drawn);
+    const std::string text = diagram::renderUnicode(drawn, {.kinds = diagram::kindsOf(snapshot, drawn)});
     if (text.empty()) return {};
     std::string section = "\n## Picture\n\n" + codeBlock(text);
     if (drawn.paths.size() < pathCount(snapshot))

@@ -138,7 +138,8 @@ void printResult(Output &output, const session::View &view, const SourceOptions 
         const tracer::Snapshot chosen = withPaths(*view.traced, kDrawnPaths);
         output.write(options.diagram == "document"
                          ? diagram::renderDocument(chosen)
-                         : diagram::renderUnicode(chosen, {.columns = output.pictureColumns()}));
+                         : diagram::renderUnicode(chosen, {.columns = output.pictureColumns(),
+                                                           .kinds = diagram::kindsOf(*view.traced, chosen)}));
         output.flush();
         if (const std::string remark = remarkOnChoice(*view.traced, chosen); !options.quiet && !remark.empty())
             complain(remark);

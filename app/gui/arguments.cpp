@@ -21,13 +21,21 @@ base::Result<Arguments> parseArguments(const QStringList &words) {
     const QCommandLineOption version({"v", "version"}, "Show the version.");
     const QCommandLineOption screenshot(
         "screenshot", "Write the window as PNG after the source has ended or settled, and end.", "FILE.png");
-    const QCommandLineOption size("size", "Size of the window, 400x300 to 10000x10000 (default 1280x800).", "WxH");
+    const QCommandLineOption size(
+        "size",
+        "Size of the window (default 1280x800), at most 10000x10000; never smaller than what is in it needs, some "
+        "770x400.",
+        "WxH");
+    const QCommandLineOption cluster("cluster",
+                                     "Cluster state: a Kubernetes List as kubectl prints it, or rules of a node "
+                                     "(iptables-save, nft -j list ruleset). May be repeated.",
+                                     "[NODE=]FILE");
     const QCommandLineOption theme("theme", "light, dark, high-contrast or system (default).", "NAME");
     const QCommandLineOption profile("profile", "Lab: picture, document or today (default: the scenario's own).",
                                      "NAME");
     const QCommandLineOption datapath("datapath", "Lab: nftables (default), iptables or engine.", "NAME");
     const QCommandLineOption simulated("simulated", "Lab: no kernel, no privileges, virtual time.");
-    parser.addOptions({help, version, screenshot, size, theme, profile, datapath, simulated});
+    parser.addOptions({help, version, screenshot, size, cluster, theme, profile, datapath, simulated});
     parser.addPositionalArgument(
         "SOURCE", "lab:SCENARIO, or recorded captures (pcapng, pcap). Without it, a start page.", "[SOURCE...]");
     if (!parser.parse(words)) return bad(parser.errorText() + "; see natlens-gui --help", "arguments");
@@ -62,6 +70,7 @@ base::Result<Arguments> parseArguments(const QStringList &words) {
     arguments.datapath = parser.value(datapath);
     if (parser.isSet(datapath) && !QStringList{"nftables", "iptables", "engine"}.contains(arguments.datapath))
         return bad("choose nftables, iptables or engine", "--datapath " + arguments.datapath);
+    arguments.clusterFiles = parser.values(cluster);
     arguments.simulated = parser.isSet(simulated);
     arguments.screenshot = parser.value(screenshot);
     if (parser.isSet(screenshot) && !arguments.screenshot.endsWith(".png", Qt::CaseInsensitive))

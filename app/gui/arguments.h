@@ -13,10 +13,11 @@ namespace natlens::gui {
 struct Arguments {
     enum class Action { run, help, version };
     Action action = Action::run;
-    QString helpText;   ///< for Action::help
-    QString scenario;   ///< "lab:SCENARIO" without its prefix; "" none
-    QStringList files;  ///< recordings
-    QString screenshot; ///< PNG to write; "" show a window
+    QString helpText;         ///< for Action::help
+    QString scenario;         ///< "lab:SCENARIO" without its prefix; "" none
+    QStringList files;        ///< recordings
+    QStringList clusterFiles; ///< "[NODE=]FILE" each, see session::Options
+    QString screenshot;       ///< PNG to write; "" show a window
     QSize size{1280, 800};
     ThemeChoice theme = ThemeChoice::system;
     QString profile, datapath;

@@ -40,6 +40,8 @@ int runWindow(int argc, char **argv, const gui::Arguments &arguments) {
     environment.options.profile = arguments.profile.toStdString();
     environment.options.datapath = arguments.datapath.toStdString();
     environment.options.simulated = arguments.simulated;
+    for (const QString &file : arguments.clusterFiles)
+        environment.options.clusterFiles.push_back(file.toStdString());
     environment.theme = arguments.theme;
     gui::MainWindow window(std::move(environment));
     window.resize(arguments.size);

@@ -200,6 +200,17 @@ void MainWindow::openFiles(const QStringList &files) {
     open(std::move(request));
 }
 
+void MainWindow::useClusterFiles(const QStringList &files) {
+    std::vector<std::string> &used = m_environment.options.clusterFiles;
+    used.clear();
+    for (const QString &file : files)
+        used.push_back(file.toStdString());
+    if (!m_request || !std::holds_alternative<session::FileSource>(m_request->what)) return;
+    SourceRequest request = *m_request;
+    request.options.clusterFiles = used;
+    open(std::move(request));
+}
+
 void MainWindow::open(SourceRequest request) {
     m_feed->setSource(nullptr);
     m_source.reset();
@@ -271,8 +282,9 @@ void MainWindow::showScene(const session::View &view) {
     m_sceneSnapshot = view.traced;
     m_sceneOptions = options;
     m_diagram->setSelectedPath(m_selected);
-    m_diagram->setScene(view.traced,
-                        diagram::layout(diagram::withPaths(*view.traced, diagram::kDrawnPaths, m_selected), options));
+    const tracer::Snapshot drawn = diagram::withPaths(*view.traced, diagram::kDrawnPaths, m_selected);
+    options.kinds = diagram::kindsOf(*view.traced, drawn);
+    m_diagram->setScene(view.traced, diagram::layout(drawn, options));
 }
 
 void MainWindow::selectByDefault(const tracer::Snapshot &snapshot) {

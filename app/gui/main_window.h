@@ -46,6 +46,9 @@ public:
 
     void openScenario(const QString &name);
     void openFiles(const QStringList &files);
+    /// Cluster state and rules of nodes for all sources from now on, "[NODE=]FILE" each; recordings that are shown are
+    /// read again.
+    void useClusterFiles(const QStringList &files);
     void showStartPage();
     void setThemeChoice(ThemeChoice choice);
     /// The path whose hops tell most (a finding, then most translations), or the first one. For screenshots.
@@ -72,6 +75,7 @@ private:
 
     void buildWorkspace();
     void buildActions();
+    void chooseClusterFiles();
     void buildFileMenu();
     void buildViewMenu();
     void buildPathMenu();

@@ -76,6 +76,8 @@ void MainWindow::buildFileMenu() {
     m_openAction = addTo(file, tr("&Open recording…"), QKeySequence::Open);
     m_openAction->setIconText(tr("Open"));
     connect(m_openAction, &QAction::triggered, this, &MainWindow::chooseFiles);
+    connect(addTo(file, tr("Use &cluster state…"), QKeySequence(Qt::CTRL | Qt::SHIFT | Qt::Key_O)), &QAction::triggered,
+            this, &MainWindow::chooseClusterFiles);
     m_save = addTo(file, tr("&Save recording…"), QKeySequence::Save);
     m_save->setIconText(tr("Save"));
     connect(m_save, &QAction::triggered, this, &MainWindow::saveRecording);
@@ -236,6 +238,13 @@ void MainWindow::say(const QString &sentence) {
 void MainWindow::chooseFiles() {
     openFiles(QFileDialog::getOpenFileNames(this, tr("Open recording"), {},
                                             tr("Captures (*.pcapng *.pcap *.cap);;All files (*)")));
+}
+
+void MainWindow::chooseClusterFiles() {
+    const QStringList files = QFileDialog::getOpenFileNames(
+        this, tr("Use cluster state"), {},
+        tr("Kubernetes objects and rules of nodes (*.json *.rules *.iptables *.nft);;All files (*)"));
+    if (!files.isEmpty()) useClusterFiles(files);
 }
 
 void MainWindow::saveRecording() {

@@ -52,7 +52,11 @@ QString seenText(const tracer::Path &path) {
     if (path.kind == tracer::PathKind::healthCheck)
         return path.http && path.http->status != 0 ? "answered " + QString::number(path.http->status)
                                                    : QStringLiteral("no answer seen");
-    if (!path.seenByEndpoint) return QStringLiteral("no endpoint reached");
+    if (!path.seenByEndpoint) {
+        const bool stopped = path.outcome == tracer::Outcome::dropped || path.outcome == tracer::Outcome::rejected;
+        return stopped && !path.endpoint ? QStringLiteral("no endpoint reached")
+                                         : QStringLiteral("what the endpoint saw was not captured");
+    }
     return "endpoint saw " + text(path.seenByEndpoint->ip.toString());
 }
 

@@ -24,7 +24,8 @@ namespace natlens::gui {
 [[nodiscard]] QString connectionText(const tracer::Path &path);
 /// The same in at most `width` pixels: without the client's port if need be, then cut, but never the arrow.
 [[nodiscard]] QString connectionText(const tracer::Path &path, const QFontMetrics &metrics, int width);
-/// "endpoint saw 10.240.0.5", "no endpoint reached".
+/// "endpoint saw 10.240.0.5", "what the endpoint saw was not captured"; "no endpoint reached" only where packets were
+/// stopped on the way.
 [[nodiscard]] QString seenText(const tracer::Path &path);
 /// "delivered", "dropped at node1", ...
 [[nodiscard]] QString outcomeText(const tracer::Path &path);

@@ -2,6 +2,8 @@
 
 #include "app/session/input_file.h"
 
+#include <algorithm>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace natlens::session {
@@ -90,6 +92,63 @@ base::Result<std::string> checkClusterList(std::string_view text, const std::fil
         if (!fault.empty()) return bad(path, fmt::format("/items/{}: {}", i, fault));
     }
     return std::move(document->text);
+}
+
+namespace {
+
+/// The objects of a list that are complete before the place where its text is no JSON any more.
+json objectsBefore(std::string_view text) {
+    constexpr int kItems = 1, kItem = 2; // depths
+    json items = json::array();
+    bool inItems = false;
+    const auto collect = [&](int depth, json::parse_event_t event, json &parsed) {
+        if (event == json::parse_event_t::key && depth == kItems) inItems = parsed == "items";
+        if (event == json::parse_event_t::object_end && depth == kItem && inItems) {
+            items.push_back(std::move(parsed));
+            return false; // it is kept here
+        }
+        return true;
+    };
+    const json rest = json::parse(text, collect, false); // discarded: what is wanted was collected
+    return items;
+}
+
+std::string listOf(json items) {
+    return json{{"kind", "List"}, {"items", std::move(items)}}.dump();
+}
+
+} // namespace
+
+base::Result<ClusterList> usableClusterList(std::string_view text, const std::filesystem::path &path) {
+    ClusterList list;
+    json items;
+    if (auto whole = parseJson(text, path)) {
+        const json kind = whole->value.value("kind", json());
+        const bool isList = kind.is_string() && kind.get<std::string>().ends_with("List") &&
+                            whole->value.contains("items") && whole->value["items"].is_array();
+        if (!isList) return std::unexpected(checkClusterList(text, path).error());
+        items = std::move(whole->value["items"]);
+    } else {
+        items = objectsBefore(text);
+        if (items.empty()) return std::unexpected(whole.error());
+        list.prefix = listOf(items);
+        list.remark = fmt::format("{}; the {} before {} used", whole.error().message,
+                                  items.size() == 1 ? "object" : fmt::format("{} objects", items.size()),
+                                  items.size() == 1 ? "is" : "are");
+    }
+    std::string first;
+    const std::size_t before = items.size();
+    json usable = json::array();
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const std::string fault = objectFault(items[i]);
+        if (fault.empty())
+            usable.push_back(std::move(items[i]));
+        else if (first.empty())
+            first = fmt::format("/items/{}: {}", i, fault);
+    }
+    if (usable.empty() && before != 0) return bad(path, first);
+    list.text = first.empty() && list.prefix.empty() ? std::string(text) : listOf(std::move(usable));
+    return list;
 }
 
 base::Result<std::string> readJsonObject(const std::filesystem::path &path, const std::string &kind) {

@@ -23,6 +23,16 @@ struct ClusterArgument {
 /// for JSON, a JSON pointer ("/items/4") for objects. The text is returned as it is.
 [[nodiscard]] base::Result<std::string> checkClusterList(std::string_view text, const std::filesystem::path &path);
 
+/// What can be used of such a text.
+struct ClusterList {
+    std::string text;   ///< a List of all objects that have a kind and a name
+    std::string prefix; ///< where the text breaks off or stops being JSON: a List of the objects before; else ""
+    std::string remark; ///< says where that is; else ""
+};
+/// The same for who would rather have some of the objects than none. An error only where there is no List, or nothing
+/// in it.
+[[nodiscard]] base::Result<ClusterList> usableClusterList(std::string_view text, const std::filesystem::path &path);
+
 /// Reads any JSON file that must hold an object of this `kind` ("KubeProxyConfiguration").
 [[nodiscard]] base::Result<std::string> readJsonObject(const std::filesystem::path &path, const std::string &kind);
 

@@ -52,18 +52,27 @@ private:
     }
 
     base::Status objects(const std::string &path, const InputFile &file) {
-        if (m_purpose == ObjectsFor::tracer) {
+        std::string prefix;
+        if (m_purpose == ObjectsFor::lab) {
             auto text = checkClusterList(file.text(), path);
             if (!text) return std::unexpected(text.error());
             m_input.objects.push_back(std::move(*text));
             if (m_alone) return {};
+        } else if (m_purpose == ObjectsFor::tracer) {
+            auto list = usableClusterList(file.text(), path);
+            if (!list) return std::unexpected(list.error());
+            if (!list->remark.empty()) m_input.remarks.push_back(shown(path) + ": " + list->remark);
+            prefix = std::move(list->prefix);
+            m_input.objects.push_back(std::move(list->text));
         } else {
             m_input.objects.emplace_back();
         }
-        auto state = proxycore::readClusterState(file.text(), shown(path), m_alone ? m_ends : nullptr, inThreads);
+        const std::string_view text = prefix.empty() ? file.text() : std::string_view(prefix);
+        auto state = proxycore::readClusterState(text, shown(path), m_alone ? m_ends : nullptr, inThreads);
         if (!state) return std::unexpected(state.error());
         remark(path, state->problems);
         state->problems.clear();
+        if (m_alone && m_purpose == ObjectsFor::tracer) return {}; // only its faults were wanted
         add(std::move(*state), path);
         return {};
     }

@@ -28,7 +28,8 @@ struct ClusterInput {
 
 /// How much of Kubernetes objects is wanted.
 enum class ObjectsFor : std::uint8_t {
-    tracer, ///< `objects`, strictly Lists; `state` only where files are compared
+    tracer, ///< `objects`, as many as can be used; `state` only where files are compared
+    lab,    ///< the same, but without faults
     plan,   ///< `state`
 };
 

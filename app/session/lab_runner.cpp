@@ -123,7 +123,7 @@ base::Result<std::vector<std::string>> LabRunner::arguments(const LabSource &sou
     add("--profile", m_options.profile);
     add("--datapath", m_options.datapath);
     if (m_options.simulated) words.emplace_back("--simulated");
-    const auto cluster = readClusterInput(m_options.clusterFiles, ObjectsFor::tracer);
+    const auto cluster = readClusterInput(m_options.clusterFiles, ObjectsFor::lab);
     if (!cluster) return std::unexpected(cluster.error());
     if (!cluster->listings.empty())
         return base::fail(base::ErrorCode::invalidInput,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <limits>
+#include <lz4frame.h>
 #include <vector>
 #define ZLIB_CONST // input is not written to
 #include <zlib.h>
@@ -136,6 +137,51 @@ private:
     std::vector<std::byte> m_out = std::vector<std::byte>(kPortion);
 };
 
+/// The frame format of LZ4 (lz4_Frame_format.md of its sources), version 1.6.
+class Lz4 final : public Decompressor {
+public:
+    Lz4() {
+        LZ4F_dctx *made = nullptr;
+        if (!LZ4F_isError(LZ4F_createDecompressionContext(&made, LZ4F_VERSION))) m_context.reset(made);
+    }
+
+    base::Status feed(std::span<const std::byte> bytes, const Take &take) override {
+        if (!m_context) return damaged(name(), m_offset, "lz4 has no memory");
+        bool more = true; // the last call filled the output: the library may hold more
+        while (!bytes.empty() || more) {
+            // A block alone, whatever the portions: the library wishes for the header behind it, too, and where that
+            // is damaged the block would be lost.
+            const std::size_t wish = m_wish > kBlockHeader ? m_wish - kBlockHeader : m_wish;
+            std::size_t used = std::min(wish, bytes.size()), made = m_out.size();
+            const std::size_t left =
+                LZ4F_decompress(m_context.get(), m_out.data(), &made, bytes.data(), &used, nullptr);
+            if (LZ4F_isError(left)) return damaged(name(), m_offset, LZ4F_getErrorName(left));
+            if (made != 0)
+                if (auto status = take(std::span(m_out).first(made)); !status) return status;
+            m_offset += used;
+            bytes = bytes.subspan(used);
+            if (used != 0 || made != 0) m_between = left == 0;
+            m_wish = left == 0 ? kSmallestHeader : left;
+            more = made == m_out.size() && !m_between;
+            if (used == 0 && made == 0 && !more) break; // nothing to do for now
+        }
+        return {};
+    }
+    bool complete() const override { return m_between; }
+    std::string_view name() const override { return "lz4"; }
+
+private:
+    static constexpr std::size_t kSmallestHeader = 7, kBlockHeader = 4;
+    struct Free {
+        void operator()(LZ4F_dctx *context) const { LZ4F_freeDecompressionContext(context); }
+    };
+    std::unique_ptr<LZ4F_dctx, Free> m_context;
+    bool m_between = false; ///< the last frame is complete
+    std::size_t m_wish = kSmallestHeader;
+    std::uint64_t m_offset = 0;
+    std::vector<std::byte> m_out = std::vector<std::byte>(kPortion);
+};
+
 } // namespace
 
 std::unique_ptr<Decompressor> Decompressor::forMagic(std::span<const std::byte> begin) {
@@ -143,6 +189,7 @@ std::unique_ptr<Decompressor> Decompressor::forMagic(std::span<const std::byte> 
     const std::uint32_t magic = base::loadBig32(begin.data());
     if (magic >> 8 == 0x1f8b08) return std::make_unique<Gzip>(); // method 8, deflate: there is no other
     if (magic == 0x28b52ffd || (magic & 0xf0ffffff) == 0x502a4d18) return std::make_unique<Zstd>();
+    if (magic == 0x04224d18) return std::make_unique<Lz4>();
     return nullptr;
 }
 

@@ -1,4 +1,4 @@
-// Private to capture/file: gzip and zstd, unpacked as the bytes come.
+// Private to capture/file: gzip, zstd and lz4, unpacked as the bytes come.
 #pragma once
 
 #include "capture/base/result.h"
@@ -12,8 +12,8 @@
 
 namespace natlens::file::detail {
 
-/// Any number of gzip members or zstd frames one after another, as `cat a.gz b.gz` makes them. Memory use is bounded
-/// whatever the data claims: zstd's window at 128 MiB, its own default limit.
+/// Any number of gzip members, zstd or lz4 frames one after another, as `cat a.gz b.gz` makes them. Memory use is
+/// bounded whatever the data claims: zstd's window at 128 MiB, its own default limit.
 class Decompressor {
 public:
     virtual ~Decompressor() = default;
@@ -27,7 +27,7 @@ public:
     [[nodiscard]] virtual base::Status feed(std::span<const std::byte> bytes, const Take &take) = 0;
     /// At the end of the input: false if it breaks off inside a member or frame.
     [[nodiscard]] virtual bool complete() const = 0;
-    [[nodiscard]] virtual std::string_view name() const = 0; ///< "gzip", "zstd"
+    [[nodiscard]] virtual std::string_view name() const = 0; ///< "gzip", "zstd", "lz4"
 };
 
 } // namespace natlens::file::detail

@@ -17,7 +17,6 @@ struct Format {
 constexpr std::string_view kConvert = "convert it with `editcap -F pcapng`";
 constexpr Format kFormats[] = {
     {0xfd377a58, 0xffffffff, "xz-compressed", "unpack it with `xz -d`"},
-    {0x04224d18, 0xffffffff, "lz4-compressed", "unpack it with `lz4 -d`"},
     {0x425a6800, 0xffffff00, "bzip2-compressed", "unpack it with `bzip2 -d`"},
     {0x1f9d0000, 0xffff0000, "compressed with compress", "unpack it with `gzip -d`"},
     {0x504b0304, 0xffffffff, "a zip archive", "unpack it with `unzip`"},

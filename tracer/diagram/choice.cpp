@@ -51,4 +51,23 @@ tracer::Snapshot withPaths(const tracer::Snapshot &snapshot, std::size_t most, s
     return chosen;
 }
 
+std::map<std::string, std::uint64_t> kindsOf(const tracer::Snapshot &snapshot, const tracer::Snapshot &chosen) {
+    std::map<std::string, std::uint64_t> kinds;
+    std::string kind;
+    if (snapshot.all) {
+        const tracer::Summary &summary = snapshot.all->summary();
+        for (const tracer::PathGroup &group : summary.groups) {
+            if (summary.hasRest && &group == &summary.groups.back()) break;
+            tracer::writeKind(group.example, kind);
+            kinds[kind] += group.connections;
+        }
+    } else if (chosen.paths.size() < snapshot.paths.size()) {
+        for (const auto &path : snapshot.paths) {
+            tracer::writeKind(*path, kind);
+            ++kinds[kind];
+        }
+    }
+    return kinds;
+}
+
 } // namespace natlens::diagram

@@ -4,6 +4,9 @@
 #include "tracer/path/snapshot.h"
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
 #include <string_view>
 
 namespace natlens::diagram {
@@ -16,5 +19,10 @@ inline constexpr std::size_t kDrawnPaths = 100;
 /// where there are others, and none to many hosts at once.
 [[nodiscard]] tracer::Snapshot withPaths(const tracer::Snapshot &snapshot, std::size_t most,
                                          std::string_view selected = {});
+
+/// For SceneOptions::kinds of a picture that withPaths() has chosen the paths of: how many connections there are of
+/// each kind in the whole snapshot, those included that it does not keep. Empty where all paths are drawn.
+[[nodiscard]] std::map<std::string, std::uint64_t> kindsOf(const tracer::Snapshot &snapshot,
+                                                           const tracer::Snapshot &chosen);
 
 } // namespace natlens::diagram

@@ -4,6 +4,8 @@
 #include "tracer/diagram/display_list.h"
 #include "tracer/path/snapshot.h"
 
+#include <cstdint>
+#include <map>
 #include <string>
 
 namespace natlens::diagram {
@@ -14,6 +16,9 @@ struct SceneOptions {
     bool onlySelected = false;     ///< leave the other paths out
     bool healthChecks = true;
     int columns = 100; ///< width of text, 60 to 100; what is outside is taken as the nearest
+    /// How many connections there are of each kind (tracer::writeKind), where the snapshot's paths stand for more: see
+    /// kindsOf(). Counts in the picture are of these, then.
+    std::map<std::string, std::uint64_t> kinds = {};
 };
 
 /// The document's own pictures in ASCII, glyph for glyph where the observations are the document's; only arrows and

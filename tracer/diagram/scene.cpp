@@ -1,6 +1,7 @@
 #include "tracer/diagram/scene.h"
 
 #include "tracer/diagram/text_grid.h"
+#include "tracer/path/telling.h"
 
 #include <algorithm>
 #include <map>
@@ -132,6 +133,15 @@ private:
                     mark(endName(segment.to, segment.direction == Direction::reply), "X", Token::drop, -1);
     }
 
+    /// How many connections a path on an arrow stands for, besides those that are counted there already.
+    std::uint64_t counted(const Path &path, const StreamKey &key, Direction direction) {
+        if (m_options.kinds.empty()) return 1;
+        tracer::writeKind(path, m_kind);
+        const auto all = m_options.kinds.find(m_kind);
+        if (all == m_options.kinds.end()) return 1;
+        return m_counted.emplace(m_kind, key, direction).second ? all->second : 0;
+    }
+
     void addSegment(const Path &path, std::size_t index, std::map<StreamKey, StreamPair> &pairs) {
         const auto &segment = path.segments[index];
         const bool request = segment.direction == Direction::request;
@@ -139,7 +149,8 @@ private:
         if (from == to) return;
         addHost(from);
         addHost(to);
-        auto &pair = pairs[request ? StreamKey{from, to} : StreamKey{to, from}];
+        const StreamKey key = request ? StreamKey{from, to} : StreamKey{to, from};
+        auto &pair = pairs[key];
         pair.near = request ? from : to;
         pair.far = request ? to : from;
         auto &slot = request ? pair.request : pair.reply;
@@ -150,7 +161,7 @@ private:
         stream.to = to;
         stream.direction = segment.direction;
         stream.packets += segment.packets;
-        ++stream.connections;
+        stream.connections += counted(path, key, segment.direction);
         if (!stream.selected) stream.weak = (stream.weak && !selected) || segment.confidence < kCertain;
         stream.healthCheck = path.kind == PathKind::healthCheck;
         if (!stream.selected) { // paths come oldest first; the newest one is shown unless one is selected
@@ -245,6 +256,8 @@ private:
     std::map<std::string, std::vector<tracer::IpAddress>> m_inside; ///< what nodes put in place for their own pods
     std::map<StreamKey, StreamPair> m_pairs, m_checkPairs;
     std::map<std::string, CheckState> m_checkStatus;
+    std::set<std::tuple<std::string, StreamKey, Direction>> m_counted; ///< kinds, where they have been counted
+    std::string m_kind;
 };
 
 } // namespace

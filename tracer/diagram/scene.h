@@ -4,13 +4,15 @@
 #include "tracer/diagram/diagram.h"
 #include "tracer/diagram/route.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace natlens::diagram {
 
-/// Arrows that rest on less than this are dashed. Above it are conntrack's word, the rule trace's, and joint TCP evidence.
+/// Arrows that rest on less than this are dashed. Above it are conntrack's word, the rule trace's, and joint TCP
+/// evidence.
 inline constexpr double kCertain = 0.9;
 
 /// The rows of a picture, from top to bottom, as in the document.
@@ -39,7 +41,7 @@ struct Stream {
     tracer::Direction direction = tracer::Direction::request;
     std::vector<std::string> label; ///< lines: "source", "> destination", "3 connections"
     std::uint64_t packets = 0;
-    unsigned connections = 0;
+    std::uint64_t connections = 0;
     bool lost = false, weak = false, selected = false, healthCheck = false;
     ItemRef ref; ///< the selected path's segment, otherwise the newest one's
 };

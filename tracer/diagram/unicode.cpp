@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <fmt/core.h>
+#include <set>
 
 namespace natlens::diagram {
 namespace {
@@ -46,6 +47,7 @@ struct Shape {
     const Path *newest = nullptr;
     std::vector<std::string> hosts; ///< as the request visited them
     std::vector<std::string> ids;
+    std::set<std::string> kinds; ///< see SceneOptions::kinds
     bool selected = false;
 };
 
@@ -68,6 +70,11 @@ std::vector<Shape> shapesOf(const Snapshot &snapshot, const SceneOptions &option
         shape.newest = path.get();
         shape.hosts = std::move(hosts);
         shape.ids.push_back(path->id);
+        if (!options.kinds.empty()) {
+            std::string kind;
+            tracer::writeKind(*path, kind);
+            shape.kinds.insert(std::move(kind));
+        }
         shape.selected = selected;
     }
     std::ranges::stable_sort(shapes, {},
@@ -88,18 +95,22 @@ std::string_view words(Outcome outcome) {
 }
 
 /// "p1, p2", "p1, p2, p3, p4, … (6 connections)".
-std::string some(const std::vector<std::string> &ids) {
+std::string some(const std::vector<std::string> &ids, std::uint64_t all = 0) {
     constexpr std::size_t kNamed = 4;
     std::string text;
     for (std::size_t i = 0; i < std::min(ids.size(), kNamed); ++i)
         text += (i > 0 ? ", " : "") + ids[i];
-    if (ids.size() > kNamed) text += fmt::format(", … ({} connections)", ids.size());
+    all = std::max<std::uint64_t>(all, ids.size());
+    if (all > std::min(ids.size(), kNamed)) text += fmt::format(", … ({} connections)", all);
     return text;
 }
 
-std::string titleOf(const Shape &shape) {
+std::string titleOf(const Shape &shape, const SceneOptions &options) {
     const auto &path = *shape.newest;
-    std::string text = fmt::format("{}{}  ", shape.selected ? "▶ " : "", some(shape.ids));
+    std::uint64_t all = 0;
+    for (const std::string &kind : shape.kinds)
+        if (const auto found = options.kinds.find(kind); found != options.kinds.end()) all += found->second;
+    std::string text = fmt::format("{}{}  ", shape.selected ? "▶ " : "", some(shape.ids, all));
     if (path.service) {
         text += describe(*path.service);
         if (!path.service->type.empty()) text += " (" + path.service->type + ")";
@@ -195,7 +206,7 @@ std::string renderUnicode(const Snapshot &snapshot, const SceneOptions &options)
         if (!part.empty()) out += (out.empty() ? "" : "\n") + part;
     };
     for (const auto &shape : shapes)
-        add(wrapped(titleOf(shape), width, 4) + drawColumn(*shape.newest, shape.hosts, width));
+        add(wrapped(titleOf(shape, options), width, 4) + drawColumn(*shape.newest, shape.hosts, width));
     add(checksOf(scene, width));
     add(printableLines(othersOf(scene, shapes, width)));
     add(findingsOf(snapshot, options, width));

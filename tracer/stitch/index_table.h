@@ -1,7 +1,6 @@
 // Hash to index, for elements that are compared by the caller.
 #pragma once
 
-#include "capture/base/prefetch.h"
 #include "tracer/stitch/pool.h"
 
 #include <algorithm>
@@ -51,17 +50,6 @@ public:
     }
 
     [[nodiscard]] bool empty() const { return m_used == 0; }
-    /// Fetches the slot's cache line ahead of at() or find().
-    void prefetch(std::uint64_t hash) const {
-        if (m_places != 0) base::prefetch(&m_slots[placeOf(tagOf(hash))]);
-    }
-    /// The index that at() will probably find, without comparing; kNone if there is certainly none.
-    [[nodiscard]] std::uint32_t likely(std::uint64_t hash) const {
-        if (m_places == 0) return kNone;
-        const std::uint32_t tag = tagOf(hash);
-        const Slot &slot = m_slots[skip(tag)];
-        return slot.tag == tag ? slot.index : kNone;
-    }
 
 private:
     struct Slot {

@@ -76,8 +76,6 @@ public:
     }
     static constexpr std::size_t kCrowd = 64;
 
-    void prefetch(LegIndex index) const { m_legs.prefetch(index); }
-
     void touch(LegIndex index) {
         Leg &leg = m_legs[index];
         if (leg.dirty) return;

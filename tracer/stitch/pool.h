@@ -3,7 +3,6 @@
 #pragma once
 
 #include "capture/base/big_memory.h"
-#include "capture/base/prefetch.h"
 
 #include <bit>
 #include <cstddef>
@@ -36,15 +35,6 @@ public:
             m_chunks.push_back(reinterpret_cast<T *>(m_arena->take((std::size_t{kMask} + 1) * sizeof(T))));
         new (m_chunks.back() + (m_size & kMask)) T();
         return m_size++;
-    }
-
-    /// Fetches the cache lines of an element ahead of its use.
-    void prefetch(std::uint32_t index) const {
-        const T *element = &m_chunks[index >> kShift][index & kMask];
-        for (std::size_t offset = 0; offset < sizeof(T); offset += 64)
-            base::prefetch(reinterpret_cast<const char *>(element) + offset);
-        if constexpr (sizeof(T) % 64 != 0) // the last bytes may lie in one line more
-            base::prefetch(reinterpret_cast<const char *>(element + 1) - 1);
     }
 
 private:

@@ -111,6 +111,36 @@ private Q_SLOTS:
         if (status != 0) QCOMPARE(ran.err.trimmed().count('\n'), 0);
     }
 
+    /// What cannot be understood is said, with its place, and the rest is used.
+    void replayUsesTheRest_data() {
+        QTest::addColumn<QByteArray>("text");
+        QTest::addColumn<QByteArray>("err");
+        const auto service = [](const QByteArray &name, const QByteArray &port) {
+            return R"({"kind":"Service","metadata":{"namespace":"t","name":")" + name +
+                   R"("},"spec":{"clusterIP":"172.30.9.9","ports":[{"port":)" + port + "}]}}";
+        };
+        const QByteArray node = R"({"kind":"Node","metadata":{"name":"n1"}})", good = service("web", "80");
+        const auto list = [](const QByteArrayList &items) {
+            return R"({"kind":"List","items":[)" + items.join(",\n") + "]}";
+        };
+        QTest::newRow("an object without a kind")
+            << list({node, R"({"metadata":{"name":"x"}})", good}) << QByteArray("/items/1/kind");
+        QTest::newRow("a number") << list({"7", good}) << QByteArray("/items/0: expected a Kubernetes object");
+        QTest::newRow("a field") << list({good, service("y", "\"abc\"")}) << QByteArray("/items/1/spec/ports/0/port");
+        QTest::newRow("broken off") << list({node, good, node}).chopped(20) << QByteArray("line 3, column 23: ");
+    }
+    void replayUsesTheRest() {
+        QFETCH(QByteArray, text);
+        QFETCH(QByteArray, err);
+        QVERIFY(write(at("some.json"), text));
+        const Run recorded = run({"lab", "run", "clusterip", "--simulated", "--quiet", "--record", at("lab.pcapng")});
+        QVERIFY2(recorded.status == 0, recorded.said());
+        const Run ran = run({"replay", at("lab.pcapng"), "--cluster", at("some.json"), "--json"});
+        QVERIFY2(ran.status == 0, ran.said());
+        QVERIFY2(ran.err.contains("some.json: ") && ran.err.contains(err), ran.said());
+        QVERIFY2(ran.out.contains("natlens.path/1"), ran.said());
+    }
+
     /// A lab is built of objects.
     void lab() {
         QVERIFY(write(at("lab.txt"), kRules));

@@ -10,6 +10,7 @@
 #include "app/gui/start_page.h"
 #include "hand_made.h"
 
+#include "tests/test_program.h"
 #include <QAction>
 #include <QClipboard>
 #include <QComboBox>
@@ -18,7 +19,6 @@
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTemporaryDir>
-#include "tests/test_program.h"
 
 using namespace natlens;
 using namespace gui;
@@ -64,6 +64,21 @@ struct Bench {
 class TestMainWindow : public QObject {
     Q_OBJECT
 private Q_SLOTS:
+    /// Cluster state that a person chooses is used at once, and for what is opened later.
+    void clusterStateIsUsed() {
+        Bench bench;
+        bench.window.openFiles({"a.pcapng", "b.pcapng"});
+        QVERIFY(bench.asked.options.clusterFiles.empty());
+        bench.window.useClusterFiles({"cluster.json", "node1=rules.txt"});
+        const std::vector<std::string> expected{"cluster.json", "node1=rules.txt"};
+        QCOMPARE(bench.asked.options.clusterFiles, expected);
+        QCOMPARE(std::get<session::FileSource>(bench.asked.what).files.size(), std::size_t(2)); // the same ones
+        bench.window.openFiles({"c.pcapng"});
+        QCOMPARE(bench.asked.options.clusterFiles, expected);
+        bench.window.openScenario("nodeport");
+        bench.window.useClusterFiles({});
+        QVERIFY(std::holds_alternative<session::LabSource>(bench.asked.what)); // a lab is not built anew
+    }
     void startPageOpensAScenario() {
         Bench bench;
         auto *list = bench.window.findChild<StartPage *>()->scenarioList();

@@ -2,6 +2,7 @@
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "sample_snapshots.h"
 #include "tracer/diagram/choice.h"
+#include "tracer/diagram/scene.h"
 #include "tracer/path/telling.h"
 #endif
 
@@ -46,7 +47,27 @@ private Q_SLOTS:
     void chosen();
     void selectedStays();
     void kinds();
+    void countsAreOfAll();
 };
+
+/// A picture of some paths says how many connections there are.
+void TestChoice::countsAreOfAll() {
+    Snapshot snapshot;
+    addPaths(snapshot, "service", 1667);
+    for (auto &path : snapshot.paths) {
+        auto drawn = std::make_shared<Path>(*path);
+        drawn->segments.push_back({.from = "client", .to = "node2"});
+        path = std::move(drawn);
+    }
+    const Snapshot chosen = diagram::withPaths(snapshot, 100);
+    QCOMPARE(chosen.paths.size(), std::size_t(100));
+    const auto connections = [&](const diagram::SceneOptions &options) {
+        return diagram::sceneOf(chosen, options).pairs.at(0).request->connections;
+    };
+    QCOMPARE(connections({}), std::uint64_t(100));
+    QCOMPARE(connections({.kinds = diagram::kindsOf(snapshot, chosen)}), std::uint64_t(1667));
+    QVERIFY(diagram::kindsOf(snapshot, snapshot).empty());
+}
 
 void TestChoice::chosen_data() {
     using Counts = QList<QPair<QString, int>>;
