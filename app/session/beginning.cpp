@@ -7,7 +7,7 @@ namespace natlens::session {
 namespace {
 
 /// Tens of thousands of packets: read and traced in a tenth of a second.
-constexpr std::uint64_t kBeginning = 8U << 20;
+constexpr std::uint64_t kBeginning = 4U << 20;
 
 } // namespace
 

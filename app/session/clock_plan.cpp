@@ -244,7 +244,10 @@ ClockPlan ClockPlan::make(const std::function<std::vector<CaptureInput>()> &open
     };
     const auto look = [&](std::vector<CaptureInput> inputs, std::uint64_t limit) {
         if (inputs.size() == 1) return compareInOneFile(std::move(inputs.front()), limit, goOn);
-        return compareFiles(std::move(inputs), limit == kEverything ? limit : limit / inputs.size(), goOn);
+        // Several files are read to their ends afterwards in any case: somebody waits for the first paths meanwhile.
+        constexpr std::uint64_t kImpatience = 4;
+        return compareFiles(std::move(inputs), limit == kEverything ? limit : limit / kImpatience / inputs.size(),
+                            goOn);
     };
     auto inputs = open();
     if (inputs.empty()) return {};

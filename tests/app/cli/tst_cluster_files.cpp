@@ -115,18 +115,19 @@ private Q_SLOTS:
     void replayUsesTheRest_data() {
         QTest::addColumn<QByteArray>("text");
         QTest::addColumn<QByteArray>("err");
-        const auto service = [](const QByteArray &name, const QByteArray &port) {
-            return R"({"kind":"Service","metadata":{"namespace":"t","name":")" + name +
-                   R"("},"spec":{"clusterIP":"172.30.9.9","ports":[{"port":)" + port + "}]}}";
+        const auto json = [](QByteArray text) { return text.replace('\'', '"'); };
+        const auto service = [&](const QByteArray &name, const QByteArray &port) {
+            return json("{'kind':'Service','metadata':{'namespace':'t','name':'" + name +
+                        "'},'spec':{'clusterIP':'172.30.9.9','ports':[{'port':" + port + "}]}}");
         };
-        const QByteArray node = R"({"kind":"Node","metadata":{"name":"n1"}})", good = service("web", "80");
+        const QByteArray node = json("{'kind':'Node','metadata':{'name':'n1'}}"), good = service("web", "80");
         const auto list = [](const QByteArrayList &items) {
-            return R"({"kind":"List","items":[)" + items.join(",\n") + "]}";
+            return "{\"kind\":\"List\",\"items\":[" + items.join(",\n") + "]}";
         };
         QTest::newRow("an object without a kind")
-            << list({node, R"({"metadata":{"name":"x"}})", good}) << QByteArray("/items/1/kind");
+            << list({node, json("{'metadata':{'name':'x'}}"), good}) << QByteArray("/items/1/kind");
         QTest::newRow("a number") << list({"7", good}) << QByteArray("/items/0: expected a Kubernetes object");
-        QTest::newRow("a field") << list({good, service("y", "\"abc\"")}) << QByteArray("/items/1/spec/ports/0/port");
+        QTest::newRow("a field") << list({good, service("y", "'abc'")}) << QByteArray("/items/1/spec/ports/0/port");
         QTest::newRow("broken off") << list({node, good, node}).chopped(20) << QByteArray("line 3, column 23: ");
     }
     void replayUsesTheRest() {
