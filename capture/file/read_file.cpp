@@ -1,44 +1,17 @@
+#include "capture/base/mapped_file.h"
 #include "capture/base/unique_fd.h"
 #include "capture/file/point_names.h"
 #include "capture/file/reader.h"
 
-#include <array>
 #include <cerrno>
 #include <fcntl.h>
-#include <sys/mman.h>
+#include <span>
 #include <sys/stat.h>
 #include <vector>
 
 namespace natlens::file {
 
 namespace {
-
-/// A whole file in memory, read-only; unmapped at the end. Nothing if it cannot be mapped (a pipe, an empty file).
-class Mapping final {
-public:
-    Mapping(int fd, std::size_t length)
-        : m_length(length) {
-        if (length == 0) return;
-        void *address = ::mmap(nullptr, length, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (address == MAP_FAILED) return;
-        m_address = address;
-        ::madvise(m_address, length, MADV_SEQUENTIAL);
-    }
-    Mapping(const Mapping &) = delete;
-    Mapping &operator=(const Mapping &) = delete;
-    ~Mapping() {
-        if (m_address) ::munmap(m_address, m_length);
-    }
-
-    [[nodiscard]] bool valid() const { return m_address != nullptr; }
-    [[nodiscard]] std::span<const std::byte> bytes() const {
-        return {static_cast<const std::byte *>(m_address), m_length};
-    }
-
-private:
-    void *m_address = nullptr;
-    std::size_t m_length = 0;
-};
 
 base::Status feedPortions(Reader &reader, int fd, const std::string &subject) {
     std::vector<std::byte> buffer(std::size_t{1} << 20);
@@ -57,8 +30,13 @@ base::Status feedAll(Reader &reader, int fd, const std::string &subject) {
     if (S_ISDIR(status.st_mode))
         return base::fail(base::ErrorCode::invalidInput, "is a folder; name the capture files in it", "read", subject);
     if (S_ISREG(status.st_mode) && ::lseek(fd, 0, SEEK_CUR) == 0) {
-        const Mapping mapping(fd, static_cast<std::size_t>(status.st_size));
-        if (mapping.valid()) return reader.feed(mapping.bytes());
+        if (const auto file = base::MappedFile::map(fd, static_cast<std::size_t>(status.st_size))) {
+            auto fed = reader.feed(std::as_bytes(std::span(file->text())));
+            // What such a file holds where it was cut is no fault of its own.
+            if (file->damaged())
+                return base::fail(base::ErrorCode::truncated, "was shortened while it was read", "read", subject);
+            return fed;
+        }
     }
     return feedPortions(reader, fd, subject);
 }
