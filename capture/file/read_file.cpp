@@ -32,8 +32,11 @@ base::Status feedAll(Reader &reader, int fd, const std::string &subject) {
     if (S_ISREG(status.st_mode) && ::lseek(fd, 0, SEEK_CUR) == 0) {
         if (const auto file = base::MappedFile::map(fd, static_cast<std::size_t>(status.st_size))) {
             auto fed = reader.feed(std::as_bytes(std::span(file->text())));
-            // What such a file holds where it was cut is no fault of its own.
-            if (file->damaged())
+            // What such a file holds where it was cut is no fault of its own. The rest of its last page are zeros
+            // without anybody noticing, so that its size is looked at once more.
+            struct stat now {};
+            const bool shorter = ::fstat(fd, &now) == 0 && now.st_size < status.st_size;
+            if (file->damaged() || shorter)
                 return base::fail(base::ErrorCode::truncated, "was shortened while it was read", "read", subject);
             return fed;
         }
