@@ -2,6 +2,7 @@
 // rewriting keep the promises of their headers.
 #include "capture/packet/rewrite.h"
 #include "capture/packet/tunnel.h"
+#include "links.h"
 #include "require.h"
 
 #include <vector>
@@ -9,17 +10,8 @@
 using namespace natlens::packet;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
-    constexpr LinkType kLinks[] = {LinkType::ethernet,  LinkType::linuxSll,    LinkType::linuxSll2,
-                                   LinkType::rawIp,     LinkType::null,        LinkType::loop,
-                                   LinkType::netlink,   LinkType::ipv6,        LinkType::ppp,
-                                   LinkType::pppHdlc,   LinkType::pppEthernet, LinkType::atmRfc1483,
-                                   LinkType::ciscoHdlc, LinkType::ieee80211,   LinkType::ieee80211Radiotap,
-                                   LinkType::tokenRing, LinkType::fddi,        LinkType::nflog,
-                                   LinkType::pflog,     LinkType::ppi,         LinkType::mpls,
-                                   LinkType::enc,       LinkType::ipnet,       LinkType::ethernet,
-                                   LinkType::ethernet};
     if (size == 0) return 0;
-    const LinkType link = kLinks[data[0] % std::size(kLinks)];
+    const LinkType link = natlens::fuzz::kLinks[data[0] % std::size(natlens::fuzz::kLinks)];
     const auto bytes = std::as_bytes(std::span(data + 1, size - 1));
 
     const DecodedPacket packet = decode(link, bytes);
