@@ -82,15 +82,22 @@ private:
         const void *payload = nfnl_queue_msg_get_payload(&message, &length);
         if (payload == nullptr || length <= 0) return;
         const auto *first = static_cast<const std::byte *>(payload);
+        const auto payloadSize = static_cast<std::size_t>(length);
         m_packet.assign(first, first + length);
         const auto verdict = m_handler(m_packet, nfnl_queue_msg_get_indev(&message));
         nfnl_queue_msg_set_verdict(&message, verdict == Verdict::accept ? NF_ACCEPT : NF_DROP);
-        const bool changed = verdict == Verdict::accept && !std::equal(m_packet.begin(), m_packet.end(), first);
+        const bool changed = verdict == Verdict::accept && !std::ranges::equal(m_packet, std::span(first, payloadSize));
         if (changed)
-            nfnl_queue_msg_send_verdict_payload(m_socket.get(), &message, m_packet.data(),
-                                                static_cast<unsigned>(m_packet.size()));
+            sendChanged(message);
         else
             nfnl_queue_msg_send_verdict(m_socket.get(), &message);
+    }
+
+    // libnl sends the attribute with its padding to four bytes, and takes the padding from behind the packet.
+    void sendChanged(nfnl_queue_msg &message) {
+        const auto size = static_cast<unsigned>(m_packet.size());
+        m_packet.resize(NLA_ALIGN(size));
+        nfnl_queue_msg_send_verdict_payload(m_socket.get(), &message, m_packet.data(), size);
     }
 
     std::unique_ptr<nl_sock, FreeSocket> m_socket;
