@@ -20,11 +20,20 @@ struct Timestamp {
     [[nodiscard]] std::string toString() const;
 };
 
+/// At the ends of the range (a damaged file's times) the result stays at the end of its own.
 inline std::chrono::nanoseconds operator-(Timestamp a, Timestamp b) {
-    return std::chrono::nanoseconds(a.nanoseconds - b.nanoseconds);
+    std::int64_t difference = 0;
+    if (__builtin_sub_overflow(a.nanoseconds, b.nanoseconds, &difference))
+        return a < b ? std::chrono::nanoseconds::min() : std::chrono::nanoseconds::max();
+    return std::chrono::nanoseconds(difference);
 }
+
+/// As operator-.
 inline Timestamp operator+(Timestamp a, std::chrono::nanoseconds d) {
-    return Timestamp{a.nanoseconds + d.count()};
+    Timestamp sum;
+    if (__builtin_add_overflow(a.nanoseconds, d.count(), &sum.nanoseconds))
+        sum.nanoseconds = (d.count() < 0 ? d.min() : d.max()).count();
+    return sum;
 }
 
 } // namespace natlens::base

@@ -148,9 +148,9 @@ HostAlignment alignmentOf(std::uint32_t host, std::uint32_t reference, const std
     const Timestamp corrected = result.correction.apply(clock.at, placeIn(first));
     clock.offset = (clock.at - corrected).count();
     // The skew over a second, through all stages at once.
-    constexpr std::int64_t kLong = 1'000'000'000;
-    const Timestamp later = result.correction.apply({clock.at.nanoseconds + kLong}, placeIn(first));
-    clock.skew = static_cast<double>(kLong) / static_cast<double>((later - corrected).count()) - 1;
+    constexpr std::chrono::nanoseconds kLong = std::chrono::seconds(1);
+    const Timestamp later = result.correction.apply(clock.at + kLong, placeIn(first));
+    clock.skew = static_cast<double>(kLong.count()) / static_cast<double>((later - corrected).count()) - 1;
     for (std::size_t i = 1; i < own.fit.pieces.size(); ++i) {
         const ClockPiece &piece = own.fit.pieces[i], &before = own.fit.pieces[i - 1];
         const Timestamp when = piece.hereFrom;

@@ -15,6 +15,7 @@ namespace natlens::tracer {
 using base::Timestamp;
 using detail::ClockPolygon;
 using detail::LineEnds;
+using std::chrono::nanoseconds;
 
 namespace {
 
@@ -43,7 +44,7 @@ constexpr double kShort = 10e9;
 using Samples = std::vector<const ClockSample *>;
 
 std::int64_t difference(const ClockSample &sample) {
-    return sample.there.nanoseconds - sample.here.nanoseconds;
+    return (sample.there - sample.here).count();
 }
 
 /// A stretch of time with its samples put in proportion.
@@ -284,13 +285,13 @@ bool needsMoreTolerance(const ClockFit &fit) {
 
 Timestamp ClockLine::toThere(Timestamp here) const {
     const auto passed = static_cast<double>((here - origin).count());
-    return {here.nanoseconds + offset + std::llround(passed * skew)};
+    return here + nanoseconds(offset) + nanoseconds(std::llround(passed * skew));
 }
 
 Timestamp ClockLine::toHere(Timestamp there) const {
-    const std::int64_t level = there.nanoseconds - offset;
-    const auto passed = static_cast<double>(level - origin.nanoseconds);
-    return {level - std::llround(passed * skew / (1 + skew))};
+    const Timestamp level{(there - Timestamp{offset}).count()};
+    const auto passed = static_cast<double>((level - origin).count());
+    return level + nanoseconds(-std::llround(passed * skew / (1 + skew)));
 }
 
 ClockFit fitClocks(std::span<const ClockSample> samples, std::int64_t resolution, const ClockSpan &span) {

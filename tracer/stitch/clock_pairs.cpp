@@ -67,7 +67,7 @@ void compare(const HostSight &a, const HostSight &b, ClockPairs &pairs, Undecide
 }
 
 std::int64_t difference(const ClockSample &sample) {
-    return sample.there.nanoseconds - sample.here.nanoseconds;
+    return (sample.there - sample.here).count();
 }
 
 /// Of two groups that go opposite ways: how clearly the first meets `here` first, from -1 to 1.

@@ -42,6 +42,12 @@ void TestValues::timestampArithmetic() {
     QCOMPARE((a - b).count(), 750);
     QCOMPARE((b + std::chrono::microseconds(1)).nanoseconds, 1250);
     QVERIFY(b < a);
+    constexpr auto kNever = std::chrono::nanoseconds::min(), kForever = std::chrono::nanoseconds::max();
+    const Timestamp first{kNever.count()}, last{kForever.count()};
+    QCOMPARE((first - last).count(), kNever.count());
+    QCOMPARE((last - first).count(), kForever.count());
+    QCOMPARE((last + std::chrono::nanoseconds(1)).nanoseconds, last.nanoseconds);
+    QCOMPARE((first + std::chrono::nanoseconds(-1)).nanoseconds, first.nanoseconds);
     QVERIFY(Timestamp::now().nanoseconds > 1'600'000'000'000'000'000);
 }
 
