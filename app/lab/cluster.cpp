@@ -32,6 +32,11 @@ packet::Port targetPort(const proxycore::ServicePort &port) {
     return number; // 0 for a named port: the lab's pods have none
 }
 
+/// The number behind a name stands in the pod's containers, which the lab does not know: it cannot write such a slice.
+bool hasNamedTarget(const proxycore::Service &service) {
+    return std::ranges::any_of(service.ports, [](const auto &port) { return targetPort(port) == 0; });
+}
+
 bool isOurs(const proxycore::EndpointSlice &slice) {
     const auto manager = slice.labels.find(kManagedBy);
     return manager != slice.labels.end() && manager->second == kManager;
@@ -139,7 +144,10 @@ void LabCluster::updateHealthCheckPort(Service &service) const {
         for (const auto &port : other->ports) taken.insert(port.nodePort);
     }
     packet::Port port = kFirstHealthCheckPort;
-    while (taken.contains(port)) port = port == kLastNodePort ? kFirstNodePort : static_cast<packet::Port>(port + 1);
+    for (unsigned tries = 0; taken.contains(port); ++tries) {
+        if (tries == kLastNodePort - kFirstNodePort) return; // all are taken: the plan reports the Service
+        port = port == kLastNodePort ? kFirstNodePort : static_cast<packet::Port>(port + 1);
+    }
     proxycore::setHealthCheckNodePort(service, port);
 }
 
@@ -274,11 +282,11 @@ base::Result<ClusterChange> LabCluster::scale(unsigned replicas) {
 /// until the lab itself changes the pods behind them.
 void LabCluster::takeOverSlices(const Pod &pod, std::vector<std::string> &events) {
     for (const auto &[name, service] : m_state.services) {
-        if (!selects(*service, pod)) continue;
+        if (!selects(*service, pod) || hasNamedTarget(*service)) continue;
         std::erase_if(m_state.endpointSlices, [&](const auto &entry) {
             const auto &slice = *entry.second;
             const bool controllers = slice.serviceName == name.name && slice.name.nameSpace == name.nameSpace &&
-                                     slice.labels.contains(kManagedBy) && !isOurs(slice);
+                                     (slice.isOfEndpoints() || slice.labels.contains(kManagedBy)) && !isOurs(slice);
             if (controllers) events.push_back(event(WatchEventType::deleted, slice));
             return controllers;
         });

@@ -32,12 +32,17 @@ std::string rfc3339(base::Timestamp time) {
                        parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, time.nanoseconds % 1'000'000'000);
 }
 
+// A change that waits longer than twice the sync period makes the node unhealthy. Years would overflow as nanoseconds.
+std::chrono::milliseconds patienceOf(const proxycore::ProxyConfig &config) {
+    constexpr std::chrono::milliseconds kLongest = std::chrono::years(10);
+    return 2 * std::min(config.syncPeriod, kLongest);
+}
+
 } // namespace
 
-// A change that waits longer than twice the sync period makes the node unhealthy.
 NodeAnswers::NodeAnswers(const proxycore::ProxyConfig &config, proxycore::HealthProfile profile,
                          std::function<base::Timestamp()> clock)
-    : m_mode(config.mode), m_profile(profile), m_patience(2 * config.syncPeriod), m_clock(std::move(clock)),
+    : m_mode(config.mode), m_profile(profile), m_patience(patienceOf(config)), m_clock(std::move(clock)),
       m_metrics(config.mode) {}
 
 void NodeAnswers::queued(const proxycore::ClusterState &state, std::span<const packet::IpFamily> families) {

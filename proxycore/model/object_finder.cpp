@@ -129,7 +129,7 @@ std::vector<Item> findObjects(const JsonDocument &document, std::vector<Problem>
     const auto slices = std::stable_partition(items.begin(), items.end(), [](const Item &item) {
         return item.kind != ObjectKind::endpointSlice && item.kind != ObjectKind::endpoints;
     });
-    std::stable_partition(slices, items.end(), [](const Item &item) { return item.kind == ObjectKind::endpoints; });
+    std::stable_partition(slices, items.end(), [](const Item &item) { return item.kind == ObjectKind::endpointSlice; });
     return items;
 }
 

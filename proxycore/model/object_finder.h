@@ -20,8 +20,8 @@ struct Item {
     bool removing = false, event = false;
 };
 
-/// The objects of the document in the order in which they are to be read: as they stand there, but Endpoints
-/// and EndpointSlices last, in this order.
+/// The objects of the document in the order in which they are to be read: as they stand there, but EndpointSlices
+/// and then Endpoints last: whether a Service has slices of its own is known when its Endpoints are read.
 /// Lists are opened, events unwrapped, other kinds passed over.
 [[nodiscard]] std::vector<Item> findObjects(const JsonDocument &document, std::vector<Problem> &problems);
 

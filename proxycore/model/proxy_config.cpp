@@ -89,7 +89,7 @@ std::optional<std::chrono::milliseconds> parseDuration(std::string_view text) {
         text.remove_prefix(length);
         total += number * unit->milliseconds;
     }
-    constexpr double kLongest = 9e15; // Go's own limit is 292 years
+    constexpr double kLongest = 9.2e12; // Go's own limit is 292 years
     if (!(total < kLongest)) return std::nullopt;
     return std::chrono::milliseconds(static_cast<std::int64_t>(total));
 }

@@ -88,7 +88,7 @@ std::vector<PlannedEndpoint> ServicePlanner::endpointsOf(const ServicePortName &
     std::vector<std::pair<std::string, PlannedEndpoint>> found;
     for (const auto *slice : m_slices)
         for (const auto &port : slice->ports) {
-            if (!port.name || !port.port || *port.name != name.port || port.protocol != name.protocol) continue;
+            if (!port.name || port.port.value_or(0) == 0 || *port.name != name.port || port.protocol != name.protocol) continue;
             for (const auto &endpoint : slice->endpoints) {
                 if (endpoint.addresses.empty()) continue;
                 PlannedEndpoint planned;

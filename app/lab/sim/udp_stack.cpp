@@ -34,13 +34,15 @@ void UdpStack::sendNext(const packet::Tuple &tuple, const DatagramsAction &actio
     while (sent < action.count) {
         transmit(tuple, action.count == 1 ? action.text : fmt::format("{} {}", action.text, sent + 1));
         if (++sent == action.count || action.interval.count() == 0) continue;
-        m_events.after(action.interval, [this, tuple, action, sent, done = std::move(done)]() mutable {
+        m_events.after(action.interval, [this, alive = alive(), tuple, action, sent, done = std::move(done)]() mutable {
+            if (alive.expired()) return done();
             sendNext(tuple, action, sent, std::move(done));
         });
         return;
     }
-    m_events.after(action.wait, [this, port = tuple.src.port, kept = !action.socket.empty(), done = std::move(done)] {
-        if (!kept) m_clients.erase(port);
+    m_events.after(action.wait, [this, alive = alive(), port = tuple.src.port, kept = !action.socket.empty(),
+                                 done = std::move(done)] {
+        if (!kept && !alive.expired()) m_clients.erase(port);
         done();
     });
 }
@@ -57,7 +59,9 @@ bool UdpStack::receive(const packet::DecodedPacket &packet, std::span<const std:
         text = fmt::format("client_address={}\nclient_port={}\n{}", tuple.src.ip.toString(), tuple.src.port, text);
     auto answer = tuple.reversed();
     if (server->second.answerFrom) answer.src.ip = *server->second.answerFrom;
-    m_events.after(kThinking, [this, answer, text = std::move(text)] { transmit(answer, text); });
+    m_events.after(kThinking, [this, alive = alive(), answer, text = std::move(text)] {
+        if (!alive.expired()) transmit(answer, text);
+    });
     return true;
 }
 

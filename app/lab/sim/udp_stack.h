@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,10 @@ private:
     void sendNext(const packet::Tuple &tuple, const DatagramsAction &action, unsigned sent, std::function<void()> done);
     void transmit(const packet::Tuple &tuple, std::string_view text);
 
+    /// For events that may come after a host was removed.
+    [[nodiscard]] std::weak_ptr<const bool> alive() const { return m_alive; }
+
+    std::shared_ptr<const bool> m_alive = std::make_shared<const bool>(true);
     EventQueue &m_events;
     SeededRandom &m_random;
     Send m_send;
