@@ -22,9 +22,8 @@ namespace natlens::tracer {
 /// ICMP errors, with no more than a few pairs of addresses that begin alike. Everything that PathBuilder, LinkFinder,
 /// Annotator and the findings about single paths look at in such a connection is in its bytes:
 ///  * all addresses, the port asked, which ports and tuples of its legs are equal or smaller;
-///  * points, times to live, directions, flags, tunnels and kinds of HTTP of its flows, and the client's address that
-///  an
-///    answer tells;
+///  * points, times to live, directions, flags, tunnels, Ethernet addresses and kinds of HTTP of its flows, and the
+///    client's address that an answer tells;
 ///  * the order in which flows began, ties told; which opening packets are equal, and which came within a second;
 ///  * the cluster state, where that has been the same for a minute before.
 /// Not in it, so that a finding about plain connections must not look at them: client ports as numbers, counts of

@@ -187,6 +187,7 @@ void MainWindow::showStartPage() {
 void MainWindow::openScenario(const QString &name) {
     SourceRequest request{session::LabSource{name.toStdString()}, m_environment.options};
     request.options.interactive = true;
+    if (m_clusterFilesChosen) request.options.clusterFiles.clear(); // they were for recordings
     open(std::move(request));
 }
 
@@ -203,6 +204,7 @@ void MainWindow::openFiles(const QStringList &files) {
 void MainWindow::useClusterFiles(const QStringList &files) {
     std::vector<std::string> &used = m_environment.options.clusterFiles;
     used.clear();
+    m_clusterFilesChosen = true;
     for (const QString &file : files)
         used.push_back(file.toStdString());
     if (!m_request || !std::holds_alternative<session::FileSource>(m_request->what)) return;

@@ -46,7 +46,7 @@ public:
 
     void openScenario(const QString &name);
     void openFiles(const QStringList &files);
-    /// Cluster state and rules of nodes for all sources from now on, "[NODE=]FILE" each; recordings that are shown are
+    /// Cluster state and rules of nodes for all recordings from now on, "[NODE=]FILE" each; those that are shown are
     /// read again.
     void useClusterFiles(const QStringList &files);
     void showStartPage();
@@ -125,6 +125,7 @@ private:
 
     std::string m_selected;
     bool m_chosenByPerson = false;
+    bool m_clusterFilesChosen = false; ///< in the window, where they are for recordings
     std::optional<std::size_t> m_followFrom; ///< a request was sent when there were this many paths
     std::uint64_t m_sceneVersion = 0;
     diagram::SceneOptions m_sceneOptions;

@@ -113,6 +113,26 @@ json objectsBefore(std::string_view text) {
     return items;
 }
 
+/// Of the library, reading needs no stack for nested values, but copying and writing do.
+bool nestsDeeply(std::string_view text) {
+    constexpr int kDeepest = 1000;
+    int depth = 0;
+    bool inString = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (inString && c == '\\')
+            ++i;
+        else if (c == '"')
+            inString = !inString;
+        else if (!inString && (c == '{' || c == '['))
+            depth += 1;
+        else if (!inString && (c == '}' || c == ']'))
+            depth -= 1;
+        if (depth > kDeepest) return true;
+    }
+    return false;
+}
+
 std::string listOf(json items) {
     return json{{"kind", "List"}, {"items", std::move(items)}}.dump();
 }
@@ -120,6 +140,7 @@ std::string listOf(json items) {
 } // namespace
 
 base::Result<ClusterList> usableClusterList(std::string_view text, const std::filesystem::path &path) {
+    if (nestsDeeply(text)) return bad(path, "is nested too deeply");
     ClusterList list;
     json items;
     if (auto whole = parseJson(text, path)) {

@@ -8,8 +8,8 @@ namespace natlens::file {
 namespace {
 
 bool isSuffix(const std::filesystem::path &extension) {
-    constexpr std::array<std::string_view, 9> kKnown{".pcap", ".pcapng", ".cap",  ".dump", ".dmp",
-                                                     ".gz",   ".zst",    ".zstd", ".ntar"};
+    constexpr std::array<std::string_view, 10> kKnown{".pcap", ".pcapng", ".cap",  ".dump", ".dmp",
+                                                      ".gz",   ".zst",    ".zstd", ".lz4",  ".ntar"};
     for (const std::string_view known : kKnown)
         if (extension == known) return true;
     return false;

@@ -135,7 +135,7 @@ private:
 
     /// How many connections a path on an arrow stands for, besides those that are counted there already.
     std::uint64_t counted(const Path &path, const StreamKey &key, Direction direction) {
-        if (m_options.kinds.empty()) return 1;
+        if (m_options.kinds.empty() || (m_options.onlySelected && m_selected)) return 1;
         tracer::writeKind(path, m_kind);
         const auto all = m_options.kinds.find(m_kind);
         if (all == m_options.kinds.end()) return 1;

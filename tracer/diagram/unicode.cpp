@@ -70,7 +70,7 @@ std::vector<Shape> shapesOf(const Snapshot &snapshot, const SceneOptions &option
         shape.newest = path.get();
         shape.hosts = std::move(hosts);
         shape.ids.push_back(path->id);
-        if (!options.kinds.empty()) {
+        if (!options.kinds.empty() && !selected) {
             std::string kind;
             tracer::writeKind(*path, kind);
             shape.kinds.insert(std::move(kind));

@@ -169,6 +169,8 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
         pass.first = seen.time;
         pass.setNumber(seen.number);
         pass.ipId = packet.ipId;
+        pass.tunnel = 0;
+        pass.macFrom = pass.macTo = 0;
         if (seen.outer) [[unlikely]] {
             pass.tunnel = remember(*seen.outer);
         } else if (packet.hasMac) {

@@ -102,7 +102,7 @@ std::vector<LegJudge::Sight> LegJudge::sights(LegIndex index, const Tuple &tuple
         const std::uint32_t packets = m_flows->packets(flow);
         for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
             // A stray packet with a time to live of its own (a reset made on the way) is no pass of the stream.
-            if (pass->packets * 8 >= packets)
+            if (std::uint64_t{pass->packets} * 8 >= packets)
                 passed.push_back({host, flow.point, pass->ttl, pass->facing, pass->first, {}});
         }
     }

@@ -142,6 +142,15 @@ private Q_SLOTS:
         QVERIFY2(ran.out.contains("natlens.path/1"), ran.said());
     }
 
+    void nestedTooDeeply() {
+        const QByteArray deep = QByteArray("[").repeated(1'000'000) + QByteArray("]").repeated(1'000'000);
+        QVERIFY(write(at("deep.json"), R"({"kind":"List","items":[7,{"kind":"Pod","a":)" + deep + "}]}"));
+        const Run recorded = run({"lab", "run", "clusterip", "--simulated", "--quiet", "--record", at("deep.pcapng")});
+        QVERIFY2(recorded.status == 0, recorded.said());
+        const Run ran = run({"replay", at("deep.pcapng"), "--cluster", at("deep.json")});
+        QVERIFY2(ran.status == 2 && ran.err.contains("deep.json: is nested too deeply"), ran.said());
+    }
+
     /// A lab is built of objects.
     void lab() {
         QVERIFY(write(at("lab.txt"), kRules));

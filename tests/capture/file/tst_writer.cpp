@@ -235,6 +235,8 @@ void TestWriter::fileNames_data() {
                                 << "node2/eth0";
     QTest::newRow("compressed, zstd") << "node2-eth0.pcapng.zst"
                                       << "node2/eth0";
+    QTest::newRow("compressed, lz4") << "node2-eth0.pcapng.lz4"
+                                      << "node2/eth0";
     QTest::newRow("dots") << "node2-eth0.100.pcap"
                           << "node2/eth0.100";
 }

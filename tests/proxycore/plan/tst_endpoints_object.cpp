@@ -106,6 +106,17 @@ private Q_SLOTS:
         QCOMPARE(endpointsOf(readClusterState(json.toStdString(), "part", &ends).value()), endpoints);
     }
 
+    /// A slice that came and went leaves the Endpoints, whatever stands first in the file.
+    void afterASliceIsGone() {
+        const auto event = [](const char *type, const std::string &object) {
+            return std::string("{\"type\":\"") + type + "\",\"object\":" + object + "}\n";
+        };
+        const auto text = std::string(kNode) + kService + event("ADDED", kSlice) + event("DELETED", kSlice) +
+                          event("ADDED", endpoints(kOne));
+        QCOMPARE(endpointsOf(stateOf(text)),
+                 "dns: 10.1.0.5:5353 here, 10.1.0.6:5353 not ready; http: 10.1.0.5:8080 here, 10.1.0.6:8080 not ready");
+    }
+
     /// 1.5 knew no others: what is ready gets packets, the rest does not exist.
     void of15() {
         const auto state = stateOf(list({kNode, kService, endpoints(kOne)}));

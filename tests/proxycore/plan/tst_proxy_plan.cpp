@@ -154,6 +154,27 @@ private Q_SLOTS:
         QVERIFY(cluster[1].ready && cluster[1].local);
     }
 
+    /// Of a slice: ports with a number, and of an endpoint the first address.
+    void whatOfASliceCounts() {
+        auto state = documentNodes();
+        const auto one = service("s", "10.0.1.2");
+        state.put(one);
+        auto slices = slice(one, {{"10.180.1.9", "node1"}});
+        slices.endpoints[0].addresses.push_back(ip("10.180.1.10"));
+        auto without = slices, zero = slices;
+        without.name.name = "without-number";
+        without.ports[0].port.reset();
+        zero.name.name = "zero";
+        zero.ports[0].port = 0;
+        state.put(without);
+        state.put(zero);
+        QCOMPARE(makePlan(state, {}, kNode1).services[0]->cluster.size(), std::size_t{0});
+        state.put(slices);
+        const auto plan = makePlan(state, {}, kNode1);
+        QCOMPARE(plan.services[0]->cluster.size(), std::size_t{1});
+        QCOMPARE(plan.services[0]->cluster[0].address.toString(), std::string("10.180.1.9:8080"));
+    }
+
     void nodePortAddresses_data() {
         QTest::addColumn<int>("mode");
         QTest::addColumn<QStringList>("written");

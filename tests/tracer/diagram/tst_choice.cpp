@@ -56,7 +56,10 @@ void TestChoice::countsAreOfAll() {
     addPaths(snapshot, "service", 1667);
     for (auto &path : snapshot.paths) {
         auto drawn = std::make_shared<Path>(*path);
-        drawn->segments.push_back({.from = "client", .to = "node2"});
+        Segment crossing;
+        crossing.from = "client";
+        crossing.to = "node2";
+        drawn->segments.push_back(crossing);
         path = std::move(drawn);
     }
     const Snapshot chosen = diagram::withPaths(snapshot, 100);
@@ -67,6 +70,13 @@ void TestChoice::countsAreOfAll() {
     QCOMPARE(connections({}), std::uint64_t(100));
     QCOMPARE(connections({.kinds = diagram::kindsOf(snapshot, chosen)}), std::uint64_t(1667));
     QVERIFY(diagram::kindsOf(snapshot, snapshot).empty());
+
+    // Where some went another way, nobody has counted how many.
+    auto other = std::make_shared<Path>(*snapshot.paths.front());
+    other->segments.front().to = "node3";
+    snapshot.paths.front() = other;
+    const Snapshot two = diagram::withPaths(snapshot, 100, other->id);
+    QVERIFY(diagram::kindsOf(snapshot, two).empty());
 }
 
 void TestChoice::chosen_data() {
