@@ -77,7 +77,7 @@ bool Likeness::addFlow(std::uint32_t place, const Flow &flow, bool reply) {
     const std::uint32_t packets = m_flows->packets(flow);
     for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
         if (pass->syns > 1 || pass->first - first > kSamePacket) return false;
-        const bool stray = std::uint64_t{pass->packets} * 8 < packets;
+        const bool stray = pass->isStray(packets);
         put(static_cast<std::uint8_t>(pass->ttl));
         put(static_cast<std::uint8_t>(static_cast<unsigned>(pass->facing) | unsigned{stray} << 2 |
                                       unsigned{pass->syns} << 3 | unsigned{pass->next != kNone} << 4));

@@ -18,20 +18,22 @@ constexpr const char *kExitStatus =
 /// What --cluster may name: a lab is built of objects.
 enum class ClusterFiles : std::uint8_t { any, objects };
 
+/// One value each time it is given: what follows may be a file to replay.
+CLI::Option *repeatable(CLI::Option *option, const std::string &value) {
+    return option->option_text(value)->expected(1)->allow_extra_args(false)->take_all();
+}
+
 CLI::Option *addCluster(CLI::App &command, std::vector<std::string> &files, ClusterFiles kind) {
     const std::string objects =
         "cluster state: what `kubectl get nodes,pods,services,endpointslices -A -o json` prints";
-    return command
-        .add_option("--cluster", files,
-                    kind == ClusterFiles::objects
-                        ? objects + "; may be repeated"
-                        : objects + ", or the rules of a node: `iptables-save`, `nft -j list ruleset` (NODE=FILE, or a "
-                                    "file called NODE.iptables-save or NODE.nft.json); may be repeated; - is standard "
-                                    "input")
-        ->option_text(kind == ClusterFiles::objects ? "FILE" : "[NODE=]FILE")
-        ->expected(1)
-        ->allow_extra_args(false) // what follows may be a file to replay
-        ->take_all();
+    return repeatable(
+        command.add_option("--cluster", files,
+                           kind == ClusterFiles::objects
+                               ? objects + "; may be repeated"
+                               : objects + ", or the rules of a node: `iptables-save`, `nft -j list ruleset` "
+                                           "(NODE=FILE, or a file called NODE.iptables-save or NODE.nft.json); may be "
+                                           "repeated; - is standard input"),
+        kind == ClusterFiles::objects ? "FILE" : "[NODE=]FILE");
 }
 
 void addSourceOptions(CLI::App &command, SourceOptions &options, ClusterFiles clusterFiles) {
@@ -116,22 +118,19 @@ void addFiles(CLI::App &command, std::vector<std::string> &files) {
 
 /// FILE=node/interface. The last "=" counts: file names have them more often than interfaces.
 void addPoints(CLI::App &command, std::vector<PointName> &points) {
-    command
-        .add_option_function<std::vector<std::string>>(
-            "--point",
-            [&points](const std::vector<std::string> &texts) {
-                for (const std::string &text : texts) {
-                    const auto equals = text.rfind('=');
-                    if (equals == text.npos || equals == 0 || equals + 1 == text.size())
-                        throw CLI::ValidationError("--point", text + ": write it as FILE=node/interface");
-                    points.push_back({text.substr(0, equals), text.substr(equals + 1)});
-                }
-            },
-            "what a file shows, if its name does not say so; without /interface only the host's name; may be repeated")
-        ->option_text("FILE=node/interface")
-        ->expected(1)
-        ->allow_extra_args(false) // what follows may be a file to replay
-        ->take_all();
+    repeatable(command.add_option_function<std::vector<std::string>>(
+                   "--point",
+                   [&points](const std::vector<std::string> &texts) {
+                       for (const std::string &text : texts) {
+                           const auto equals = text.rfind('=');
+                           if (equals == text.npos || equals == 0 || equals + 1 == text.size())
+                               throw CLI::ValidationError("--point", text + ": write it as FILE=node/interface");
+                           points.push_back({text.substr(0, equals), text.substr(equals + 1)});
+                       }
+                   },
+                   "what a file shows, if its name does not say so; without /interface only the host's name; may be "
+                   "repeated"),
+               "FILE=node/interface");
 }
 
 void addPlanOptions(CLI::App &command, PlanOptions &options) {
@@ -139,13 +138,9 @@ void addPlanOptions(CLI::App &command, PlanOptions &options) {
     command.add_option("--node", options.node, "the node, by the name of its Node object")
         ->option_text("NAME")
         ->required();
-    command
-        .add_option("--node-address", options.nodeAddresses,
-                    "a further address of the node, besides those in its Node object; may be repeated")
-        ->option_text("IP")
-        ->expected(1)
-        ->allow_extra_args(false) // what follows may be a file to replay
-        ->take_all();
+    repeatable(command.add_option("--node-address", options.nodeAddresses,
+                                  "a further address of the node, besides those in its Node object; may be repeated"),
+               "IP");
     command.add_option("--proxy-config", options.proxyConfig, "a KubeProxyConfiguration object in JSON")
         ->option_text("FILE");
     command

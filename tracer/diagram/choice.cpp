@@ -83,8 +83,8 @@ std::map<std::string, std::uint64_t> kindsOf(const tracer::Snapshot &snapshot, c
     std::map<std::string, std::string> ways;
     for (const auto &path : chosen.paths) {
         tracer::writeKind(*path, kind);
-        const auto [known, isNew] = ways.emplace(kind, wayOf(*path));
-        if (!isNew && known->second != wayOf(*path)) kinds.erase(kind);
+        std::string way = wayOf(*path);
+        if (ways.try_emplace(kind, way).first->second != way) kinds.erase(kind);
     }
     return kinds;
 }

@@ -59,6 +59,9 @@ struct Pass {
     /// Hashes of the first packet's Ethernet addresses; 0: it had none, or one that several machines share.
     std::uint8_t macFrom = 0, macTo = 0;
 
+    /// A few packets with a time to live of their own (a reset made on the way) are no pass of the stream; `all` are
+    /// the flow's.
+    [[nodiscard]] bool isStray(std::uint64_t all) const { return std::uint64_t{packets} * 8 < all; }
     /// Of the first packet. 40 bits are kept: more packets than anybody reads.
     [[nodiscard]] base::PacketNumber number() const {
         return base::PacketNumber{std::uint64_t{numberHigh} << 32 | numberLow};

@@ -101,8 +101,7 @@ std::vector<LegJudge::Sight> LegJudge::sights(LegIndex index, const Tuple &tuple
             marked.push_back({host, flow.point, mark.ttl, mark.facing, mark.time, mark});
         const std::uint32_t packets = m_flows->packets(flow);
         for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
-            // A stray packet with a time to live of its own (a reset made on the way) is no pass of the stream.
-            if (std::uint64_t{pass->packets} * 8 >= packets)
+            if (!pass->isStray(packets))
                 passed.push_back({host, flow.point, pass->ttl, pass->facing, pass->first, {}});
         }
     }

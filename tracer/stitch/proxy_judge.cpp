@@ -80,8 +80,7 @@ ProxyJudge::Source ProxyJudge::sourceOf(const Leg &leg, int side) const {
         if (flow.side != side || flow.kind != Flow::Kind::packets) continue;
         const std::uint32_t packets = m_flows->packets(flow);
         for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
-            // A stray packet with a time to live of its own (a reset made on the way) is no pass of the stream.
-            if (std::uint64_t{pass->packets} * 8 < packets || pass->ttl < source.ttl) continue;
+            if (pass->isStray(packets) || pass->ttl < source.ttl) continue;
             if (pass->ttl > source.ttl) source = {.ttl = pass->ttl, .points = {}, .facing = true};
             if (pass->facing == Facing::in) continue;
             source.facing = source.facing && pass->facing == Facing::out;
