@@ -205,7 +205,10 @@ private:
     }
 
     void balance(bool local) {
-        m_choice.endpoints = local ? &m_choice.service->local : &m_choice.service->cluster;
+        const auto &endpoints = local ? m_choice.service->local : m_choice.service->cluster;
+        // Rules that somebody else wrote may jump to a chain without endpoints; it returns.
+        if (endpoints.empty()) return m_teller.otherwise(m_choice);
+        m_choice.endpoints = &endpoints;
         m_choice.localEndpoints = local;
         m_choice.verdict = Verdict::forwarded;
         m_teller.balanced(m_choice);
