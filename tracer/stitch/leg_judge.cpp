@@ -14,6 +14,8 @@ namespace {
 
 /// Forwarding takes microseconds; a second is an eternity in which another packet may look the same.
 constexpr std::chrono::seconds kMaxDelay{1};
+/// A switch translates and passes on within microseconds.
+constexpr std::chrono::milliseconds kMaxBridgeDelay{50};
 /// More than this says nothing more.
 constexpr double kMostForSamples = 4;
 
@@ -48,6 +50,8 @@ struct LegJudge::Course {
     bool contradicts = false;
     bool falls = false;    ///< the time to live says that `after` comes after `before`
     bool untimely = false; ///< one clock saw it go out before it came in, or far too late
+    bool level = false;    ///< not routed: `after` has the same time to live and comes next in time
+    bool bridged = false;  ///< level, and one host saw it come in and go out
     bool sameTs = false, sameId = false, sameOptions = false, bothTs = false, bothId = false;
     double closeness = 0;
     std::string host;
@@ -98,14 +102,57 @@ std::vector<LegJudge::Sight> LegJudge::sights(LegIndex index, const Tuple &tuple
         if (flow.kind != Flow::Kind::packets || m_flows->tuple(flow) != tuple) continue;
         const HostIndex host = m_points->points()[flow.point.value].host;
         for (const Mark &mark : m_flows->marks(flow))
-            marked.push_back({host, flow.point, mark.ttl, mark.facing, mark.time, mark});
+            marked.push_back({host, flow.point, mark.ttl, mark.facing, mark.time, mark.ipId, mark});
         const std::uint32_t packets = m_flows->packets(flow);
         for (const Pass *pass = &flow.pass; pass; pass = m_flows->next(*pass)) {
             if (!pass->isStray(packets))
-                passed.push_back({host, flow.point, pass->ttl, pass->facing, pass->first, {}});
+                passed.push_back({host, flow.point, pass->ttl, pass->facing, pass->first, pass->ipId, {}});
         }
     }
     return marked.empty() ? passed : marked;
+}
+
+/// One packet with one time to live before and after: a bridge that translates (br_netfilter) does not count it down.
+struct LegJudge::Level {
+    bool crossed = false;  ///< one host saw it come in and go out
+    bool later = false;    ///< `after` was later
+    bool untimely = false; ///< `after` was earlier, or far too late, or it went out before or came in afterwards
+    HostIndex host = 0;
+
+    void add(const Sight &before, const Sight &after) {
+        const auto delay = after.time - before.time;
+        if (delay < std::chrono::nanoseconds(0) || delay > kMaxBridgeDelay || after.facing == Facing::in ||
+            before.facing == Facing::out) {
+            untimely = true;
+            return;
+        }
+        later = later || delay > std::chrono::nanoseconds(0);
+        if (before.host != after.host || before.facing != Facing::in || after.facing != Facing::out) return;
+        crossed = true;
+        host = before.host;
+    }
+};
+
+/// Whether both directions allow that the one leg follows the other: `there` is the request's, `back` the reply's.
+bool LegJudge::fits(Protocol protocol, const Kinship &kin, const Course &there, const Course &back) {
+    if (there.contradicts || back.contradicts) return false;
+    const bool sameTs = there.sameTs || back.sameTs, sameId = there.sameId || back.sameId;
+    if (there.level || back.level) {
+        // Copies under other addresses (a session that was recorded, rewritten and played) are equally far apart both
+        // ways. What went through something comes later behind it, request and reply: unless one host shows both of
+        // its sides, it takes both to tell. A program that says on what it was told numbers its packets itself.
+        if ((there.bothTs || back.bothTs) && !sameTs) return false;
+        if (protocol != Protocol::tcp ? !sameId && kin.timestamps == 0 : (there.bothId || back.bothId) && !sameId)
+            return false;
+        const bool bothWays = (there.level || there.falls) && (back.level || back.falls);
+        return bothWays || there.bridged || back.bridged;
+    }
+    if (!there.falls && !back.falls) return false;
+    // Files of several machines may have been merged into one: then clocks say little, but both directions must agree.
+    const bool untimely = there.untimely || back.untimely, both = there.falls && back.falls;
+    if (untimely && !both) return false;
+    // Programs of one kind say the same to a server: without IP ids both directions must show one way.
+    return protocol == Protocol::tcp || kin.timestamps != 0 || (both && !untimely);
 }
 
 /// Follows packets that are seen `before` a translation and `after` it.
@@ -115,6 +162,7 @@ LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::v
     int lowestBefore = 255, highestAfter = 0;
     bool stepped = false, timely = false, untimely = false;
     std::set<std::uint64_t> shared;
+    Level level;
     for (const Sight &b : before)
         lowestBefore = std::min<int>(lowestBefore, b.ttl);
     for (const Sight &a : after)
@@ -133,6 +181,8 @@ LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::v
                 same = identity(x) == identity(y);
                 if (same) shared.insert(identity(x));
             }
+            if (a.ttl == b.ttl && (same || (!a.mark && !b.mark && a.ipId != 0 && a.ipId == b.ipId)))
+                level.add(b, a);
             if (a.host != b.host || a.ttl + 1 != b.ttl || b.facing == Facing::out || a.facing == Facing::in) continue;
             stepped = true;
             course.host = m_points->host(a.host).name;
@@ -142,9 +192,12 @@ LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::v
         }
     }
     course.falls = stepped || highestAfter < lowestBefore;
-    course.contradicts = !course.falls;
+    course.bridged = !course.falls && lowestBefore == highestAfter && level.crossed && !level.untimely;
+    course.level = course.bridged || (!course.falls && lowestBefore == highestAfter && level.later && !level.untimely);
+    if (course.bridged) course.host = m_points->host(level.host).name;
+    course.contradicts = !course.falls && !course.level;
     course.untimely = untimely && !timely;
-    course.closeness = stepped ? 3 : 1 - 0.25 * (lowestBefore - highestAfter);
+    course.closeness = stepped || course.bridged ? 3 : 1 - 0.25 * (lowestBefore - highestAfter);
     course.shared.assign(shared.begin(), shared.end());
     return course;
 }
@@ -164,13 +217,7 @@ std::optional<Verdict> LegJudge::compare(LegIndex up, const Tuple &upRequest, Le
         return std::nullopt;
     const Course there = follow(sights(up, upRequest), sights(down, downRequest));
     const Course back = follow(sights(down, downRequest.reversed()), sights(up, upRequest.reversed()));
-    if (there.contradicts || back.contradicts || !(there.falls || back.falls)) return std::nullopt;
-    // Files of several machines may have been merged into one: then clocks say little, but both directions must agree.
-    if ((there.untimely || back.untimely) && !(there.falls && back.falls)) return std::nullopt;
-    // Programs of one kind say the same to a server: without IP ids both directions must show one way.
-    if (protocol != Protocol::tcp && kin.timestamps == 0 &&
-        (!there.falls || !back.falls || there.untimely || back.untimely))
-        return std::nullopt;
+    if (!fits(protocol, kin, there, back)) return std::nullopt;
     const bool sameTs = there.sameTs || back.sameTs, sameId = there.sameId || back.sameId;
     // What a translation leaves alone must agree wherever both have it: scanners send one sequence number, some one
     // timestamp as well, to many ports and hosts.
@@ -188,7 +235,7 @@ std::optional<Verdict> LegJudge::compare(LegIndex up, const Tuple &upRequest, Le
     if (protocol != Protocol::tcp) verdict.score += 2;
     verdict.score += std::min(kMostForSamples, kin.payloads + 0.5 * (kin.segments - kin.payloads));
     for (const Course *course : {&there, &back}) {
-        if (course->falls) verdict.closeness += course->closeness;
+        if (course->falls || course->level) verdict.closeness += course->closeness;
         if (course->bothTs) verdict.score += course->sameTs ? 2 : -2;
         if (course->bothId) verdict.score += course->sameId ? 2 : -1;
         if (course->sameOptions) verdict.score += 1;

@@ -32,7 +32,8 @@ struct Verdict {
 };
 
 /// Judges pairs of legs by packets alone. A routed link needs packets that are the same in everything NAT leaves alone
-/// (Kinship), a time to live that falls in the direction of travel, and no sight that contradicts it.
+/// (Kinship), a time to live that falls in the direction of travel, and no sight that contradicts it. One that a bridge
+/// has translated keeps its time to live: then the order in time must show it.
 class LegJudge final {
 public:
     LegJudge(const LegTable &legs, const FlowTable &flows, const CapturePoints &points,
@@ -57,13 +58,17 @@ private:
         std::uint8_t ttl;
         Facing facing;
         base::Timestamp time;
+        std::uint16_t ipId;
         std::optional<Mark> mark; ///< nothing where only later packets were seen
     };
     /// What the sights of one direction say.
     struct Course;
+    struct Level;
 
     [[nodiscard]] std::vector<Sight> sights(LegIndex leg, const packet::Tuple &tuple) const;
     [[nodiscard]] Course follow(const std::vector<Sight> &before, const std::vector<Sight> &after) const;
+    [[nodiscard]] static bool fits(packet::Protocol protocol, const Kinship &kin, const Course &there,
+                                   const Course &back);
 
     const LegTable *m_legs;
     const FlowTable *m_flows;

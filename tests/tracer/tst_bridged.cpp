@@ -1,0 +1,177 @@
+// Translated by a bridge (br_netfilter): the time to live does not fall, so order in time has to tell; and copies that
+// nothing translated.
+#ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
+#include "tests/tracer/named.h"
+#endif
+
+#include "tests/test_program.h"
+
+using namespace natlens;
+using namespace natlens::test;
+
+namespace {
+
+constexpr auto kNoWay = tracer::Crossing::unknown;
+
+/// Where the two sides of the translation are captured.
+struct Places {
+    std::string client, server;
+    tracer::Crossing in = kNoWay, out = kNoWay;
+};
+
+/// The client asks the one address, the server is asked under another; nobody counts the time to live down.
+Talk bridged(const Places &places, const Tuple &before, const Tuple &after) {
+    Talk talk;
+    talk.request = {{places.client, places.in, 64, before}, {places.server, places.out, 64, after}};
+    talk.reply = {{places.server, places.in, 64, after}, {places.client, places.out, 64, before}};
+    return talk;
+}
+
+Tuple before(packet::Protocol protocol = packet::Protocol::tcp) {
+    return {protocol, at("192.0.2.11:40000"), at("192.0.2.1:80")};
+}
+
+Tuple after(packet::Protocol protocol = packet::Protocol::tcp, const char *source = "192.0.2.1:50000") {
+    return {protocol, at(source), at("192.0.2.21:9090")};
+}
+
+/// Two questions and answers; `ownIds`: whoever passes them on numbers its packets itself.
+void addDatagrams(Scenario &scenario, const Talk &talk, bool ownIds) {
+    for (unsigned turn = 0; turn < 2; ++turn)
+        for (const bool reply : {false, true}) {
+            std::uint16_t id = static_cast<std::uint16_t>(0x1000 + 4 * turn + 2 * reply);
+            send(scenario, reply ? talk.reply : talk.request, (2 * turn + reply) * kMilli, reply,
+                 [&](auto &builder, const Tuple &tuple) {
+                     builder.udp(tuple.src.port, tuple.dst.port).ipId(id);
+                     builder.payload(std::string_view(reply ? "an answer to all of that" : "a question of some length"));
+                     id = static_cast<std::uint16_t>(id + (ownIds ? 0x1111 : 0));
+                 });
+        }
+}
+
+} // namespace
+
+class TestBridged : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void joined_data();
+    void joined();
+    void halves();
+    void copies_data();
+    void copies();
+    void datagrams_data();
+    void datagrams();
+};
+
+void TestBridged::joined_data() {
+    QTest::addColumn<QByteArrayList>("places");
+    QTest::addColumn<bool>("directions");
+    QTest::addColumn<bool>("answered");
+    QTest::addColumn<bool>("begun");
+    QTest::addColumn<QString>("hosts");
+    const QByteArrayList one{"r/any", "r/any"}, two{"r/c0", "r/s0"}, hosts{"client/eth0", "server/eth0"};
+    const QString joined = "r[SNAT,DNAT]", inferred = "client>192.0.2.1[SNAT,DNAT]?>server";
+    QTest::newRow("any, with directions") << one << true << true << true << joined;
+    QTest::newRow("any, without directions") << one << false << true << true << joined;
+    QTest::newRow("two interfaces") << two << true << true << true << joined;
+    QTest::newRow("two interfaces, without directions") << two << false << true << true << joined;
+    QTest::newRow("at both ends") << hosts << false << true << true << inferred;
+    QTest::newRow("unanswered, seen in and out") << one << true << false << true << joined;
+    QTest::newRow("unanswered, without directions") << two << false << false << true << QString();
+    QTest::newRow("in mid-connection") << two << true << true << false << joined;
+    QTest::newRow("in mid-connection, without directions") << two << false << true << false << joined;
+}
+
+void TestBridged::joined() {
+    QFETCH(QByteArrayList, places);
+    QFETCH(bool, directions);
+    QFETCH(bool, answered);
+    QFETCH(bool, begun);
+    QFETCH(QString, hosts);
+    const Places where{places[0].toStdString(), places[1].toStdString(), directions ? kIn : kNoWay,
+                       directions ? kOut : kNoWay};
+    Scenario scenario;
+    const Talk talk = bridged(where, before(), after());
+    if (answered)
+        addTcp(scenario, talk);
+    else
+        addSyns(scenario, talk, 3);
+    if (!begun) std::erase_if(scenario.packets, [](const Captured &c) { return c.time < 3 * kMilli; });
+    for (const bool byPoint : {false, true}) {
+        const auto snapshot = trace(scenario, {.byPoint = byPoint});
+        if (hosts.isEmpty()) {
+            QCOMPARE(translatedPaths(*snapshot), 0u);
+            continue;
+        }
+        QCOMPARE(snapshot->paths.size(), 1u);
+        QCOMPARE(text(route(*snapshot->paths[0])), hosts);
+        if (answered)
+            QCOMPARE(text(snapshot->paths[0]->endpoint->address), "192.0.2.21:9090");
+    }
+}
+
+/// Answers are seen once more between the two translations, on their way to the client.
+void TestBridged::halves() {
+    Talk talk = bridged({"r/any", "r/any", kIn, kOut}, before(), after());
+    const Tuple half = tcp("192.0.2.11:40000", "192.0.2.21:9090");
+    talk.reply.insert(talk.reply.begin() + 1, {"r/any", kOut, 64, half});
+    Scenario scenario;
+    addTcp(scenario, talk);
+    const auto snapshot = trace(scenario);
+    QCOMPARE(snapshot->paths.size(), 1u);
+    QCOMPARE(text(route(*snapshot->paths[0])), "r[SNAT,DNAT]");
+}
+
+void TestBridged::copies_data() {
+    QTest::addColumn<QByteArrayList>("places");
+    QTest::addColumn<qint64>("later");
+    for (const auto &[name, places] : {std::pair("one point", QByteArrayList{"r/any", "r/any"}),
+                                       std::pair("two interfaces", QByteArrayList{"r/c0", "r/s0"}),
+                                       std::pair("two hosts", QByteArrayList{"a/eth0", "b/eth0"})})
+        for (const std::int64_t later : {-kMilli, -kMicro, std::int64_t{0}, kMicro, kMilli})
+            QTest::addRow("%s, %lld us", name, static_cast<long long>(later / kMicro))
+                << places << static_cast<qint64>(later);
+}
+
+/// One session under two pairs of addresses, the second a little before or after the first.
+void TestBridged::copies() {
+    QFETCH(QByteArrayList, places);
+    QFETCH(qint64, later);
+    Scenario scenario;
+    for (const int copy : {0, 1}) {
+        const Tuple tuple = copy == 0 ? before() : after();
+        const std::string point = places[copy].toStdString();
+        Talk talk;
+        talk.request = talk.reply = {{point, kNoWay, 64, tuple}};
+        talk.begin = 10 * kMilli + copy * later;
+        addTcp(scenario, talk);
+    }
+    const auto snapshot = trace(scenario);
+    QCOMPARE(translatedPaths(*snapshot), 0u);
+    QCOMPARE(snapshot->paths.size(), 2u);
+}
+
+void TestBridged::datagrams_data() {
+    QTest::addColumn<bool>("ownIds");
+    QTest::addColumn<bool>("directions");
+    QTest::addColumn<bool>("joined");
+    QTest::newRow("translated") << false << true << true;
+    QTest::newRow("translated, without directions") << false << false << true;
+    QTest::newRow("passed on by a program") << true << true << false;
+    QTest::newRow("passed on by a program, without directions") << true << false << false;
+}
+
+void TestBridged::datagrams() {
+    QFETCH(bool, ownIds);
+    QFETCH(bool, directions);
+    QFETCH(bool, joined);
+    constexpr auto kUdp = packet::Protocol::udp;
+    Scenario scenario;
+    addDatagrams(scenario, bridged({"r/c0", "r/s0", kIn, kOut}, before(kUdp), after(kUdp)), ownIds);
+    const auto snapshot = trace(scenario, {.crossings = directions});
+    QCOMPARE(translatedPaths(*snapshot), joined ? 1u : 0u);
+}
+
+NATLENS_TEST(TestBridged)
+#include "tst_bridged.moc"
