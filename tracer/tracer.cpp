@@ -4,15 +4,6 @@
 
 namespace natlens::tracer {
 
-namespace {
-
-Facing facingOf(Crossing crossing) {
-    if (crossing == Crossing::inbound) return Facing::in;
-    return crossing == Crossing::outbound ? Facing::out : Facing::unknown;
-}
-
-} // namespace
-
 class Tracer::Impl {
 public:
     explicit Impl(Options options)
@@ -22,28 +13,17 @@ public:
     void tick(base::Timestamp time) {
         if (time > moment.now) moment.now = time;
     }
-    void add(const Arrival &arrival) {
-        auto &info = points.point(arrival.point);
-        if (!info.known)
-            points.add(arrival.point, fmt::format("point{}", arrival.point.value), packet::LinkType::ethernet);
+    void add(const Observation &seen) {
+        auto &info = points.point(seen.point);
+        if (!info.known) points.add(seen.point, fmt::format("point{}", seen.point.value), packet::LinkType::ethernet);
         ++info.status.packets;
         ++packets;
-        if (first.nanoseconds == 0 || arrival.time < first) first = arrival.time;
-        tick(arrival.time);
+        if (first.nanoseconds == 0 || seen.time < first) first = seen.time;
+        tick(seen.time);
         if (info.status.evidence) return;
-        if (arrival.isCut) ++info.status.cut;
-        const packet::DecodedPacket &packet = arrival.packet;
-        if (packet.issue != packet::DecodeIssue::none && packet.issue != packet::DecodeIssue::unsupported)
-            ++undecodable;
-        if (arrival.hash == 0) return;
-        flows.add(Observation{.point = arrival.point,
-                              .time = arrival.time,
-                              .number = arrival.number,
-                              .facing = facingOf(arrival.crossing),
-                              .packet = &packet,
-                              .payload = arrival.payload(),
-                              .outer = arrival.outer.get()},
-                  arrival.hash);
+        if (seen.isCut) ++info.status.cut;
+        if (seen.isMalformed) ++undecodable;
+        flows.add(seen);
     }
     void touch(const packet::Tuple &tuple) {
         for (LegIndex i = legs.newest(tuple); i != kNone; i = legs[i].older)
@@ -91,15 +71,16 @@ void Tracer::addCapturePoint(base::CapturePointId id, std::string_view name, pac
 void Tracer::addPacket(base::CapturePointId point, base::Timestamp time, base::PacketNumber number, Crossing crossing,
                        std::uint32_t originalLength, std::span<const std::byte> captured) {
     const auto linkType = m_impl->points.point(point).linkType; // Ethernet while nothing is known of it
-    const Arrival arrival({linkType, point, time, number, crossing, originalLength, captured});
-    addPackets({&arrival, 1});
+    DetailsStore details;
+    const Observation seen({linkType, point, time, number, crossing, originalLength, captured}, details);
+    addPackets({&seen, 1});
 }
 
-void Tracer::addPackets(std::span<const Arrival> arrivals) {
+void Tracer::addPackets(std::span<const Observation> packets) {
     auto &impl = *m_impl;
-    impl.changed = impl.changed || !arrivals.empty();
-    for (const Arrival &arrival : arrivals)
-        impl.add(arrival);
+    impl.changed = impl.changed || !packets.empty();
+    for (const Observation &seen : packets)
+        impl.add(seen);
 }
 
 void Tracer::addTranslation(const TranslationEvent &event) {

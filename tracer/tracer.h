@@ -4,11 +4,10 @@
 
 #include "capture/base/ids.h"
 #include "capture/base/timestamp.h"
-#include "capture/packet/decode.h"
-#include "tracer/arrival.h"
 #include "tracer/parallel.h"
 #include "tracer/path/snapshot.h"
 #include "tracer/stitch/evidence.h"
+#include "tracer/stitch/observation.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -47,8 +46,8 @@ public:
     void addCapturePoint(base::CapturePointId id, std::string_view name, packet::LinkType linkType);
     void addPacket(base::CapturePointId point, base::Timestamp time, base::PacketNumber number, Crossing crossing,
                    std::uint32_t originalLength, std::span<const std::byte> captured);
-    /// Packets that Arrival has decoded, in order.
-    void addPackets(std::span<const Arrival> arrivals);
+    /// In order.
+    void addPackets(std::span<const Observation> packets);
     void addTranslation(const TranslationEvent &event);
     void addRuleTrace(const RuleTraceEvent &event);
     /// One Kubernetes watch event, {"type":"ADDED|MODIFIED|DELETED","object":{...}}, or a plain object or List.

@@ -1,42 +1,38 @@
 #include "app/session/batch.h"
 
-#include <algorithm>
 #include <functional>
 
 namespace natlens::session {
 
 void Batch::addPacket(const tracer::CapturedPacket &packet) {
-    tracer::Arrival &arrival = m_arrivals.emplace_back(packet);
-    const auto payload = arrival.payload();
+    tracer::Observation &seen = m_packets.emplace_back(packet, m_details);
+    const auto payload = seen.payload();
     if (payload.empty()) return;
     const std::less_equal<const std::byte *> before;
     if (before(m_portion.data(), payload.data()) &&
         before(payload.data() + payload.size(), m_portion.data() + m_portion.size()))
         return;
-    const auto looked = payload.first(std::min(payload.size(), tracer::kPayloadLookedAt));
-    m_copies.push_back({m_arrivals.size() - 1, m_bytes.size()});
-    arrival.setPayload(looked);
-    m_bytes.insert(m_bytes.end(), looked.begin(), looked.end());
+    m_copies.push_back({m_packets.size() - 1, m_bytes.size()});
+    m_bytes.insert(m_bytes.end(), payload.begin(), payload.end());
 }
 
 void Batch::call(std::function<void(tracer::Tracer &)> what) {
-    m_calls.push_back({m_arrivals.size(), std::move(what)});
+    m_calls.push_back({m_packets.size(), std::move(what)});
 }
 
 void Batch::deliver(tracer::Tracer &tracer) {
-    for (const Copy &copy : m_copies) { // now that m_bytes moves no more
-        tracer::Arrival &arrival = m_arrivals[copy.arrival];
-        arrival.setPayload(std::span<const std::byte>(m_bytes).subspan(copy.offset, arrival.payloadSize));
-    }
-    const std::span<const tracer::Arrival> arrivals(m_arrivals);
+    for (const Copy &copy : m_copies) // now that m_bytes moves no more
+        m_packets[copy.packet].payloadData = m_bytes.data() + copy.offset;
+    const std::span<const tracer::Observation> packets(m_packets);
     std::size_t at = 0;
     for (const Call &call : m_calls) {
-        tracer.addPackets(arrivals.subspan(at, call.before - at));
+        tracer.addPackets(packets.subspan(at, call.before - at));
         at = call.before;
         call.what(tracer);
     }
-    tracer.addPackets(arrivals.subspan(at));
-    m_arrivals.clear();
+    tracer.addPackets(packets.subspan(at));
+    m_packets.clear();
+    m_details.clear();
     m_calls.clear();
     m_bytes.clear();
     m_copies.clear();

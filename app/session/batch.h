@@ -29,14 +29,15 @@ public:
 
 private:
     struct Call {
-        std::size_t before = 0; ///< index into m_arrivals
+        std::size_t before = 0; ///< index into m_packets
         std::function<void(tracer::Tracer &)> what;
     };
     struct Copy {
-        std::size_t arrival, offset;
+        std::size_t packet, offset;
     };
     std::vector<std::byte> m_portion = std::vector<std::byte>(kPortion);
-    std::vector<tracer::Arrival> m_arrivals;
+    std::vector<tracer::Observation> m_packets;
+    tracer::DetailsStore m_details;
     std::vector<Call> m_calls;
     std::vector<std::byte> m_bytes; ///< payloads of packets that do not lie in m_portion
     std::vector<Copy> m_copies;

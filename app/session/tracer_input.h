@@ -26,13 +26,15 @@ public:
     explicit DirectInput(tracer::Tracer &tracer)
         : m_tracer(tracer) {}
     void addPacket(const tracer::CapturedPacket &packet) override {
-        const tracer::Arrival arrival(packet);
-        m_tracer.addPackets({&arrival, 1});
+        m_details.clear();
+        const tracer::Observation seen(packet, m_details);
+        m_tracer.addPackets({&seen, 1});
     }
     void call(std::function<void(tracer::Tracer &)> what) override { what(m_tracer); }
 
 private:
     tracer::Tracer &m_tracer;
+    tracer::DetailsStore m_details;
 };
 
 } // namespace natlens::session

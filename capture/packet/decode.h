@@ -28,8 +28,7 @@ struct TcpFlags {
     static constexpr std::uint8_t fin = 0x01, syn = 0x02, rst = 0x04, psh = 0x08, ack = 0x10, urg = 0x20;
 };
 
-/// One packet's fields. Lengths and offsets in bytes. Fields that do not apply are zero. What is asked of every packet
-/// stands first: with Arrival's own fields it is two cache lines, which one thread writes and another one reads.
+/// One packet's fields. Lengths and offsets in bytes. Fields that do not apply are zero.
 struct DecodedPacket {
     Tuple tuple; ///< ports are 0 where there are none (or a later fragment)
     IpFamily family = IpFamily::none;

@@ -140,7 +140,8 @@ bool decodeNetwork(DecodedPacket &packet, Cursor &cursor) {
     return packet.etherType == 0x0800 ? decodeIpv4(packet, cursor) : decodeIpv6(packet, cursor);
 }
 
-bool decodeQuoted(Tuple &tuple, Cursor cursor) {
+bool decodeQuoted(Tuple &tuple, const Cursor &at) {
+    Cursor cursor = at;
     if (!cursor.has(1)) return false;
     DecodedPacket inner;
     inner.etherType = cursor.u8(0) >> 4 == 6 ? 0x86dd : 0x0800;

@@ -43,9 +43,9 @@ bool skipPpp(DecodedPacket &packet, Cursor &cursor);
 bool decodeNetwork(DecodedPacket &packet, Cursor &cursor);
 
 /// TCP, UDP, SCTP, ICMP, ICMPv6, or just the payload bounds of anything else.
-void decodeTransport(DecodedPacket &packet, Cursor cursor);
+void decodeTransport(DecodedPacket &packet, const Cursor &cursor);
 
 /// The tuple of a packet that an ICMP error quotes, as far as it is there. False if not even the addresses are.
-bool decodeQuoted(Tuple &tuple, Cursor cursor);
+bool decodeQuoted(Tuple &tuple, const Cursor &at);
 
 } // namespace natlens::packet::detail

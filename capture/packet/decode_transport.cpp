@@ -144,7 +144,7 @@ void decodeIcmp(DecodedPacket &packet, const Cursor &cursor) {
 
 } // namespace
 
-void decodeTransport(DecodedPacket &packet, Cursor cursor) {
+void decodeTransport(DecodedPacket &packet, const Cursor &cursor) {
     if (packet.fragmentOffset != 0) {
         setPayload(packet, cursor, 0);
         return;

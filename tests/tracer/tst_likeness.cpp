@@ -3,7 +3,6 @@
 #include "tests/tracer/impairment.h"
 #include "tests/tracer/named.h"
 #include "tests/tracer/traffic.h"
-#include "tracer/arrival.h"
 #include "tracer/likeness.h"
 #include "tracer/path_groups.h"
 
@@ -55,16 +54,11 @@ std::string likenessOf(const std::function<void(Scenario &)> &converse) {
     std::uint64_t number = 0;
     for (const Captured &captured : scenario.packets) {
         const auto length = static_cast<std::uint32_t>(captured.bytes.size());
-        const tracer::Arrival arrival({packet::LinkType::ethernet, ids.at(captured.point),
+        tracer::DetailsStore details;
+        flows.add(tracer::Observation({packet::LinkType::ethernet, ids.at(captured.point),
                                        base::Timestamp{kStart + captured.time}, base::PacketNumber{++number},
-                                       captured.crossing, length, captured.bytes});
-        flows.add({.point = arrival.point,
-                   .time = arrival.time,
-                   .number = arrival.number,
-                   .facing = arrival.crossing == kIn ? tracer::Facing::in : tracer::Facing::out,
-                   .packet = &arrival.packet,
-                   .payload = arrival.payload()},
-                  arrival.hash);
+                                       captured.crossing, length, captured.bytes},
+                                      details));
     }
     const tracer::ClusterContext cluster;
     tracer::Likeness likeness(legs, flows, points, cluster);

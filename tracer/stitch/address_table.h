@@ -18,6 +18,18 @@ public:
     [[nodiscard]] PackedTuple pack(const packet::Tuple &tuple) {
         return packed(tuple, [this](const packet::IpAddress &ip) { return numberOf(ip); });
     }
+    /// Of a packet.
+    [[nodiscard]] PackedTuple pack(const Observation &seen) {
+        PackedTuple tuple = seen.tuple;
+        if (tuple.isV6) [[unlikely]]
+            tuple.ip = {numberOf(seen.details->ip[0]), numberOf(seen.details->ip[1])};
+        return tuple;
+    }
+    /// Whether the source socket address is the larger one: by address, then port.
+    [[nodiscard]] bool isDescending(const PackedTuple &tuple) const {
+        if (tuple.ip[0] == tuple.ip[1]) return tuple.port[0] > tuple.port[1];
+        return tuple.isV6 ? m_addresses[tuple.ip[0]] > m_addresses[tuple.ip[1]] : tuple.ip[0] > tuple.ip[1];
+    }
     /// Nothing where an address is not known: then nothing has this tuple.
     [[nodiscard]] std::optional<PackedTuple> find(const packet::Tuple &tuple) const {
         bool known = true;

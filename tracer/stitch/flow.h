@@ -3,31 +3,15 @@
 
 #include "capture/base/ids.h"
 #include "capture/base/timestamp.h"
-#include "capture/packet/decode.h"
-#include "capture/packet/tunnel.h"
+#include "tracer/stitch/observation.h"
 #include "tracer/stitch/pool.h"
 
 #include <cstdint>
-#include <span>
 
 namespace natlens::tracer {
 
 using FlowIndex = std::uint32_t;
 using LegIndex = std::uint32_t;
-
-/// Which way a packet crossed the border of its host: into it or out of it.
-enum class Facing : std::uint8_t { unknown, in, out };
-
-/// One packet at one capture point. Points into the caller's memory, valid during the call.
-struct Observation {
-    base::CapturePointId point;
-    base::Timestamp time;
-    base::PacketNumber number;
-    Facing facing = Facing::unknown;
-    const packet::DecodedPacket *packet = nullptr;
-    std::span<const std::byte> payload;           ///< captured part
-    const packet::Encapsulation *outer = nullptr; ///< the tunnel that `packet` was taken out of; null: it was in none
-};
 
 /// What tells one packet from all others and survives NAT: kept for the packets that open a connection (SYN, SYN-ACK,
 /// the first datagrams), retransmissions included.

@@ -17,20 +17,6 @@ constexpr std::size_t kFirstDatagrams = 4;
 /// The same IP id again within this time is the same packet again: retransmissions get a new one and come later.
 constexpr std::chrono::milliseconds kAtOnce{1};
 
-/// Addresses that routers share (VRRP, HSRP, GLBP): what comes in for one goes out from another.
-bool isShared(const packet::MacAddress &mac) {
-    constexpr std::uint8_t kPrefixes[][5] = {
-        {0, 0, 0x5e, 0, 1}, {0, 0, 0x5e, 0, 2}, {0, 0, 0x0c, 7, 0xac}, {0, 7, 0xb4, 0, 1}};
-    return std::ranges::any_of(
-        kPrefixes, [&](const auto &prefix) { return std::equal(std::begin(prefix), std::end(prefix), mac.begin()); });
-}
-
-std::uint8_t hashOfMac(const packet::MacAddress &mac) {
-    if (isShared(mac) || (mac[0] & 1) != 0 || mac == packet::MacAddress{}) return 0; // nor groups, nor loopback
-    const auto hash = base::hashBytes(std::as_bytes(std::span(mac)));
-    return static_cast<std::uint8_t>(hash >> 56 | 1);
-}
-
 void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
     if (kept.nanoseconds == 0 || time < kept) kept = time;
 }
@@ -59,21 +45,19 @@ void FlowTable::indexAll() {
     }
 }
 
-void FlowTable::add(const Observation &seen, std::uint64_t hash) {
-    const auto &packet = *seen.packet;
-    const auto kind = packet.hasQuoted ? Flow::Kind::icmpError : Flow::Kind::packets;
-    const Tuple reversed = packet.hasQuoted ? packet.quoted.reversed() : Tuple();
-    const Tuple &tuple = packet.hasQuoted ? reversed : packet.tuple;
-    const PackedTuple packed = m_legs->pack(tuple);
+void FlowTable::add(const Observation &seen) {
+    if (seen.hash == 0) return;
+    const auto kind = seen.isIcmpError ? Flow::Kind::icmpError : Flow::Kind::packets;
+    const PackedTuple packed = m_legs->pack(seen);
     const auto matches = [&](std::uint32_t i) {
         const Flow &flow = m_flows[i];
         return flow.point == seen.point && flow.kind == kind && (*m_legs)[flow.leg].has(packed, flow.side);
     };
     if (m_index.empty() && m_flows.size() != 0) [[unlikely]]
         indexAll();
-    std::uint32_t &newest = m_index.at(hash, matches);
+    std::uint32_t &newest = m_index.at(seen.hash, matches);
     if (newest == kNone || !belongsToNewest(m_flows[newest], seen)) {
-        const FlowIndex index = find(tuple, seen, kind);
+        const FlowIndex index = find(packed, seen, kind);
         if (newest == kNone || index > newest) newest = index;
         return count(m_flows[index], seen);
     }
@@ -96,18 +80,17 @@ base::Timestamp FlowTable::last(const Flow &flow) const {
 
 /// The quick answer for nearly all packets; false means "look closer", not "no".
 bool FlowTable::belongsToNewest(const Flow &flow, const Observation &seen) const {
-    const auto &packet = *seen.packet;
     if ((*m_legs)[flow.leg].superseded || seen.time + kReorderWindow < flow.pass.first) return false;
     if (flow.kind == Flow::Kind::icmpError) return true;
-    if (!packet.isTcp()) return seen.time - last(flow) < kIdleLimit;
-    return !(packet.tcpFlags & TcpFlags::syn) || (flow.hasIsn && flow.isn == packet.tcpSeq);
+    if (!seen.isTcp) return seen.time - last(flow) < kIdleLimit;
+    return !(seen.tcpFlags & TcpFlags::syn) || (flow.hasIsn && flow.isn == seen.tcpSeq);
 }
 
 /// The flow of the leg that the packet belongs to, made if there is none.
-FlowIndex FlowTable::find(const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
-    const LegIndex legIndex = m_legs->legFor(tuple, seen, kind);
+FlowIndex FlowTable::find(const PackedTuple &tuple, const Observation &seen, Flow::Kind kind) {
+    const LegIndex legIndex = m_legs->legFor(tuple, seen);
     Leg &leg = (*m_legs)[legIndex];
-    const int side = m_legs->sideOf(leg, tuple);
+    const int side = leg.has(tuple, 0) ? 0 : 1;
     FlowIndex last = kNone;
     for (FlowIndex i = leg.flows; i != kNone; i = m_flows[i].next) {
         if (m_flows[i].point == seen.point && m_flows[i].kind == kind && m_flows[i].side == side) return i;
@@ -138,7 +121,7 @@ std::uint16_t FlowTable::remember(const packet::Encapsulation &tunnel) {
 }
 
 Pass &FlowTable::passFor(Flow &flow, const Observation &seen) {
-    const std::uint8_t ttl = seen.packet->ttl;
+    const std::uint8_t ttl = seen.ttl;
     Pass *pass = &flow.pass;
     if (pass->packets == 0) {
         pass->ttl = ttl;
@@ -158,7 +141,6 @@ Pass &FlowTable::passFor(Flow &flow, const Observation &seen) {
 }
 
 void FlowTable::count(Flow &flow, const Observation &seen) {
-    const auto &packet = *seen.packet;
     Pass &pass = passFor(flow, seen);
     if (pass.packets == 0 || seen.time < pass.first) {
         if (&pass == &flow.pass && flow.firstIsMark) {
@@ -168,30 +150,29 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
         }
         pass.first = seen.time;
         pass.setNumber(seen.number);
-        pass.ipId = packet.ipId;
+        pass.ipId = seen.ipId;
         pass.tunnel = 0;
-        pass.macFrom = pass.macTo = 0;
-        if (seen.outer) [[unlikely]] {
-            pass.tunnel = remember(*seen.outer);
-        } else if (packet.hasMac) {
-            pass.macFrom = hashOfMac(packet.srcMac);
-            pass.macTo = hashOfMac(packet.dstMac);
+        pass.macFrom = seen.macFrom;
+        pass.macTo = seen.macTo;
+        if (seen.details && seen.details->outer) [[unlikely]] {
+            pass.tunnel = remember(*seen.details->outer);
+            pass.macFrom = pass.macTo = 0;
         }
     }
-    if (packet.ipId != 0 && packet.ipId == pass.lastIpId && seen.time >= pass.last && seen.time - pass.last < kAtOnce)
+    if (seen.ipId != 0 && seen.ipId == pass.lastIpId && seen.time >= pass.last && seen.time - pass.last < kAtOnce)
         addDuplicate(flow, pass, seen);
-    pass.lastIpId = packet.ipId;
+    pass.lastIpId = seen.ipId;
     pass.last = pass.packets == 0 ? seen.time : std::max(pass.last, seen.time);
     const bool isFirst = pass.packets == 0 && &pass == &flow.pass;
     ++pass.packets;
     if (flow.kind == Flow::Kind::icmpError) {
-        extraOf(flow).icmpSource = packet.tuple.src.ip;
+        extraOf(flow).icmpSource = seen.details->icmpSource;
     } else {
-        flow.addPayload(packet.payloadLength);
-        if (packet.isTcp()) addTcp(flow, pass, seen);
+        flow.addPayload(seen.payloadLength);
+        if (seen.isTcp) addTcp(flow, pass, seen);
         mark(flow, isFirst, seen);
     }
-    m_legs->learn(flow.leg, flow.side, seen, flow.kind);
+    m_legs->learn(flow.leg, flow.side, seen);
 }
 
 void FlowTable::addDuplicate(Flow &flow, const Pass &pass, const Observation &seen) {
@@ -203,31 +184,30 @@ void FlowTable::addDuplicate(Flow &flow, const Pass &pass, const Observation &se
 }
 
 void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
-    const auto &packet = *seen.packet;
-    flow.flags |= packet.tcpFlags;
+    flow.flags |= seen.tcpFlags;
     constexpr std::uint8_t kRare = TcpFlags::syn | TcpFlags::fin | TcpFlags::rst;
-    if (packet.tcpFlags & kRare) {
-        if (packet.isSyn() && pass.syns != 0xff && !seenBefore(flow, packet)) ++pass.syns;
-        if (packet.tcpFlags & TcpFlags::rst) {
+    if (seen.tcpFlags & kRare) {
+        if (seen.isSyn() && pass.syns != 0xff && !seenBefore(flow, seen)) ++pass.syns;
+        if (seen.tcpFlags & TcpFlags::rst) {
             FlowExtra &extra = extraOf(flow);
             if (extra.rstTime.nanoseconds == 0 || seen.time < extra.rstTime) extra.rstNumber = seen.number;
             keepEarliest(extra.rstTime, seen.time);
         }
-        if (packet.tcpFlags & TcpFlags::syn) {
-            flow.isn = packet.tcpSeq;
+        if (seen.tcpFlags & TcpFlags::syn) {
+            flow.isn = seen.tcpSeq;
             flow.hasIsn = true;
         }
     }
-    if (!seen.payload.empty()) peek(flow, seen);
-    if ((packet.tcpFlags & TcpFlags::fin) && flow.http != kNone)
-        m_http.end(flow.http, flow.isn + 1, packet.tcpSeq + packet.payloadLength);
+    if (seen.payloadSize != 0) peek(flow, seen);
+    if ((seen.tcpFlags & TcpFlags::fin) && flow.http != kNone)
+        m_http.end(flow.http, flow.isn + 1, seen.tcpSeq + seen.payloadLength);
 }
 
 /// The same packet once more: caught twice, or by two capture points that one file mixes. A SYN that is sent again has
 /// another timestamp and IP id.
-bool FlowTable::seenBefore(const Flow &flow, const packet::DecodedPacket &packet) const {
+bool FlowTable::seenBefore(const Flow &flow, const Observation &seen) const {
     return std::ranges::any_of(marks(flow), [&](const Mark &mark) {
-        return mark.ttl == packet.ttl && mark.ipId == packet.ipId && mark.tsVal == packet.tcpTsVal &&
+        return mark.ttl == seen.ttl && mark.ipId == seen.ipId && mark.tsVal == seen.tcpTsVal &&
                (mark.ipId != 0 || mark.hasTs);
     });
 }
@@ -275,47 +255,44 @@ void FlowTable::addMark(Flow &flow, const Mark &mark) {
 }
 
 void FlowTable::mark(Flow &flow, bool isFirst, const Observation &seen) {
-    const auto &packet = *seen.packet;
-    const bool tcp = packet.isTcp();
-    const bool wanted = tcp ? (packet.tcpFlags & TcpFlags::syn) != 0 : packets(flow) <= kFirstDatagrams;
+    const bool tcp = seen.isTcp;
+    const bool wanted = tcp ? (seen.tcpFlags & TcpFlags::syn) != 0 : packets(flow) <= kFirstDatagrams;
     if (!wanted) return;
-    std::uint64_t payloadHash = 0;
-    if (!tcp) payloadHash = StreamSamples::datagramHash(seen.payload, packet.payloadLength, packet.ipId);
+    const std::uint64_t payloadHash = tcp ? 0 : seen.tcpSeq;
     if (isFirst) {
         flow.firstIsMark = true;
-        flow.hasTs = packet.hasTcpTimestamp;
+        flow.hasTs = seen.hasTcpTimestamp;
         flow.markIsTcp = tcp;
-        flow.opening = tcp ? std::uint64_t{packet.tcpTsVal} << 32 | packet.tcpOptionsHash : payloadHash;
+        flow.opening = tcp ? std::uint64_t{seen.tcpTsVal} << 32 | seen.tcpOptionsHash : payloadHash;
         return;
     }
     addMark(flow, Mark{.time = seen.time,
                        .payloadHash = payloadHash,
-                       .tsVal = packet.tcpTsVal,
-                       .optionsHash = packet.tcpOptionsHash,
-                       .ipId = packet.ipId,
-                       .ttl = packet.ttl,
+                       .tsVal = seen.tcpTsVal,
+                       .optionsHash = seen.tcpOptionsHash,
+                       .ipId = seen.ipId,
+                       .ttl = seen.ttl,
                        .facing = seen.facing,
-                       .hasTs = packet.hasTcpTimestamp});
+                       .hasTs = seen.hasTcpTimestamp});
 }
 
 void FlowTable::peek(Flow &flow, const Observation &seen) {
-    const auto &packet = *seen.packet;
-    if (flow.http != kNone) return m_http.add(flow.http, flow.isn + 1, packet.tcpSeq, seen.payload);
+    if (flow.http != kNone) return m_http.add(flow.http, flow.isn + 1, seen.tcpSeq, seen.payload());
     if (flow.noHttp) return;
     // Without the SYN only a segment that begins like HTTP can be the beginning.
-    const std::uint32_t base = flow.hasIsn ? flow.isn + 1 : packet.tcpSeq;
-    if (packet.tcpSeq - base >= HttpPeek::kLimit) return;
-    const bool begins = packet.tcpSeq == base && seen.payload.size() >= 4;
-    if (begins && !HttpPeek::looksLikeHttp(seen.payload)) {
+    const std::uint32_t base = flow.hasIsn ? flow.isn + 1 : seen.tcpSeq;
+    if (seen.tcpSeq - base >= HttpPeek::kLimit) return;
+    const bool begins = seen.tcpSeq == base && seen.payloadSize >= 4;
+    if (begins && !HttpPeek::looksLikeHttp(seen.payload())) {
         flow.noHttp = flow.hasIsn;
         return;
     }
     if (!begins && !flow.hasIsn) return;
     if (flow.hasIsn) {
-        flow.http = m_http.begin(base, packet.tcpSeq, seen.payload);
+        flow.http = m_http.begin(base, seen.tcpSeq, seen.payload());
     } else {
         flow.http = m_http.beginAlone(base);
-        m_http.add(flow.http, base, packet.tcpSeq, seen.payload);
+        m_http.add(flow.http, base, seen.tcpSeq, seen.payload());
     }
 }
 

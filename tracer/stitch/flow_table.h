@@ -32,12 +32,8 @@ public:
     /// Never 0.
     [[nodiscard]] static std::uint64_t hashOf(base::CapturePointId point, const packet::DecodedPacket &packet);
 
-    /// Packets that are not wanted are ignored.
-    void add(const Observation &seen) {
-        if (wants(*seen.packet)) add(seen, hashOf(seen.point, *seen.packet));
-    }
-    /// `hash` is hashOf() the packet, which is one that is wanted.
-    void add(const Observation &seen, std::uint64_t hash);
+    /// Packets that are not wanted (whose hash is 0) are ignored.
+    void add(const Observation &seen);
 
     /// Gives back what only packets need. More packets may be added all the same: then it is made anew.
     void rest() { m_index = {}; }
@@ -112,12 +108,12 @@ private:
 
     [[nodiscard]] base::Timestamp last(const Flow &flow) const;
     [[nodiscard]] bool belongsToNewest(const Flow &flow, const Observation &seen) const;
-    [[nodiscard]] FlowIndex find(const packet::Tuple &tuple, const Observation &seen, Flow::Kind kind);
+    [[nodiscard]] FlowIndex find(const PackedTuple &tuple, const Observation &seen, Flow::Kind kind);
     [[nodiscard]] static std::uint64_t hashOf(base::CapturePointId point, const packet::Tuple &tuple, Flow::Kind kind);
     void indexAll();
     void count(Flow &flow, const Observation &seen);
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
-    [[nodiscard]] bool seenBefore(const Flow &flow, const packet::DecodedPacket &packet) const;
+    [[nodiscard]] bool seenBefore(const Flow &flow, const Observation &seen) const;
     void addTcp(Flow &flow, Pass &pass, const Observation &seen);
     [[nodiscard]] std::uint16_t remember(const packet::Encapsulation &tunnel);
     [[nodiscard]] Pass &passFor(Flow &flow, const Observation &seen);

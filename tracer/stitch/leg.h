@@ -12,17 +12,6 @@
 
 namespace natlens::tracer {
 
-/// A tuple in few bytes: IPv4 addresses as they are, others as numbers that AddressTable gave them.
-struct PackedTuple {
-    std::array<std::uint32_t, 2> ip{}; ///< 0: source, 1: destination
-    std::array<packet::Port, 2> port{};
-    packet::Protocol protocol = packet::Protocol::none;
-    bool isV6 = false;
-
-    bool operator==(const PackedTuple &) const = default;
-    [[nodiscard]] PackedTuple reversed() const { return {{ip[1], ip[0]}, {port[1], port[0]}, protocol, isV6}; }
-};
-
 /// One pair of addresses during one connection, in both directions and at all capture points. A connection without
 /// NAT is one leg; each translation adds one. There may be millions: what takes room is asked of LegTable.
 struct Leg {

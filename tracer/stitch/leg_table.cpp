@@ -13,8 +13,12 @@ using packet::Tuple;
 
 namespace {
 
-Tuple canonical(const Tuple &tuple) {
-    return tuple.src <= tuple.dst ? tuple : tuple.reversed();
+/// Of the tuple as legs have it.
+std::uint64_t hashOf(const PackedTuple &tuple) {
+    const std::uint64_t ends = std::uint64_t{tuple.ip[0]} << 32 | tuple.ip[1];
+    const std::uint64_t rest = std::uint64_t{tuple.isV6} << 40 | static_cast<std::uint64_t>(tuple.protocol) << 32 |
+                               std::uint64_t{tuple.port[0]} << 16 | tuple.port[1];
+    return base::mix(base::mix(ends, rest), ends);
 }
 
 /// Serial number arithmetic (RFC 1982): `later` is not before `earlier`.
@@ -22,25 +26,21 @@ bool notBefore(std::uint32_t later, std::uint32_t earlier) {
     return static_cast<std::int32_t>(later - earlier) >= 0;
 }
 
-bool isTcpPacket(const Observation &seen, Flow::Kind kind) {
-    return kind == Flow::Kind::packets && seen.packet->isTcp();
-}
-
 /// Sequence and acknowledgement numbers fit to what is known of the leg.
-bool numbersFit(const Leg &leg, int side, const packet::DecodedPacket &packet) {
+bool numbersFit(const Leg &leg, int side, const Observation &seen) {
     const auto own = static_cast<std::size_t>(side), other = 1 - own;
-    const bool reset = packet.tcpFlags & TcpFlags::rst;
-    if (leg.hasIsn(own) && !reset && !notBefore(packet.tcpSeq, leg.isn[own])) return false;
-    return !(leg.hasIsn(other) && (packet.tcpFlags & TcpFlags::ack) && !notBefore(packet.tcpAck, leg.isn[other]));
+    const bool reset = seen.tcpFlags & TcpFlags::rst;
+    if (leg.hasIsn(own) && !reset && !notBefore(seen.tcpSeq, leg.isn[own])) return false;
+    return !(leg.hasIsn(other) && (seen.tcpFlags & TcpFlags::ack) && !notBefore(seen.tcpAck, leg.isn[other]));
 }
 
 } // namespace
 
 LegIndex LegTable::newest(const Tuple &tuple) const {
-    const Tuple key = canonical(tuple);
-    const auto packed = m_addresses.find(key);
+    const auto packed = m_addresses.find(tuple);
     if (!packed) return kNone;
-    return m_index.find(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].has(*packed, 0); });
+    const PackedTuple key = m_addresses.isDescending(*packed) ? packed->reversed() : *packed;
+    return m_index.find(hashOf(key), [&](std::uint32_t i) { return m_legs[i].has(key, 0); });
 }
 
 LegIndex LegTable::firstAlike(std::uint32_t isn) const {
@@ -80,7 +80,7 @@ LegIndex LegTable::forSyn(LegIndex newestLeg, int side, const Observation &seen)
     const auto own = static_cast<std::size_t>(side);
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
-        if (leg.hasIsn(own) && leg.isn[own] == seen.packet->tcpSeq && leg.initiator != 1 - side) return i;
+        if (leg.hasIsn(own) && leg.isn[own] == seen.tcpSeq && leg.initiator != 1 - side) return i;
     }
     // A connection whose later packets came first (another capture point began later, or the order is a little wrong).
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
@@ -94,7 +94,7 @@ LegIndex LegTable::forSynAck(LegIndex newestLeg, int side, const Observation &se
     const auto own = static_cast<std::size_t>(side), other = 1 - own;
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
-        if (leg.hasIsn(other) && leg.isn[other] == seen.packet->tcpAck - 1 && leg.initiator != side) return i;
+        if (leg.hasIsn(other) && leg.isn[other] == seen.tcpAck - 1 && leg.initiator != side) return i;
     }
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
@@ -103,14 +103,13 @@ LegIndex LegTable::forSynAck(LegIndex newestLeg, int side, const Observation &se
     return kNone;
 }
 
-LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &seen, Flow::Kind kind) {
-    const bool tcp = isTcpPacket(seen, kind);
+LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &seen) {
     LegIndex possible = kNone;
     for (LegIndex i = newestLeg; i != kNone; i = m_legs[i].older) {
         const Leg &leg = m_legs[i];
-        if (tcp ? !numbersFit(leg, side, *seen.packet)
-                : kind == Flow::Kind::packets && !leg.isTcp() &&
-                      (leg.last + kIdleLimit < seen.time || seen.time + kIdleLimit < leg.first))
+        if (seen.isTcp ? !numbersFit(leg, side, seen)
+                       : !seen.isIcmpError && !leg.isTcp() &&
+                             (leg.last + kIdleLimit < seen.time || seen.time + kIdleLimit < leg.first))
             continue;
         if (leg.first <= seen.time + kReorderWindow) return i;
         possible = i;
@@ -118,21 +117,20 @@ LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &see
     return possible;
 }
 
-LegIndex LegTable::legFor(const Tuple &tuple, const Observation &seen, Flow::Kind kind) {
-    const Tuple key = canonical(tuple);
-    const PackedTuple packed = m_addresses.pack(key);
-    std::uint32_t &head = m_index.at(packet::hashValue(key), [&](std::uint32_t i) { return m_legs[i].has(packed, 0); });
-    const int side = tuple.src == key.src && tuple.dst == key.dst ? 0 : 1;
+LegIndex LegTable::legFor(const PackedTuple &tuple, const Observation &seen) {
+    const int side = m_addresses.isDescending(tuple) ? 1 : 0;
+    const PackedTuple key = side == 0 ? tuple : tuple.reversed();
+    std::uint32_t &head = m_index.at(hashOf(key), [&](std::uint32_t i) { return m_legs[i].has(key, 0); });
     LegIndex found = kNone;
     if (head != kNone) {
-        if (isTcpPacket(seen, kind) && seen.packet->isSyn())
+        if (seen.isSyn())
             found = forSyn(head, side, seen);
-        else if (isTcpPacket(seen, kind) && seen.packet->isSynAck())
+        else if (seen.isSynAck())
             found = forSynAck(head, side, seen);
         else
-            found = forLater(head, side, seen, kind);
+            found = forLater(head, side, seen);
     }
-    return found != kNone ? found : create(packed, seen.time, head);
+    return found != kNone ? found : create(key, seen.time, head);
 }
 
 /// Files a leg whose initiator has become known where its partners across a NAT are filed, too.
@@ -158,16 +156,12 @@ void LegTable::addAlike(LegIndex index) {
 }
 
 void LegTable::sample(Leg &leg, int side, const Observation &seen) {
-    const auto &packet = *seen.packet;
     const auto own = static_cast<std::size_t>(side);
     auto set = leg.samples(own);
-    const bool tcp = packet.isTcp();
-    const std::uint32_t seq =
-        tcp ? packet.tcpSeq : StreamSamples::datagramHash(seen.payload, packet.payloadLength, packet.ipId);
-    if (!StreamSamples::wants(set, seq)) return;
-    m_samples.keep(set, StreamSample{.seq = seq,
-                                     .payload = StreamSamples::payloadHash(seen.payload),
-                                     .tsVal = tcp ? packet.tcpTsVal : packet.ipId});
+    if (!StreamSamples::wants(set, seen.tcpSeq)) return;
+    m_samples.keep(
+        set,
+        StreamSample{.seq = seen.tcpSeq, .payload = seen.payloadHash, .tsVal = seen.isTcp ? seen.tcpTsVal : seen.ipId});
     leg.setSamples(own, set);
 }
 
@@ -175,7 +169,7 @@ void LegTable::sample(Leg &leg, int side, const Observation &seen) {
 void LegTable::open(LegIndex index, int side, std::uint32_t offset, const Observation &seen) {
     const auto own = static_cast<std::size_t>(side);
     std::uint32_t &place = m_legs[index].openings;
-    auto payload = seen.payload;
+    auto payload = seen.payload();
     if (payload.empty() || (offset != 0 && (place == kNone || m_openings[place].sides[own].header != offset))) return;
     if (place == kNone) place = m_openings.add();
     StreamOpening &opening = m_openings[place].sides[own];
@@ -191,26 +185,25 @@ void LegTable::open(LegIndex index, int side, std::uint32_t offset, const Observ
     opening.learn(payload, seen.time);
 }
 
-void LegTable::learn(LegIndex index, int side, const Observation &seen, Flow::Kind kind) {
+void LegTable::learn(LegIndex index, int side, const Observation &seen) {
     Leg &leg = m_legs[index];
     if (seen.time < leg.first) leg.first = seen.time;
     if (seen.time > leg.last) leg.last = seen.time;
     touch(index);
-    if (kind != Flow::Kind::packets) return;
-    if (!seen.packet->isTcp()) return sample(leg, side, seen);
-    const auto &packet = *seen.packet;
-    if (!(packet.tcpFlags & TcpFlags::syn)) {
-        if (packet.payloadLength == 0 && !(packet.tcpFlags & TcpFlags::fin)) return;
+    if (seen.isIcmpError) return;
+    if (!seen.isTcp) return sample(leg, side, seen);
+    if (!(seen.tcpFlags & TcpFlags::syn)) {
+        if (seen.payloadLength == 0 && !(seen.tcpFlags & TcpFlags::fin)) return;
         sample(leg, side, seen);
         const auto own = static_cast<std::size_t>(side);
-        if (const std::uint32_t offset = packet.tcpSeq - leg.isn[own] - 1; leg.hasIsn(own) && offset < kLongestPreface)
+        if (const std::uint32_t offset = seen.tcpSeq - leg.isn[own] - 1; leg.hasIsn(own) && offset < kLongestPreface)
             open(index, side, offset, seen);
         return;
     }
-    leg.setIsn(static_cast<std::size_t>(side), packet.tcpSeq);
-    const int initiator = packet.isSyn() ? side : 1 - side;
+    leg.setIsn(static_cast<std::size_t>(side), seen.tcpSeq);
+    const int initiator = seen.isSyn() ? side : 1 - side;
     const auto first = static_cast<std::size_t>(initiator);
-    if (!leg.hasIsn(first)) leg.setIsn(first, packet.tcpAck - 1);
+    if (!leg.hasIsn(first)) leg.setIsn(first, seen.tcpAck - 1);
     if (leg.initiator >= 0) return;
     leg.initiator = initiator == 0 ? 0 : 1;
     addAlike(index);

@@ -27,12 +27,13 @@ public:
     LegTable(const LegTable &) = delete;
     LegTable &operator=(const LegTable &) = delete;
 
-    /// The leg that a packet belongs to, made if there is none. `tuple` is the packet's.
-    [[nodiscard]] LegIndex legFor(const packet::Tuple &tuple, const Observation &seen, Flow::Kind kind);
+    /// The leg that a packet belongs to, made if there is none. `tuple` is the packet's, packed.
+    [[nodiscard]] LegIndex legFor(const PackedTuple &tuple, const Observation &seen);
     /// The tuple as legs have it: to be compared by Leg::has().
     [[nodiscard]] PackedTuple pack(const packet::Tuple &tuple) { return m_addresses.pack(tuple); }
+    [[nodiscard]] PackedTuple pack(const Observation &seen) { return m_addresses.pack(seen); }
     /// Takes over what the packet says about its leg: times and initial sequence numbers.
-    void learn(LegIndex index, int side, const Observation &seen, Flow::Kind kind);
+    void learn(LegIndex index, int side, const Observation &seen);
     [[nodiscard]] Leg &operator[](LegIndex index) { return m_legs[index]; }
     [[nodiscard]] const Leg &operator[](LegIndex index) const { return m_legs[index]; }
     [[nodiscard]] std::uint32_t size() const { return m_legs.size(); }
@@ -92,7 +93,7 @@ private:
     [[nodiscard]] LegIndex create(const PackedTuple &tuple, base::Timestamp time, std::uint32_t &head);
     [[nodiscard]] LegIndex forSyn(LegIndex newestLeg, int side, const Observation &seen);
     [[nodiscard]] LegIndex forSynAck(LegIndex newestLeg, int side, const Observation &seen);
-    [[nodiscard]] LegIndex forLater(LegIndex newestLeg, int side, const Observation &seen, Flow::Kind kind);
+    [[nodiscard]] LegIndex forLater(LegIndex newestLeg, int side, const Observation &seen);
     void sample(Leg &leg, int side, const Observation &seen);
     void open(LegIndex index, int side, std::uint32_t offset, const Observation &seen);
     void addAlike(LegIndex index);

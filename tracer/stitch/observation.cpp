@@ -1,0 +1,99 @@
+#include "tracer/stitch/observation.h"
+
+#include "capture/base/byte_order.h"
+#include "capture/base/hash.h"
+#include "tracer/stitch/flow_table.h"
+
+#include <algorithm>
+
+namespace natlens::tracer {
+
+static_assert(HttpPeek::kLimit <= kPayloadLookedAt);
+
+namespace {
+
+Facing facingOf(Crossing crossing) {
+    if (crossing == Crossing::inbound) return Facing::in;
+    return crossing == Crossing::outbound ? Facing::out : Facing::unknown;
+}
+
+/// Addresses that routers share (VRRP, HSRP, GLBP): what comes in for one goes out from another.
+bool isShared(const packet::MacAddress &mac) {
+    constexpr std::uint8_t kPrefixes[][5] = {
+        {0, 0, 0x5e, 0, 1}, {0, 0, 0x5e, 0, 2}, {0, 0, 0x0c, 7, 0xac}, {0, 7, 0xb4, 0, 1}};
+    return std::ranges::any_of(
+        kPrefixes, [&](const auto &prefix) { return std::equal(std::begin(prefix), std::end(prefix), mac.begin()); });
+}
+
+/// Of every packet: the bytes, which have just been written, are read in the same two pieces.
+std::uint8_t hashOfMac(const packet::MacAddress &mac) {
+    const std::uint64_t number = std::uint64_t{base::loadNative<std::uint16_t>(mac.data() + 4)} << 32 |
+                                 base::loadNative<std::uint32_t>(mac.data());
+    if (number == 0 || (mac[0] & 1) != 0 || (mac[0] == 0 && isShared(mac))) return 0; // nor loopback, nor groups
+    return static_cast<std::uint8_t>(base::mix(number, mac.size()) >> 56 | 1);
+}
+
+} // namespace
+
+Observation::Observation(const CapturedPacket &from, DetailsStore &store)
+    : time(from.time)
+    , number(from.number)
+    , point(from.point)
+    , facing(facingOf(from.crossing))
+    , isCut(from.captured.size() < from.originalLength) {
+    packet::DecodedPacket packet = packet::decode(from.linkType, from.captured, from.originalLength);
+    // A Linux cooked header says which way it went, too: 4 is "sent by us", everything below came in.
+    if (facing == Facing::unknown && packet.sllPacketType != 0xff)
+        facing = packet.sllPacketType == 4 ? Facing::out : Facing::in;
+    auto bytes = from.captured;
+    std::optional<packet::Encapsulation> outer;
+    if (packet::mayCarry(packet)) [[unlikely]] { // what is inside is followed; the header around it is noted
+        const auto inside = packet::unwrap(packet, bytes);
+        packet = inside.packet;
+        bytes = inside.bytes;
+        outer = inside.around;
+    }
+    isMalformed = packet.issue != packet::DecodeIssue::none && packet.issue != packet::DecodeIssue::unsupported;
+    if (!FlowTable::wants(packet)) return;
+
+    hash = FlowTable::hashOf(point, packet);
+    isIcmpError = packet.hasQuoted;
+    isTcp = !packet.hasQuoted && packet.isTcp();
+    const packet::Tuple quoted = packet.hasQuoted ? packet.quoted.reversed() : packet::Tuple();
+    const packet::Tuple &own = packet.hasQuoted ? quoted : packet.tuple;
+    const bool isV4 = own.src.ip.isV4() && own.dst.ip.isV4();
+    if (isV4) tuple.ip = {own.src.ip.v4HostOrder(), own.dst.ip.v4HostOrder()};
+    tuple.port = {own.src.port, own.dst.port};
+    tuple.protocol = own.protocol;
+    tuple.isV6 = !isV4;
+    if (!isV4 || isIcmpError || outer) [[unlikely]] {
+        PacketDetails &more = store.add();
+        more.ip = {own.src.ip, own.dst.ip};
+        more.icmpSource = packet.tuple.src.ip;
+        more.outer = outer;
+        details = &more;
+    }
+    ipId = packet.ipId;
+    ttl = packet.ttl;
+    payloadLength = packet.payloadLength;
+    if (packet.hasMac) {
+        macFrom = hashOfMac(packet.srcMac);
+        macTo = hashOfMac(packet.dstMac);
+    }
+    const auto whole = packet::payload(packet, bytes);
+    payloadData = whole.data();
+    payloadSize = static_cast<std::uint16_t>(std::min(whole.size(), kPayloadLookedAt));
+    payloadHash = StreamSamples::payloadHash(whole);
+    if (!isTcp) {
+        tcpSeq = StreamSamples::datagramHash(whole, packet.payloadLength, packet.ipId);
+        return;
+    }
+    tcpSeq = packet.tcpSeq;
+    tcpAck = packet.tcpAck;
+    tcpFlags = packet.tcpFlags;
+    tcpTsVal = packet.tcpTsVal;
+    tcpOptionsHash = packet.tcpOptionsHash;
+    hasTcpTimestamp = packet.hasTcpTimestamp;
+}
+
+} // namespace natlens::tracer
