@@ -19,16 +19,18 @@ struct Choice {
     const ServicePortPlan *service = nullptr; ///< null when the destination belongs to no Service
     const FrontEnd *frontEnd = nullptr;
     const std::vector<PlannedEndpoint> *endpoints = nullptr; ///< forwarded only; never empty then
+    /// The same endpoints in short; null where they are many, local ones, or clients stay with one of them.
+    const EndpointLine *line = nullptr;
     bool localEndpoints = false;                             ///< they are those of this node only
     bool masquerade = false;                                 ///< whichever endpoint is chosen; a hairpin has it besides
 };
 
 /// A pod that reaches itself through a Service: the reply must come back through the node. In nftables mode any Service
 /// may have said that the endpoint runs here, not only the one that was asked: kube-proxy keeps one set for all.
-[[nodiscard]] inline bool isHairpin(const FrontEndIndex &index, Protocol protocol, const PlannedEndpoint &endpoint,
-                                    const IpAddress &source) {
-    return endpoint.address.ip == source &&
-           (!index.plan().behaviour.hairpinLocalOnly || index.runsHere(protocol, endpoint.address));
+[[nodiscard]] inline bool isHairpin(const FrontEndIndex &index, Protocol protocol,
+                                    const packet::SocketAddress &endpoint, const IpAddress &source) {
+    return endpoint.ip == source &&
+           (!index.plan().behaviour.hairpinLocalOnly || index.runsHere(protocol, endpoint));
 }
 
 /// Why the source of a packet to an external address is (not) replaced and where it goes.
@@ -72,6 +74,7 @@ public:
         }
         m_choice.service = hit.service;
         m_choice.frontEnd = hit.frontEnd;
+        m_line = hit.line;
         m_teller.captured(m_choice);
         if (sourceAllowed()) route();
         return m_choice;
@@ -210,6 +213,7 @@ private:
         if (endpoints.empty()) return m_teller.otherwise(m_choice);
         m_choice.endpoints = &endpoints;
         m_choice.localEndpoints = local;
+        if (!local && m_line->count > 0) m_choice.line = m_line;
         m_choice.verdict = Verdict::forwarded;
         m_teller.balanced(m_choice);
     }
@@ -218,6 +222,7 @@ private:
     const ProxyPlan &m_plan;
     const FirstPacket &m_packet;
     Teller &m_teller;
+    const EndpointLine *m_line = nullptr; ///< of m_choice.service
     Choice m_choice;
 };
 

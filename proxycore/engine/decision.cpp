@@ -207,7 +207,7 @@ public:
                  "spec.sessionAffinity: ClientIP");
         bool replaced = true;
         for (const auto &endpoint : endpoints) {
-            const bool hairpin = isHairpin(m_index, m_packet.protocol, endpoint, m_packet.source.ip);
+            const bool hairpin = isHairpin(m_index, m_packet.protocol, endpoint.address, m_packet.source.ip);
             replaced = replaced && hairpin;
             if (hairpin)
                 step(m_names.hairpin(*choice.service, endpoint.address),
@@ -354,7 +354,7 @@ Decision decide(const FrontEndIndex &index, const FlowQuery &query) {
     if (choice.verdict != Verdict::forwarded) return decision;
     bool allReplaced = true;
     for (const auto &endpoint : *choice.endpoints) {
-        const bool hairpin = isHairpin(index, query.protocol, endpoint, query.source.ip);
+        const bool hairpin = isHairpin(index, query.protocol, endpoint.address, query.source.ip);
         allReplaced = allReplaced && hairpin;
         decision.endpoints.push_back({endpoint.address, 1.0 / static_cast<double>(choice.endpoints->size()),
                                       choice.masquerade || hairpin, endpoint.local, endpoint.nodeName, endpoint.pod});

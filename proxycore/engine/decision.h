@@ -2,6 +2,7 @@
 #pragma once
 
 #include "capture/base/hash.h"
+#include "proxycore/engine/endpoint_lines.h"
 #include "proxycore/engine/flat_table.h"
 #include "proxycore/plan/proxy_plan.h"
 
@@ -73,7 +74,8 @@ public:
 
     struct Hit {
         const ServicePortPlan *service = nullptr;
-        const FrontEnd *frontEnd = nullptr; ///< lasts until the next update
+        const FrontEnd *frontEnd = nullptr; ///< lasts until the next update, as does `line`
+        const EndpointLine *line = nullptr; ///< the Service's
     };
     /// The front end that a packet to `destination` meets on this node; null service when none.
     [[nodiscard]] Hit find(Protocol protocol, const packet::SocketAddress &destination) const;
@@ -83,7 +85,7 @@ public:
     void prefetchPlace(Protocol protocol, const packet::SocketAddress &destination) const {
         m_places.prefetch({destination.ip, protocol, destination.port});
     }
-    const ServicePortPlan *prefetchService(Protocol protocol, const packet::SocketAddress &destination) const;
+    void prefetchService(Protocol protocol, const packet::SocketAddress &destination) const;
     [[nodiscard]] bool isClusterIp(const IpAddress &address) const;
     /// Whether some Service says of this endpoint, which may get packets, that it runs on the node.
     [[nodiscard]] bool runsHere(Protocol protocol, const packet::SocketAddress &endpoint) const;
@@ -115,13 +117,16 @@ private:
     struct Place {
         const ServicePortPlan *service = nullptr;
         FrontEnd frontEnd;
+        std::uint32_t line = 0; ///< in m_lines
     };
-    [[nodiscard]] static Hit hitOf(const Place *place) {
-        return place == nullptr ? Hit{} : Hit{place->service, &place->frontEnd};
+    static_assert(sizeof(Place) == 40 && sizeof(Key) == 20);
+    [[nodiscard]] Hit hitOf(const Place *place) const {
+        return place == nullptr ? Hit{} : Hit{place->service, &place->frontEnd, &m_lines[place->line]};
     }
 
     ProxyPlan m_plan;
     FlatTable<Key, Place> m_places;
+    EndpointLines m_lines; ///< one for each service port that has a place
     FlatTable<Key, std::uint32_t> m_clusterIps; ///< with the number of service ports that use it
     FlatTable<Key, std::uint32_t> m_runHere;    ///< endpoints on the node, with the number of service ports that say so
 };

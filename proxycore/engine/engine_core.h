@@ -52,8 +52,7 @@ private:
         Reading reading = Reading::malformed;
         TupleKind kind = TupleKind::invalid;
         Side *side = nullptr;
-        const ServicePortPlan *likely = nullptr; ///< of a first packet in a batch: to fetch its endpoints ahead
-        std::optional<Wish> wish;                ///< decided ahead
+        std::optional<Wish> wish; ///< decided ahead
     };
 
     void begin(base::Timestamp now);
@@ -75,7 +74,7 @@ private:
     /// together. Draws the same random numbers in the same order as carrying them out would, as long as no ports clash;
     /// stops where a packet may depend on an earlier one.
     void decideAhead(std::span<Incoming> group, const PacketOrigin &origin);
-    const PlannedEndpoint &pick(Side &side, const Choice &choice, const IpAddress &client);
+    const packet::SocketAddress &pick(Side &side, const Choice &choice, const IpAddress &client);
     PacketAction reject(const Incoming &in);
     void removeStaleUdp(const Side &side, IpFamily family);
 

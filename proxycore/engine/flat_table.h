@@ -33,7 +33,7 @@ public:
         std::size_t at = home(key);
         for (; m_slots[at].used; at = next(at))
             if (m_slots[at].key == key) return {&m_slots[at].value, false};
-        m_slots[at] = {key, std::move(value), true};
+        m_slots[at] = {key, true, std::move(value)};
         ++m_size;
         return {&m_slots[at].value, true};
     }
@@ -70,8 +70,8 @@ private:
     static constexpr std::size_t kSmallest = 16;
     struct Slot {
         Key key{};
+        bool used = false; // beside the key, where it often takes no room
         Value value{};
-        bool used = false;
     };
 
     [[nodiscard]] std::size_t mask() const { return m_slots.size() - 1; }

@@ -44,8 +44,11 @@ FrontEndIndex::Changes FrontEndIndex::update(const ProxyPlan &plan) {
 }
 
 void FrontEndIndex::add(const ServicePortPlan &service) {
+    std::uint32_t line = 0;
     for (const auto &frontEnd : service.frontEnds) {
-        m_places.insert({frontEnd.ip, service.name.protocol, frontEnd.port}, {&service, frontEnd});
+        const auto [place, isNew] =
+            m_places.insert({frontEnd.ip, service.name.protocol, frontEnd.port}, {&service, frontEnd});
+        if (isNew) place->line = line != 0 ? line : (line = m_lines.add(service));
         if (frontEnd.via == Via::clusterIP) addUser(m_clusterIps, Key{.ip = frontEnd.ip});
     }
     for (const auto &endpoint : service.reachable)
@@ -53,12 +56,16 @@ void FrontEndIndex::add(const ServicePortPlan &service) {
 }
 
 void FrontEndIndex::remove(const ServicePortPlan &service) {
+    std::uint32_t line = 0;
     for (const auto &frontEnd : service.frontEnds) {
         const Key key{frontEnd.ip, service.name.protocol, frontEnd.port};
-        if (const Place *place = m_places.find(key); place != nullptr && place->service == &service)
+        if (const Place *place = m_places.find(key); place != nullptr && place->service == &service) {
+            line = place->line;
             m_places.erase(key);
+        }
         if (frontEnd.via == Via::clusterIP) removeUser(m_clusterIps, Key{.ip = frontEnd.ip});
     }
+    if (line != 0) m_lines.remove(line);
     for (const auto &endpoint : service.reachable)
         if (endpoint.local)
             removeUser(m_runHere, Key{endpoint.address.ip, service.name.protocol, endpoint.address.port});
@@ -82,14 +89,11 @@ FrontEndIndex::Hit FrontEndIndex::findAnywhere(Protocol protocol, const packet::
     return hitOf(place);
 }
 
-const ServicePortPlan *FrontEndIndex::prefetchService(Protocol protocol,
-                                                      const packet::SocketAddress &destination) const {
+void FrontEndIndex::prefetchService(Protocol protocol, const packet::SocketAddress &destination) const {
     const auto *place = m_places.find({destination.ip, protocol, destination.port});
-    if (place == nullptr) return nullptr;
-    __builtin_prefetch(&place->service->externalLocal);
-    __builtin_prefetch(&place->service->cluster);
-    __builtin_prefetch(&place->service->affinity);
-    return place->service;
+    if (place == nullptr) return;
+    m_lines.prefetch(place->line);
+    if (place->frontEnd.route == Route::external) __builtin_prefetch(&place->service->externalLocal);
 }
 
 bool FrontEndIndex::isClusterIp(const IpAddress &address) const {

@@ -95,7 +95,8 @@ void PacketEngine::Impl::decideAhead(std::span<Incoming> group, const PacketOrig
         const Choice choice = choose(in.side->index, packet);
         if (choice.verdict != Verdict::forwarded) continue; // draws nothing
         // When it is their turn these remember the client, or are counted.
-        if (choice.service->affinity.count() > 0 || packet.destination.ip.isLoopback()) return;
+        if (choice.line == nullptr && choice.service->affinity.count() > 0) return;
+        if (packet.destination.ip.isLoopback()) return;
         Wish wish;
         if (!arrange(in, origin, choice, packet.source.ip, wish)) return;
         if (wish.choice == PortChoice::random) wish.drawn = drawPort(wish.reply, m_random);
@@ -110,12 +111,12 @@ bool PacketEngine::Impl::arrange(const Incoming &in, const PacketOrigin &origin,
     TupleKey sent = in.key;
     bool masquerade = false;
     if (choice.verdict == Verdict::forwarded) {
-        const PlannedEndpoint &endpoint = pick(*in.side, choice, source);
-        storeAddress(endpoint.address.ip, sent.dst);
-        sent.dstPort = base::bigToNative(endpoint.address.port);
+        const packet::SocketAddress &endpoint = pick(*in.side, choice, source);
+        storeAddress(endpoint.ip, sent.dst);
+        sent.dstPort = base::bigToNative(endpoint.port);
         masquerade = choice.masquerade || isHairpin(in.side->index, in.key.protocol, endpoint, source);
         if (masquerade) {
-            const NodeRoute route = m_routing.route(endpoint.address.ip);
+            const NodeRoute route = m_routing.route(endpoint.ip);
             // Masquerade happens where packets leave the node: one from outside to a process on it keeps its source.
             if (route.local && !origin.locallyGenerated)
                 masquerade = false;
@@ -130,15 +131,19 @@ bool PacketEngine::Impl::arrange(const Incoming &in, const PacketOrigin &origin,
     return true;
 }
 
-const PlannedEndpoint &PacketEngine::Impl::pick(Side &side, const Choice &choice, const IpAddress &client) {
+const packet::SocketAddress &PacketEngine::Impl::pick(Side &side, const Choice &choice, const IpAddress &client) {
+    const auto oneOf = [this](std::size_t count) {
+        return count == 1 ? 0 : m_random.below(static_cast<std::uint32_t>(count));
+    };
+    if (choice.line != nullptr) return choice.line->addresses[oneOf(choice.line->count)];
     const auto &endpoints = *choice.endpoints;
     const bool sticks = choice.service->affinity.count() > 0;
     const bool recalls = sticks && (!choice.localEndpoints || side.index.plan().behaviour.localAffinity);
     const PlannedEndpoint *picked = recalls ? side.affinity.recall(*choice.service, endpoints, client, m_now) : nullptr;
     if (picked == nullptr)
-        picked = &endpoints[endpoints.size() == 1 ? 0 : m_random.below(static_cast<std::uint32_t>(endpoints.size()))];
+        picked = &endpoints[oneOf(endpoints.size())];
     if (sticks) side.affinity.remember(*choice.service, picked->address, client, m_now, side.index.plan().behaviour);
-    return *picked;
+    return picked->address;
 }
 
 PacketAction PacketEngine::Impl::reject(const Incoming &in) {

@@ -98,16 +98,11 @@ void PacketEngine::Impl::processBatch(std::span<const std::span<std::byte>> pack
         for (std::size_t i = 0; i < sizeAt(first); ++i) {
             if (group[i].reading != Reading::packet) continue;
             if (startsTcp(group[i].fields))
-                group[i].likely = group[i].side->index.prefetchService(Protocol::tcp, destinationOf(group[i].key));
+                group[i].side->index.prefetchService(Protocol::tcp, destinationOf(group[i].key));
             else
                 table.prefetchConnection(group[i].hash);
         }
         readGroup(turn ^ 1, first + kTogether);
-        for (std::size_t i = 0; i < sizeAt(first); ++i) {
-            const auto *service = std::exchange(group[i].likely, nullptr);
-            for (std::size_t e = 0; service != nullptr && e < std::min<std::size_t>(service->cluster.size(), 2); ++e)
-                __builtin_prefetch(&service->cluster[e].address);
-        }
         if (opens[turn]) decideAhead({group.data(), sizeAt(first)}, origin);
         for (std::size_t i = 0; i < sizeAt(first); ++i)
             actions[first + i] = handle(group[i], origin);
