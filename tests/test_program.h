@@ -32,8 +32,12 @@ int runTest(int count, char **arguments) {
 
 } // namespace natlens::testing
 
-/// At the end of a tst_*.cpp: its test, run in a way of its own (`run` is a TestRun).
-#define NATLENS_TEST_RUN(run) static const natlens::testing::TestRegistration testRegistration(__FILE__, run);
+/// At the end of a tst_*.cpp: its test, run in a way of its own (`run` is a TestRun). Several files may be one
+/// translation unit, so the name is numbered.
+#define NATLENS_TEST_RUN(run) NATLENS_NUMBERED_TEST_RUN(run, __COUNTER__)
+#define NATLENS_NUMBERED_TEST_RUN(run, number) NATLENS_NAMED_TEST_RUN(run, number)
+#define NATLENS_NAMED_TEST_RUN(run, number)                                                                            \
+    static const natlens::testing::TestRegistration testRegistration##number(__FILE__, run);
 
 /// At the end of a tst_*.cpp: its test class.
 #define NATLENS_TEST(TestClass) NATLENS_TEST_RUN(natlens::testing::runTest<TestClass>)

@@ -1,4 +1,5 @@
 // --cluster given several times, files of all kinds mixed, good and bad.
+#include "write_file.h"
 #include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
@@ -6,11 +7,6 @@
 using namespace natlens::test;
 
 namespace {
-
-bool write(const QString &path, const QByteArray &text) {
-    QFile file(path);
-    return file.open(QIODevice::WriteOnly) && file.write(text) == text.size();
-}
 
 /// One Service of a node in iptables mode.
 const QByteArray kRules = R"(*nat

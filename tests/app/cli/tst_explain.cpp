@@ -1,4 +1,5 @@
 // `natlens explain` and `natlens rules` as people run them: kube-proxy's recorded decisions, and bad questions.
+#include "write_file.h"
 #include "tests/test_program.h"
 
 #include "lab/natlens_run.h"
@@ -13,11 +14,6 @@ using namespace natlens::test;
 using nlohmann::json;
 
 namespace {
-
-bool write(const QString &path, const std::string &text) {
-    QFile file(path);
-    return file.open(QIODevice::WriteOnly) && file.write(text.data(), static_cast<qint64>(text.size())) >= 0;
-}
 
 QString text(const json &value) {
     return QString::fromStdString(value.get<std::string>());
@@ -53,8 +49,8 @@ private Q_SLOTS:
                              {"nodePortAddresses", config["nodePortAddresses"]},
                              {"iptables", section},
                              {"nftables", section}};
-            QVERIFY(write(at(QString("cluster-%1.json").arg(s)), json{{"kind", "List"}, {"items", items}}.dump()));
-            QVERIFY(write(at(QString("proxy-%1.json").arg(s)), proxy.dump()));
+            QVERIFY(write(at(QString("cluster-%1.json").arg(s)), json{{"kind", "List"}, {"items", items}}.dump().c_str()));
+            QVERIFY(write(at(QString("proxy-%1.json").arg(s)), proxy.dump().c_str()));
         }
         QVERIFY(write(at("broken.json"), "{\n  \"kind\": \"List\",\n  \"items\": [,]\n}\n"));
         QVERIFY(write(at("list.yaml"), "kind: List\nitems: []\n"));

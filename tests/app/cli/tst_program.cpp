@@ -15,7 +15,7 @@ struct Ran {
     QString out, err;
 };
 
-Ran run(const QStringList &arguments, const QString &shell = {}) {
+Ran runProgram(const QStringList &arguments, const QString &shell = {}) {
     QProcess process;
     QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
     environment.insert("LC_ALL", "C.UTF-8");
@@ -93,7 +93,7 @@ private Q_SLOTS:
         QFETCH(QStringList, arguments);
         QFETCH(int, status);
         QFETCH(QStringList, mentions);
-        const Ran ran = run(arguments);
+        const Ran ran = runProgram(arguments);
         QVERIFY2(ran.status == status, qPrintable(QString::number(ran.status) + ran.err));
         QCOMPARE(ran.out, QString());
         QCOMPARE(ran.err.count('\n'), 1);
@@ -104,7 +104,7 @@ private Q_SLOTS:
 
     /// What could be read is shown; the line says where the file broke off.
     void truncatedRecording() {
-        const Ran ran = run({"replay", at("cut.pcapng"), "--json"});
+        const Ran ran = runProgram({"replay", at("cut.pcapng"), "--json"});
         QCOMPARE(ran.status, 2);
         QCOMPARE(ran.out.count('\n'), 1);
         QVERIFY(ran.out.startsWith("{\"schema\":\"natlens.path/1\""));
@@ -123,8 +123,8 @@ private Q_SLOTS:
     void replayAgreesWithItself() {
         QFETCH(QString, render);
         QFETCH(QStringList, replay);
-        const Ran replayed = run(QStringList{"replay", at("good.pcapng")} + replay);
-        const Ran rendered = run({"render", at("good.pcapng"), "--format", render, "-o", at("out")});
+        const Ran replayed = runProgram(QStringList{"replay", at("good.pcapng")} + replay);
+        const Ran rendered = runProgram({"render", at("good.pcapng"), "--format", render, "-o", at("out")});
         QCOMPARE(replayed.status, 0);
         QCOMPARE(rendered.status, 0);
         QCOMPARE(rendered.out, QString());
@@ -134,7 +134,7 @@ private Q_SLOTS:
     }
 
     void report() {
-        const Ran ran = run({"replay", at("good.pcapng")});
+        const Ran ran = runProgram({"replay", at("good.pcapng")});
         QCOMPARE(ran.status, 0);
         QCOMPARE(ran.err, QString());
         for (const char *text : {"104.132.1.79:53210", "10.240.0.5:32080", "sees 10.240.0.5:54210", "delivered"})
@@ -143,24 +143,24 @@ private Q_SLOTS:
     }
 
     void svg() {
-        const Ran ran = run({"render", at("good.pcapng"), "--format", "svg", "--theme", "dark"});
+        const Ran ran = runProgram({"render", at("good.pcapng"), "--format", "svg", "--theme", "dark"});
         QCOMPARE(ran.status, 0);
         QVERIFY(ran.out.contains("<svg") && ran.out.trimmed().endsWith("</svg>"));
     }
 
     void standardInput() {
-        const Ran ran = run({}, "\"$0\" replay - --json < '" + at("good.pcapng") + "'");
+        const Ran ran = runProgram({}, "\"$0\" replay - --json < '" + at("good.pcapng") + "'");
         QCOMPARE(ran.status, 0);
         QCOMPARE(ran.out.count('\n'), 1);
-        QCOMPARE(run({}, "\"$0\" replay - - < /dev/null").status, 2);
+        QCOMPARE(runProgram({}, "\"$0\" replay - - < /dev/null").status, 2);
     }
 
     /// A reader that goes away is no error; a disk that is full is.
     void closedAndFullOutput() {
-        const Ran closed = run({}, "{ \"$0\" replay --help; echo $? >&2; } | true");
+        const Ran closed = runProgram({}, "{ \"$0\" replay --help; echo $? >&2; } | true");
         QCOMPARE(closed.err, QString("0\n"));
         if (!QFile::exists("/dev/full")) QSKIP("no /dev/full here");
-        const Ran full = run({}, "\"$0\" replay '" + at("good.pcapng") + "' > /dev/full");
+        const Ran full = runProgram({}, "\"$0\" replay '" + at("good.pcapng") + "' > /dev/full");
         QCOMPARE(full.status, 2);
         QCOMPARE(full.err.count('\n'), 1);
     }
@@ -196,7 +196,7 @@ private Q_SLOTS:
     void help() {
         QFETCH(QString, command);
         QFETCH(QString, words);
-        const Ran ran = run(command.split(' ', Qt::SkipEmptyParts) + QStringList{"--help"});
+        const Ran ran = runProgram(command.split(' ', Qt::SkipEmptyParts) + QStringList{"--help"});
         QCOMPARE(ran.status, 0);
         QCOMPARE(ran.err, QString());
         for (const QString &word : words.split(' ', Qt::SkipEmptyParts))
@@ -210,7 +210,7 @@ private Q_SLOTS:
         QSet<QString> options;
         const QRegularExpression option("(?<![\\w-])--[a-z][a-z-]+");
         for (const char *command : {"", "lab run", "lab up", "lab exec", "replay", "render", "explain", "rules"}) {
-            const Ran ran = run(QString(command).split(' ', Qt::SkipEmptyParts) + QStringList{"--help"});
+            const Ran ran = runProgram(QString(command).split(' ', Qt::SkipEmptyParts) + QStringList{"--help"});
             for (auto found = option.globalMatch(ran.out.section("Example", 0, 0)); found.hasNext();)
                 options.insert(found.next().captured());
         }
@@ -227,13 +227,13 @@ private Q_SLOTS:
     }
 
     void version() {
-        const Ran ran = run({"--version"});
+        const Ran ran = runProgram({"--version"});
         QCOMPARE(ran.status, 0);
         QVERIFY(QRegularExpression("^natlens \\d+\\.\\d+\\.\\d+\n$").match(ran.out).hasMatch());
     }
 
     void listNamesTheDocumentsScenarios() {
-        const Ran ran = run({"lab", "list"});
+        const Ran ran = runProgram({"lab", "list"});
         QCOMPARE(ran.status, 0);
         for (const char *name : {"clusterip", "nodeport", "nodeport-local", "loadbalancer", "loadbalancer-local"})
             QVERIFY(ran.out.contains(
@@ -241,14 +241,14 @@ private Q_SLOTS:
     }
 
     void doctor() {
-        const Ran ran = run({"doctor"});
+        const Ran ran = runProgram({"doctor"});
         QVERIFY2(ran.status == 0 || ran.status == 3, qPrintable(ran.err));
         for (const char *text : {"user namespaces", "nftables", "conntrack", "capture"})
             QVERIFY(ran.out.contains(text));
         QCOMPARE(ran.out.contains("The lab can run here"), ran.status == 0);
         // A user who may make no more namespaces is told so, with a remedy.
         const Ran limited =
-            run({}, "exec unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec \"$0\" doctor' \"$0\"");
+            runProgram({}, "exec unshare -Ur sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec \"$0\" doctor' \"$0\"");
         if (limited.err.contains("unshare") || limited.err.contains("annot create") || limited.status < 0)
             QSKIP("cannot be limited here");
         QCOMPARE(limited.status, 3);

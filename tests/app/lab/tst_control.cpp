@@ -1,19 +1,14 @@
 // The lab's side of docs/lab-protocol.md.
 #include "app/lab/control.h"
 
+#include "quoted_json.h"
 #include "tests/test_program.h"
 #include <nlohmann/json.hpp>
 #include <sys/socket.h>
 
 using namespace natlens;
 using namespace natlens::lab;
-
-namespace {
-
-/// JSON with ' for ": moc 6.4 cannot read past raw strings.
-QByteArray json(const char *text) { return QByteArray(text).replace('\'', '"'); }
-
-} // namespace
+using natlens::test::json;
 
 class TestControl : public QObject {
     Q_OBJECT

@@ -2,17 +2,12 @@
 #include "app/lab/scenario.h"
 
 #include <QTemporaryDir>
+#include "quoted_json.h"
 #include "tests/test_program.h"
 
 using namespace natlens;
 using namespace natlens::lab;
-
-namespace {
-
-/// JSON with ' for ": moc 6.4 cannot read past raw strings.
-QByteArray json(const char *text) { return QByteArray(text).replace('\'', '"'); }
-
-} // namespace
+using natlens::test::json;
 
 class TestScenario : public QObject {
     Q_OBJECT
