@@ -8,7 +8,7 @@ using namespace natlens::layering;
 
 namespace {
 
-const QString kRoot = QStringLiteral(NATLENS_SOURCE_DIR);
+const QString kSourceRoot = QStringLiteral(NATLENS_SOURCE_DIR);
 constexpr int kMostLines = 500;
 
 /// A place that exists only on the machine where someone wrote this: a fixed temporary file, a private checkout.
@@ -29,9 +29,9 @@ private Q_SLOTS:
         QStringList tooLong;
         int files = 0;
         for (const char *top : {"capture", "proxycore", "tracer", "app", "tests"})
-            for (const QString &file : filesBelow(kRoot, top, {"*.h", "*.cpp"})) {
+            for (const QString &file : filesBelow(kSourceRoot, top, {"*.h", "*.cpp"})) {
                 ++files;
-                const auto lines = contentOf(kRoot, file).count('\n');
+                const auto lines = contentOf(kSourceRoot, file).count('\n');
                 if (lines > kMostLines) tooLong += QString("%1: %2 lines, split it").arg(file).arg(lines);
             }
         QVERIFY2(files > 20, "the source tree was not found");
@@ -57,8 +57,8 @@ private Q_SLOTS:
         const QRegularExpression pattern = privatePlaces();
         QStringList wrong;
         int files = 0;
-        for (const QString &file : filesBelow(kRoot, {}, {})) {
-            const QByteArray content = contentOf(kRoot, file);
+        for (const QString &file : filesBelow(kSourceRoot, {}, {})) {
+            const QByteArray content = contentOf(kSourceRoot, file);
             if (content.contains('\0')) continue; // a recording or a picture
             ++files;
             const QStringList lines = QString::fromUtf8(content).split('\n');
@@ -72,9 +72,9 @@ private Q_SLOTS:
 
     // A package that is installed has its reason in the record of libraries, and the other way round.
     void everyPackageHasAReason() {
-        const QString record = QString::fromUtf8(contentOf(kRoot, "docs/adr/0002-libraries.md"));
+        const QString record = QString::fromUtf8(contentOf(kSourceRoot, "docs/adr/0002-libraries.md"));
         int packages = 0;
-        for (const QString &line : QString::fromUtf8(contentOf(kRoot, "scripts/packages.txt")).split('\n')) {
+        for (const QString &line : QString::fromUtf8(contentOf(kSourceRoot, "scripts/packages.txt")).split('\n')) {
             const QStringList words = line.simplified().split(' ');
             if (line.startsWith('#') || words.size() < 2) continue;
             ++packages;

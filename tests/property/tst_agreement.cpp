@@ -122,7 +122,7 @@ struct Plans {
     std::map<IpFamily, FrontEndIndex> indices;
 
     void update(const RandomCase &made, Mode mode) {
-        for (const auto family : test::kFamilies) {
+        for (const auto family : natlens::test::kFamilies) {
             const auto old = plans.find(family);
             plans.insert_or_assign(family, planFor(made, mode, family, old == plans.end() ? nullptr : &old->second));
             indices.insert_or_assign(family, FrontEndIndex(plans.at(family)));
@@ -145,7 +145,7 @@ std::string judgeKernel(Mode mode, std::uint32_t seed, std::uint32_t count) {
         [&](const RandomCase &made) {
             plans.update(made, mode);
             failed.clear();
-            for (const auto family : test::kFamilies)
+            for (const auto family : natlens::test::kFamilies)
                 if (failed.empty()) failed = rules->apply(plans.plans.at(family));
         },
         [&](const RandomCase &, const RandomPacket &packet) {

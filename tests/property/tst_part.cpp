@@ -13,7 +13,7 @@ using namespace natlens::test;
 
 namespace {
 
-std::vector<std::uint32_t> numbers(std::mt19937 &random, std::size_t count) {
+std::vector<std::uint32_t> numbersUpTo(std::mt19937 &random, std::size_t count) {
     std::vector<std::uint32_t> result(count);
     for (auto &number : result)
         number = static_cast<std::uint32_t>(random()) % (1U << 20);
@@ -31,9 +31,9 @@ private Q_SLOTS:
         std::size_t left = 0, asked = 0;
         std::mt19937 random(20261126);
         for (int n = 0; n < kClusters; ++n) {
-            CaseNumbers made{numbers(random, 40), numbers(random, 400), {}};
+            CaseNumbers made{numbersUpTo(random, 40), numbersUpTo(random, 400), {}};
             for (int p = 0; p < kPackets; ++p)
-                made.packets.push_back(numbers(random, 20));
+                made.packets.push_back(numbersUpTo(random, 20));
             const auto one = makeCase(made);
             const auto text = toJson(one.state);
             const auto whole = readClusterState(text, "whole").value();

@@ -7,7 +7,7 @@
 
 namespace natlens::test {
 
-inline const Tuple kAsked = tcp(kClient, "10.240.0.5:32080");
+inline const Tuple kAsked = tcp(kOutside, "10.240.0.5:32080");
 
 inline Talk toNode2() {
     Talk talk;

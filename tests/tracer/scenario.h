@@ -23,6 +23,9 @@ inline Tuple tcp(const char *src, const char *dst) {
     return {packet::Protocol::tcp, at(src), at(dst)};
 }
 
+/// Of packets whose way through the capture point is not known.
+inline constexpr auto kNoWay = tracer::Crossing::unknown;
+
 inline constexpr std::int64_t kStart = 1'700'000'000'000'000'000; ///< nanoseconds
 inline constexpr std::int64_t kMicro = 1'000, kMilli = 1'000'000;
 
@@ -185,10 +188,10 @@ inline std::shared_ptr<const tracer::Snapshot> trace(Scenario scenario, const Fe
 
 // ---- the document's cluster -----------------------------------------------------------------------------------
 
-inline constexpr auto kClient = "104.132.1.79:53210";
+inline constexpr auto kOutside = "104.132.1.79:53210";
 
 /// client -> node2 (SNAT and DNAT) -> node1 -> pod, as in the first diagram.
-inline Talk viaNode2(const char *client = kClient, const char *snat = "10.240.0.5:4021") {
+inline Talk viaNode2(const char *client = kOutside, const char *snat = "10.240.0.5:4021") {
     const Tuple outside = tcp(client, "10.240.0.5:32080"), inside = tcp(snat, "10.180.1.136:8080");
     Talk talk;
     talk.request = {{"client/eth0", kOut, 64, outside},     {"node2/eth0", kIn, 64, outside},

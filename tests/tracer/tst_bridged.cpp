@@ -11,8 +11,6 @@ using namespace natlens::test;
 
 namespace {
 
-constexpr auto kNoWay = tracer::Crossing::unknown;
-
 /// Where the two sides of the translation are captured.
 struct Places {
     std::string client, server;

@@ -19,7 +19,7 @@ using tracer::Path;
 namespace {
 
 /// What is said of each group and finding, in an order of its own.
-QStringList linesOf(const tracer::Summary &summary) {
+QStringList linesOfSummary(const tracer::Summary &summary) {
     QStringList lines;
     for (const auto &group : summary.groups) {
         const Path &p = group.example;
@@ -125,7 +125,7 @@ void TestLikeness::countsAsPathsDo() {
         const auto &found = snapshot->all->summary();
         QCOMPARE(found.connections, expected.connections);
         QVERIFY(found.outcomes == expected.outcomes);
-        QCOMPARE(linesOf(found), linesOf(expected));
+        QCOMPARE(linesOfSummary(found), linesOfSummary(expected));
     }
 }
 
@@ -149,7 +149,7 @@ void TestLikeness::whatMattersDoes_data() {
 void TestLikeness::whatMattersDoes() {
     QFETCH(int, which);
     Talk talk = which == 0   ? viaNode2("104.132.1.80:40000")
-                : which == 5 ? viaNode2(kClient, "10.240.0.5:53210")
+                : which == 5 ? viaNode2(kOutside, "10.240.0.5:53210")
                              : viaNode2();
     if (which == 1) --talk.request[3].ttl;
     if (which == 2) talk.request.erase(talk.request.begin() + 4);

@@ -136,7 +136,7 @@ void TestLinks::portReuse() {
     // The same 5-tuple three times within seconds, another SNAT port each time.
     Scenario scenario;
     for (unsigned i = 0; i < 3; ++i) {
-        Talk talk = viaNode2(kClient, address("10.240.0.5:{}", 4000 + i).c_str());
+        Talk talk = viaNode2(kOutside, address("10.240.0.5:{}", 4000 + i).c_str());
         talk.begin = i * 2000 * kMilli;
         talk.clientIsn = 1000 + i * 500000;
         talk.serverIsn = 7000 + i * 500000;
@@ -170,13 +170,13 @@ void TestLinks::synAgainWithNewPort() {
     QFETCH(bool, evidence);
     QFETCH(bool, crossings);
     Scenario scenario;
-    Talk first = viaNode2(kClient, "10.240.0.5:4001");
+    Talk first = viaNode2(kOutside, "10.240.0.5:4001");
     for (Stop &stop : first.request)
         if (stop.tuple.dst.port == 8080) stop.tuple.dst = at("10.180.1.137:8080");
     addSyns(scenario, first, 1);
     for (auto &captured : scenario.packets)
         if (captured.point == "source-ip-app/eth0") captured.point = "other-pod/eth0";
-    Talk second = viaNode2(kClient, "10.240.0.5:4002");
+    Talk second = viaNode2(kOutside, "10.240.0.5:4002");
     second.begin = 5 * kMilli;
     second.ipId = 0x1001;
     second.ts = 5'000'005;

@@ -10,8 +10,6 @@ using namespace natlens::test;
 
 namespace {
 
-constexpr auto kNoWay = tracer::Crossing::unknown;
-
 /// The Ethernet addresses of a wire.
 struct Wire {
     packet::MacAddress from, to;

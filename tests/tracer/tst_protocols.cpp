@@ -1,6 +1,6 @@
 // Protocols beside TCP and UDP across a translation, and traffic that looks alike without being one conversation.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
-#include "tests/tracer/scenario.h"
+#include "tests/tracer/named.h"
 
 #include <fmt/format.h>
 #endif
@@ -13,8 +13,6 @@ using packet::PacketBuilder;
 using packet::Protocol;
 
 namespace {
-
-constexpr auto kNoWay = tracer::Crossing::unknown;
 
 Tuple tupleOf(Protocol protocol, const std::string &src, const std::string &dst) {
     return {protocol, at(src.c_str()), at(dst.c_str())};
@@ -48,12 +46,6 @@ std::string routes(const tracer::Snapshot &snapshot) {
     for (const auto &one : all)
         text += one + "\n";
     return text;
-}
-
-unsigned translatedPaths(const tracer::Snapshot &snapshot) {
-    return static_cast<unsigned>(std::ranges::count_if(snapshot.paths, [](const auto &path) {
-        return std::ranges::any_of(path->hops, [](const auto &hop) { return !hop.nat.empty(); });
-    }));
 }
 
 } // namespace

@@ -14,7 +14,6 @@ using tracer::Direction;
 
 namespace {
 
-constexpr auto kNoWay = tracer::Crossing::unknown;
 const std::string kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\nwho asks me so";
 
 std::string request(const std::string &host, const std::string &more = "", const std::string &target = "/cart?id=17") {

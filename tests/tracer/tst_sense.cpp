@@ -12,8 +12,6 @@ using packet::Protocol;
 
 namespace {
 
-constexpr auto kNoWay = tracer::Crossing::unknown;
-
 /// One packet at one stop of a conversation that began before.
 void seen(Scenario &scenario, const std::vector<Stop> &way, std::int64_t time, bool reply) {
     send(scenario, way, time, reply, [&](auto &builder, const Tuple &tuple) {

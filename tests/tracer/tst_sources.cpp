@@ -49,7 +49,7 @@ void TestSources::whatTheEndpointSees() {
     QFETCH(QString, preserved);
     QFETCH(QString, node);
     Talk talk =
-        by == "node2" ? viaNode2() : viaNode1(tcp(kClient, "10.240.0.4:32080"), tcp(kClient, "10.180.1.136:8080"));
+        by == "node2" ? viaNode2() : viaNode1(tcp(kOutside, "10.240.0.4:32080"), tcp(kOutside, "10.180.1.136:8080"));
     // The page says what the endpoint sees, as the echo server's does.
     talk.answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nCLIENT VALUES:\nclient_address=" +
                   talk.request.back().tuple.src.ip.toString() + "\n";
@@ -83,7 +83,7 @@ void TestSources::whatTheEndpointSees() {
 
 /// A load balancer puts its own address, then a node its bridge's.
 void TestSources::twiceReplaced() {
-    const Tuple outside = tcp(kClient, "104.198.149.140:80"), between = tcp("10.240.0.2:700", "10.240.0.4:32080"),
+    const Tuple outside = tcp(kOutside, "104.198.149.140:80"), between = tcp("10.240.0.2:700", "10.240.0.4:32080"),
                 inside = tcp("10.180.1.1:800", "10.180.1.136:8080");
     Talk talk;
     talk.request = {{"client/eth0", kOut, 64, outside}, {"lb/eth0", kIn, 64, outside},

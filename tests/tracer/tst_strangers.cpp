@@ -14,8 +14,6 @@ using packet::Protocol;
 
 namespace {
 
-constexpr auto kNoWay = tracer::Crossing::unknown;
-
 Tuple pair(Protocol protocol, const std::string &src, const std::string &dst) {
     return {protocol, at(src.c_str()), at(dst.c_str())};
 }
@@ -176,7 +174,7 @@ void TestStrangers::datagramsWithoutIdentification() {
 /// mergecap of a file with itself: nothing is joined, nothing is called delivered twice.
 void TestStrangers::sameTapTwice() {
     Scenario scenario;
-    addTcp(scenario, viaNode1(tcp(kClient, "10.180.1.136:8080"), tcp(kClient, "10.180.1.136:8080")));
+    addTcp(scenario, viaNode1(tcp(kOutside, "10.180.1.136:8080"), tcp(kOutside, "10.180.1.136:8080")));
     std::vector<Captured> again;
     for (const auto &captured : scenario.packets)
         if (captured.point.starts_with("source-ip-app/")) again.push_back(captured);

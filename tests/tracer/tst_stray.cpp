@@ -18,8 +18,8 @@ struct Bypass {
 
 /// The load balancer translates; the node's answer goes to the client directly.
 Bypass pastTheBalancer() {
-    const Tuple asked = tcp(kClient, "104.198.149.140:80"), atNode = tcp(kClient, "10.240.0.4:32280"),
-                inside = tcp(kClient, "10.180.1.136:8080");
+    const Tuple asked = tcp(kOutside, "104.198.149.140:80"), atNode = tcp(kOutside, "10.240.0.4:32280"),
+                inside = tcp(kOutside, "10.180.1.136:8080");
     return {{{"client/eth0", kOut, 64, asked},
              {"lb/eth0", kIn, 64, asked},
              {"lb/eth0", kOut, 63, atNode},
@@ -111,7 +111,7 @@ private Q_SLOTS:
 
     /// Refused by a router on the way back: a reset alone does show the way.
     void onlyReset() {
-        const Tuple atNode = tcp(kClient, "10.240.0.4:32280");
+        const Tuple atNode = tcp(kOutside, "10.240.0.4:32280");
         Scenario scenario;
         send(scenario, {{"client/eth0", kOut, 64, atNode}, {"node1/eth0", kIn, 64, atNode}}, 0, false,
              [](auto &builder, const Tuple &tuple) {

@@ -11,11 +11,11 @@ using tracer::Direction;
 
 namespace {
 
-const Tuple kOutside = tcp(kClient, "10.240.0.4:32080");
+const Tuple kAskedNode = tcp(kOutside, "10.240.0.4:32080");
 
 /// A client behind the load balancer, which passes packets on but never sees the answers.
 Talk viaBalancer() {
-    const Tuple outside = tcp(kClient, "104.198.149.140:80"), inside = tcp("10.240.0.5:4021", "10.180.1.136:8080");
+    const Tuple outside = tcp(kOutside, "104.198.149.140:80"), inside = tcp("10.240.0.5:4021", "10.180.1.136:8080");
     Talk talk;
     talk.request = {{"client/eth0", kOut, 64, outside}, {"lb/eth0", kIn, 64, outside},
                     {"lb/eth0", kOut, 63, outside},     {"node2/eth0", kIn, 63, outside},
@@ -160,7 +160,7 @@ void TestTracer::routes_data() {
                                                   << "nodePort";
     QTest::newRow("own node, source kept") << "node1-local"
                                            << "client>node1[DNAT]>source-ip-app"
-                                           << "source-ip-app>node1[DNAT]>client" << kClient << "nodePort";
+                                           << "source-ip-app>node1[DNAT]>client" << kOutside << "nodePort";
     QTest::newRow("load balancer, two nodes") << "balancer"
                                               << "client>lb>node2[SNAT,DNAT]>node1>source-ip-app"
                                               << "source-ip-app>node1>node2[SNAT,DNAT]>client"
@@ -180,8 +180,8 @@ void TestTracer::routes() {
     QFETCH(QString, seenByEndpoint);
     QFETCH(QString, via);
     Scenario scenario;
-    if (which == "node1-snat") addTcp(scenario, viaNode1(kOutside, tcp("10.180.1.1:4021", "10.180.1.136:8080")));
-    if (which == "node1-local") addTcp(scenario, viaNode1(kOutside, tcp(kClient, "10.180.1.136:8080")));
+    if (which == "node1-snat") addTcp(scenario, viaNode1(kAskedNode, tcp("10.180.1.1:4021", "10.180.1.136:8080")));
+    if (which == "node1-local") addTcp(scenario, viaNode1(kAskedNode, tcp(kOutside, "10.180.1.136:8080")));
     if (which == "balancer") addTcp(scenario, viaBalancer());
     if (which == "cluster") addTcp(scenario, viaClusterIp());
     for (const bool crossings : {true, false}) {

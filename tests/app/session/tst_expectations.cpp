@@ -9,7 +9,7 @@ using session::ClientAnswer;
 namespace {
 
 /// JSON written with single quotes: moc 6.4 loses the class in a file with such raw strings.
-std::string json(std::string text) {
+std::string quoted(std::string text) {
     std::replace(text.begin(), text.end(), '\'', '"');
     return text;
 }
@@ -80,7 +80,7 @@ const std::vector<ClientAnswer> kAnswers{
 };
 
 std::string path(const std::string &more) {
-    return json("[{'text':'t','path':{'client':'104.132.1.79','requested':'10.240.0.5:32080'") + more + "}}]";
+    return quoted("[{'text':'t','path':{'client':'104.132.1.79','requested':'10.240.0.5:32080'") + more + "}}]";
 }
 
 } // namespace
@@ -95,45 +95,46 @@ private Q_SLOTS:
         const auto row = [](const char *name, const std::string &expect, int world, bool met) {
             QTest::newRow(name) << QString::fromStdString(expect) << world << met;
         };
-        row("delivered", path(json(",'outcome':'delivered'")), 0, true);
-        row("delivered, wanted dropped", path(json(",'outcome':'dropped'")), 0, false);
-        row("dropped", path(json(",'outcome':'dropped','droppedAt':'node2'")), 1, true);
-        row("dropped elsewhere", path(json(",'outcome':'dropped','droppedAt':'node3'")), 1, false);
+        row("delivered", path(quoted(",'outcome':'delivered'")), 0, true);
+        row("delivered, wanted dropped", path(quoted(",'outcome':'dropped'")), 0, false);
+        row("dropped", path(quoted(",'outcome':'dropped','droppedAt':'node2'")), 1, true);
+        row("dropped elsewhere", path(quoted(",'outcome':'dropped','droppedAt':'node3'")), 1, false);
         row("no path at all", path(""), 2, false);
-        row("one of two contradicts", path(json(",'outcome':'delivered'")), 3, false);
-        row("other port", json("[{'text':'t','path':{'client':'104.132.1.79','requested':'10.240.0.5:80'}}]"), 0,
+        row("one of two contradicts", path(quoted(",'outcome':'delivered'")), 3, false);
+        row("other port", quoted("[{'text':'t','path':{'client':'104.132.1.79','requested':'10.240.0.5:80'}}]"), 0,
             false);
-        row("other client", json("[{'text':'t','path':{'client':'1.2.3.4','requested':'10.240.0.5:32080'}}]"), 0,
+        row("other client", quoted("[{'text':'t','path':{'client':'1.2.3.4','requested':'10.240.0.5:32080'}}]"), 0,
             false);
-        row("seen", path(json(",'seenByEndpoint':'10.240.0.5'")), 0, true);
-        row("seen one of", path(json(",'seenByEndpoint':['10.240.0.3','10.240.0.5']")), 0, true);
-        row("seen none of", path(json(",'seenByEndpoint':['10.240.0.3','10.180.1.1']")), 0, false);
-        row("seen, but dropped", path(json(",'seenByEndpoint':'10.240.0.5'")), 1, false);
-        row("replaced", path(json(",'sourcePreserved':false")), 0, true);
-        row("preserved", path(json(",'sourcePreserved':true")), 0, false);
-        row("unknown is not false", path(json(",'sourcePreserved':false")), 1, false);
-        row("snat and dnat", path(json(",'snatAt':'node2','dnatAt':'node2'")), 0, true);
-        row("snat elsewhere", path(json(",'snatAt':'node1'")), 0, false);
-        row("dnat only in the reply", path(json(",'dnatAt':'node9'")), 0, false);
+        row("seen", path(quoted(",'seenByEndpoint':'10.240.0.5'")), 0, true);
+        row("seen one of", path(quoted(",'seenByEndpoint':['10.240.0.3','10.240.0.5']")), 0, true);
+        row("seen none of", path(quoted(",'seenByEndpoint':['10.240.0.3','10.180.1.1']")), 0, false);
+        row("seen, but dropped", path(quoted(",'seenByEndpoint':'10.240.0.5'")), 1, false);
+        row("replaced", path(quoted(",'sourcePreserved':false")), 0, true);
+        row("preserved", path(quoted(",'sourcePreserved':true")), 0, false);
+        row("unknown is not false", path(quoted(",'sourcePreserved':false")), 1, false);
+        row("snat and dnat", path(quoted(",'snatAt':'node2','dnatAt':'node2'")), 0, true);
+        row("snat elsewhere", path(quoted(",'snatAt':'node1'")), 0, false);
+        row("dnat only in the reply", path(quoted(",'dnatAt':'node9'")), 0, false);
         row("newest answer",
-            json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.5:32080/"
-                 "','status':200,'clientAddress':['10.240.0.3','10.240.0.5']}}]"),
+            quoted("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.5:32080/"
+                   "','status':200,'clientAddress':['10.240.0.3','10.240.0.5']}}]"),
             0, true);
         row("answer's text",
-            json("[{'text':'t','answer':{'from':'node1','to':'http://127.0.0.1:10249/"
-                 "proxyMode','status':200,'text':'nftables'}}]"),
+            quoted("[{'text':'t','answer':{'from':'node1','to':'http://127.0.0.1:10249/"
+                   "proxyMode','status':200,'text':'nftables'}}]"),
             0, true);
         row("other text",
-            json("[{'text':'t','answer':{'from':'node1','to':'http://127.0.0.1:10249/proxyMode','text':'iptables'}}]"),
+            quoted(
+                "[{'text':'t','answer':{'from':'node1','to':'http://127.0.0.1:10249/proxyMode','text':'iptables'}}]"),
             0, false);
         row("no answer wanted and none came",
-            json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.3:32080/','status':0}}]"), 0, true);
-        row("never asked", json("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.4:32080/','status':0}}]"),
-            0, false);
-        row("newest check", json("[{'text':'t','healthCheck':{'node':'node2','status':500}}]"), 4, true);
-        row("older check", json("[{'text':'t','healthCheck':{'node':'node2','status':200}}]"), 4, false);
-        row("another node's check", json("[{'text':'t','healthCheck':{'node':'node1','status':200}}]"), 4, true);
-        row("no check", json("[{'text':'t','healthCheck':{'node':'node3','status':200}}]"), 4, false);
+            quoted("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.3:32080/','status':0}}]"), 0, true);
+        row("never asked",
+            quoted("[{'text':'t','answer':{'from':'client','to':'http://10.240.0.4:32080/','status':0}}]"), 0, false);
+        row("newest check", quoted("[{'text':'t','healthCheck':{'node':'node2','status':500}}]"), 4, true);
+        row("older check", quoted("[{'text':'t','healthCheck':{'node':'node2','status':200}}]"), 4, false);
+        row("another node's check", quoted("[{'text':'t','healthCheck':{'node':'node1','status':200}}]"), 4, true);
+        row("no check", quoted("[{'text':'t','healthCheck':{'node':'node3','status':200}}]"), 4, false);
     }
     void compare() {
         QFETCH(QString, expect);
@@ -164,7 +165,7 @@ private Q_SLOTS:
         snapshot.paths.push_back(std::make_shared<const tracer::Path>(path));
         const auto met = [&](const char *wanted, base::Timestamp since = {}) {
             const auto parsed = session::parseExpectations(
-                nlohmann::json::parse(json("[{'text':'t','findings':" + std::string(wanted) + "}]")));
+                nlohmann::json::parse(quoted("[{'text':'t','findings':" + std::string(wanted) + "}]")));
             return parsed && session::compare(*parsed, snapshot, {}, since).at(0).met;
         };
         QVERIFY(met("{'present':['D10'],'allowed':['D01']}"));
@@ -177,7 +178,7 @@ private Q_SLOTS:
 
     void earlierRunsAreLeftOut() {
         const auto expectations =
-            session::parseExpectations(nlohmann::json::parse(path(json(",'outcome':'delivered'"))));
+            session::parseExpectations(nlohmann::json::parse(path(quoted(",'outcome':'delivered'"))));
         tracer::Path old = dropped(), fresh = delivered();
         fresh.firstSeen = {2000};
         QVERIFY(!session::compare(*expectations, snapshot({old, fresh}), {})[0].met);
@@ -189,21 +190,21 @@ private Q_SLOTS:
         QTest::addColumn<QString>("place");
         QTest::newRow("no array") << "{}"
                                   << "/expect";
-        QTest::newRow("no text") << QString::fromStdString(json("[{'healthCheck':{'node':'a','status':1}}]"))
+        QTest::newRow("no text") << QString::fromStdString(quoted("[{'healthCheck':{'node':'a','status':1}}]"))
                                  << "/expect/0";
-        QTest::newRow("nothing wanted") << QString::fromStdString(json("[{'text':'t'}]")) << "/expect/0";
+        QTest::newRow("nothing wanted") << QString::fromStdString(quoted("[{'text':'t'}]")) << "/expect/0";
         QTest::newRow("two things wanted")
             << QString::fromStdString(
-                   json("[{'text':'t','healthCheck':{'node':'a','status':1},'answer':{'from':'a','to':'b'}}]"))
+                   quoted("[{'text':'t','healthCheck':{'node':'a','status':1},'answer':{'from':'a','to':'b'}}]"))
             << "/expect/0";
-        QTest::newRow("misspelt") << QString::fromStdString(json(
+        QTest::newRow("misspelt") << QString::fromStdString(quoted(
                                          "[{'text':'t','path':{'client':'a','requested':'b','sourcePreserve':true}}]"))
                                   << "sourcePreserve";
         QTest::newRow("second") << QString::fromStdString(
-                                       json("[{'text':'t','answer':{'from':'a','to':'b'}},{'text':'t','path':{}}]"))
+                                       quoted("[{'text':'t','answer':{'from':'a','to':'b'}},{'text':'t','path':{}}]"))
                                 << "/expect/1";
         QTest::newRow("wrong type") << QString::fromStdString(
-                                           json("[{'text':'t','healthCheck':{'node':'a','status':'200'}}]"))
+                                           quoted("[{'text':'t','healthCheck':{'node':'a','status':'200'}}]"))
                                     << "/expect/0";
     }
     void faults() {

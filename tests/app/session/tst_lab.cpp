@@ -31,7 +31,7 @@ std::shared_ptr<const View> until(const Session &session, Condition condition) {
     return view;
 }
 
-std::shared_ptr<const View> ended(const Session &session) {
+std::shared_ptr<const View> endedLab(const Session &session) {
     return until(session, [](const View &view) { return view.ended; });
 }
 
@@ -80,7 +80,7 @@ private Q_SLOTS:
         QFETCH(bool, met);
         auto session = Session::open(LabSource{scenario.toStdString()}, fakeLab());
         QVERIFY(session);
-        const auto view = ended(**session);
+        const auto view = endedLab(**session);
         QVERIFY(view->ended);
         QVERIFY2(view->problem.empty(), view->problem.c_str());
         QVERIFY(view->lab.stepsDone);
@@ -109,7 +109,7 @@ private Q_SLOTS:
         options.proxyConfigFile = at("proxy.json").string();
         auto session = Session::open(LabSource{"met"}, options);
         QVERIFY(session);
-        const auto view = ended(**session);
+        const auto view = endedLab(**session);
         for (const std::string &word :
              {std::string("lab-process --scenario met"), std::string("--profile today"),
               std::string("--datapath nftables"), std::string("--seed 7"), "--cluster " + options.clusterFiles.front(),
@@ -147,7 +147,7 @@ private Q_SLOTS:
         QFETCH(QString, mentions);
         auto session = Session::open(LabSource{scenario.toStdString()}, fakeLab());
         QVERIFY(session);
-        const auto view = ended(**session);
+        const auto view = endedLab(**session);
         QVERIFY(view->ended);
         QVERIFY2(QString::fromStdString(view->problem).contains(mentions), view->problem.c_str());
         QVERIFY(view->problem.find('\n') == std::string::npos);
@@ -177,14 +177,14 @@ private Q_SLOTS:
         view = until(session, [](const View &v) { return v.traced->paths.size() == 2; });
         QCOMPARE(view->traced->paths.size(), std::size_t(2));
         session.stop();
-        view = ended(session);
+        view = endedLab(session);
         QVERIFY(view->ended);
         QVERIFY2(view->problem.empty(), view->problem.c_str());
         session.scale(1); // too late, and harmless
         QVERIFY(session.saveRecording(at("saved.pcapng")));
         const auto again = Session::open(session::FileSource{{at("saved.pcapng")}}, {});
         QVERIFY(again);
-        QCOMPARE(ended(**again)->traced->paths.size(), std::size_t(2));
+        QCOMPARE(endedLab(**again)->traced->paths.size(), std::size_t(2));
     }
 
     /// Building only: no steps are played, and a lab that is not interactive ends by itself.
@@ -193,7 +193,7 @@ private Q_SLOTS:
         options.playSteps = false;
         auto session = Session::open(LabSource{"met"}, options);
         QVERIFY(session);
-        const auto view = ended(**session);
+        const auto view = endedLab(**session);
         QVERIFY2(view->problem.empty(), view->problem.c_str());
         QVERIFY(view->traced->paths.empty());
         QVERIFY(view->lab.comparisons.empty());
@@ -216,10 +216,10 @@ private Q_SLOTS:
         options.record = at("record.pcapng").string();
         auto session = Session::open(LabSource{"met"}, options);
         QVERIFY(session);
-        const auto view = ended(**session);
+        const auto view = endedLab(**session);
         QCOMPARE(std::uint64_t(std::filesystem::file_size(options.record)), view->bytes);
         const auto again = Session::open(session::FileSource{{options.record}}, {});
-        const auto replayed = ended(**again);
+        const auto replayed = endedLab(**again);
         QCOMPARE(replayed->traced->paths.size(), view->traced->paths.size());
         QVERIFY(*replayed->traced->paths[0] == *view->traced->paths[0]);
     }
@@ -247,7 +247,7 @@ private Q_SLOTS:
         QVERIFY2(view->problem.find("small.pcapng") != std::string::npos, view->problem.c_str());
         const auto part = Session::open(session::FileSource{{options.record}}, {});
         QVERIFY(part);
-        const auto read = ended(**part);
+        const auto read = endedLab(**part);
         QVERIFY2(read->problem.empty(), read->problem.c_str());
         QVERIFY(std::filesystem::file_size(options.record) > 0);
     }

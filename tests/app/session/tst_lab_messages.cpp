@@ -8,18 +8,18 @@ using namespace natlens::session;
 namespace {
 
 /// JSON written with single quotes: moc 6.4 loses the class in a file with such raw strings.
-std::string json(std::string text) {
+std::string jsonOf(std::string text) {
     std::replace(text.begin(), text.end(), '\'', '"');
     return text;
 }
 
 const std::string kReady =
-    json("{'event':'ready','scenario':'nodeport','summary':'s','enterHint':'natlens lab exec node2 -- bash',") +
-    json("'clients':['client'],'targets':['http://10.240.0.5:32080/'],'nodes':['node1','node2'],'expect':[]}\n");
+    jsonOf("{'event':'ready','scenario':'nodeport','summary':'s','enterHint':'natlens lab exec node2 -- bash',") +
+    jsonOf("'clients':['client'],'targets':['http://10.240.0.5:32080/'],'nodes':['node1','node2'],'expect':[]}\n");
 const std::string kState =
-    json("{'event':'state','services':[{'name':'default/nodeport','externalTrafficPolicy':'Local','endpoints':1}],") +
-    json("'pods':[{'name':'default/"
-         "source-ip-app','node':'node1','ip':'10.180.1.136','client':false}],'inRotation':['node1']}\n");
+    jsonOf("{'event':'state','services':[{'name':'default/nodeport','externalTrafficPolicy':'Local','endpoints':1}],") +
+    jsonOf("'pods':[{'name':'default/"
+           "source-ip-app','node':'node1','ip':'10.180.1.136','client':false}],'inRotation':['node1']}\n");
 
 } // namespace
 
@@ -29,9 +29,9 @@ private Q_SLOTS:
     /// A stream socket may cut a line anywhere: every cut gives the same state.
     void linesMayBeCutAnywhere() {
         const std::string text =
-            kReady + kState + json("{'event':'log','text':'built'}\n") +
-            json("{'event':'answer','from':'client','to':'u','status':200,'clientAddress':null,'text':'x'}\n") +
-            json("{'event':'steps-done'}\n");
+            kReady + kState + jsonOf("{'event':'log','text':'built'}\n") +
+            jsonOf("{'event':'answer','from':'client','to':'u','status':200,'clientAddress':null,'text':'x'}\n") +
+            jsonOf("{'event':'steps-done'}\n");
         for (std::size_t cut = 0; cut <= text.size(); ++cut) {
             LabConversation lab;
             lab.feed(std::string_view(text).substr(0, cut));
@@ -49,10 +49,10 @@ private Q_SLOTS:
 
     void errors() {
         LabConversation lab;
-        lab.feed(json("{'event':'error','message':'no such pod','exitStatus':2,'fatal':false}\n"));
+        lab.feed(jsonOf("{'event':'error','message':'no such pod','exitStatus':2,'fatal':false}\n"));
         QVERIFY(lab.fatal.empty());
         QCOMPARE(lab.status.log, std::vector<std::string>{"error: no such pod"});
-        lab.feed(json("{'event':'error','message':'user namespaces are off','exitStatus':3,'fatal':true}\n"));
+        lab.feed(jsonOf("{'event':'error','message':'user namespaces are off','exitStatus':3,'fatal':true}\n"));
         QCOMPARE(lab.fatal, std::string("user namespaces are off"));
         QCOMPARE(lab.fatalStatus, 3);
     }
@@ -64,9 +64,9 @@ private Q_SLOTS:
         QTest::newRow("no JSON") << QByteArray("hello\n") << true;
         QTest::newRow("no event") << QByteArray("{}\n") << true;
         QTest::newRow("array") << QByteArray("[1]\n") << true;
-        QTest::newRow("wrong type") << QByteArray::fromStdString(json("{'event':'log','text':7}\n")) << true;
+        QTest::newRow("wrong type") << QByteArray::fromStdString(jsonOf("{'event':'log','text':7}\n")) << true;
         QTest::newRow("bytes that are no text") << QByteArray("\xff\xfe\n") << true;
-        QTest::newRow("unknown event") << QByteArray::fromStdString(json("{'event':'weather'}\n")) << false;
+        QTest::newRow("unknown event") << QByteArray::fromStdString(jsonOf("{'event':'weather'}\n")) << false;
         QTest::newRow("empty") << QByteArray("\n") << false;
     }
     void strangeLines() {
@@ -81,7 +81,7 @@ private Q_SLOTS:
 
     void brokenExpectationsAreFatal() {
         LabConversation lab;
-        lab.feed(json("{'event':'ready','scenario':'x','expect':[{'text':'t'}]}\n"));
+        lab.feed(jsonOf("{'event':'ready','scenario':'x','expect':[{'text':'t'}]}\n"));
         QVERIFY(lab.fatal.find("/expect/0") != std::string::npos);
         QCOMPARE(lab.fatalStatus, 2);
     }
@@ -89,7 +89,7 @@ private Q_SLOTS:
     void listsAreBounded() {
         LabConversation lab;
         for (std::size_t i = 0; i < LabConversation::kMaxLines + 5; ++i)
-            lab.feed(json("{'event':'log','text':'") + std::to_string(i) + "\"}\n");
+            lab.feed(jsonOf("{'event':'log','text':'") + std::to_string(i) + "\"}\n");
         QCOMPARE(lab.status.log.size(), LabConversation::kMaxLines);
         QCOMPARE(lab.status.log.front(), std::string("5"));
         lab.feed(std::string(LabConversation::kMaxLineBytes + 1, 'x'));

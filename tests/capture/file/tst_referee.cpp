@@ -2,6 +2,7 @@
 // files in every variant and for packets behind unusual headers and in tunnels.
 #include "tests/test_program.h"
 
+#include "capture/file/compressed.h"
 #include "capture/file/file_maker.h"
 #include "capture/file/recording_sink.h"
 #include "capture/packet/odd_packets.h"
@@ -11,12 +12,12 @@
 #include <QStandardPaths>
 #include <QTemporaryDir>
 #include <map>
-#include <zlib.h>
-#include <zstd.h>
 
 using namespace natlens;
 using test::FileMaker;
+using test::gzip;
 using test::Order;
+using test::zstd;
 
 namespace {
 
@@ -75,27 +76,6 @@ FileMaker pcap(Order order, std::uint32_t magic, std::uint16_t minor, const QByt
         f.raw(QByteArray(qsizetype(captured), char('a' + i)));
     }
     return f;
-}
-
-QByteArray gzip(const QByteArray &data) {
-    z_stream stream{};
-    deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-    QByteArray out(qsizetype(deflateBound(&stream, uLong(data.size()))), '\0');
-    stream.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(data.data()));
-    stream.avail_in = uInt(data.size());
-    stream.next_out = reinterpret_cast<Bytef *>(out.data());
-    stream.avail_out = uInt(out.size());
-    deflate(&stream, Z_FINISH);
-    out.resize(qsizetype(stream.total_out));
-    deflateEnd(&stream);
-    return out;
-}
-
-QByteArray zstd(const QByteArray &data) {
-    QByteArray out(qsizetype(ZSTD_compressBound(std::size_t(data.size()))), '\0');
-    out.resize(
-        qsizetype(ZSTD_compress(out.data(), std::size_t(out.size()), data.constData(), std::size_t(data.size()), 3)));
-    return out;
 }
 
 std::map<QString, QByteArray> makeFiles() {

@@ -2,20 +2,12 @@
 #include "tests/test_program.h"
 
 #include "capture/packet/checksum.h"
+#include "capture/packet/from_hex.h"
 
 #include <random>
 
 using namespace natlens::packet;
-
-namespace {
-
-std::vector<std::byte> fromHex(const QByteArray &hex) {
-    const QByteArray raw = QByteArray::fromHex(hex);
-    const auto bytes = std::as_bytes(std::span(raw.constData(), static_cast<std::size_t>(raw.size())));
-    return {bytes.begin(), bytes.end()};
-}
-
-} // namespace
+using natlens::test::fromHex;
 
 class TestChecksum : public QObject {
     Q_OBJECT

@@ -4,18 +4,14 @@
 
 #include "capture/packet/builder.h"
 #include "capture/packet/decode.h"
+#include "capture/packet/from_hex.h"
 
 #include <fmt/format.h>
 
 using namespace natlens::packet;
+using natlens::test::fromHex;
 
 namespace {
-
-std::vector<std::byte> fromHex(const QByteArray &hex) {
-    const QByteArray raw = QByteArray::fromHex(hex);
-    const auto bytes = std::as_bytes(std::span(raw.constData(), static_cast<std::size_t>(raw.size())));
-    return {bytes.begin(), bytes.end()};
-}
 
 const char *issueName(DecodeIssue issue) {
     switch (issue) {

@@ -6,6 +6,7 @@
 #include "proxycore/engine/packet_engine.h"
 #include "proxycore/test_state.h"
 
+#include <QString>
 #include <map>
 #include <stdexcept>
 
@@ -17,6 +18,14 @@ using Bytes = std::vector<std::byte>;
 
 constexpr std::uint8_t kSyn = TcpFlags::syn, kAck = TcpFlags::ack, kFin = TcpFlags::fin | TcpFlags::ack,
                        kSynAck = TcpFlags::syn | TcpFlags::ack, kRst = TcpFlags::rst;
+
+/// Where the conversations begin, and what they ask for.
+inline constexpr const char *kClientSocket = "104.132.1.79:40000", *kVipSocket = "10.0.1.2:80";
+
+/// For QCOMPARE.
+inline QString q(const std::string &text) {
+    return QString::fromStdString(text);
+}
 
 /// The document's node1: pods on a bridge, the rest by eth0.
 class TestRouting final : public NodeRouting {

@@ -12,10 +12,10 @@ namespace packet = natlens::packet;
 
 namespace {
 
-constexpr Port kNodePort = 32080;
+constexpr Port kNodePort15 = 32080;
 
 /// Three nodes, of which n1 has the only endpoint, 10.180.1.136, behind a bridge with 10.180.1.1.
-ClusterState threeNodes(bool onlyLocal, ServiceType type = ServiceType::nodePort) {
+ClusterState threeNodes15(bool onlyLocal, ServiceType type = ServiceType::nodePort) {
     ClusterState state;
     for (int i = 1; i <= 3; ++i) {
         Node node;
@@ -23,7 +23,7 @@ ClusterState threeNodes(bool onlyLocal, ServiceType type = ServiceType::nodePort
         node.addresses = {{"InternalIP", "10.240.0." + std::to_string(i + 2)}};
         state.put(node);
     }
-    auto web = service("nodeport", "10.0.1.2", type, kNodePort);
+    auto web = service("nodeport", "10.0.1.2", type, kNodePort15);
     web.externalIPs = {ip("198.51.100.7")};
     if (type == ServiceType::loadBalancer) web.ingress = {{.ip = ip("203.0.113.140"), .hostname = ""}};
     web.annotations[std::string(kExternalTrafficBeta)] = onlyLocal ? "OnlyLocal" : "Global";
@@ -43,7 +43,7 @@ ProxyConfig config15() {
     return config;
 }
 
-ProxyPlan planOf(const ClusterState &state, const std::string &node) {
+ProxyPlan planOf15(const ClusterState &state, const std::string &node) {
     const auto bridge = "10.180." + node.substr(1) + ".1";
     return makePlan(state, config15(), {.nodeName = node, .localAddresses = {ip(bridge)}, .mode = Mode::iptables});
 }
@@ -61,7 +61,7 @@ QString outcome(const Decision &decision) {
     }
 }
 
-QString ask(const ProxyPlan &plan, const std::string &from, const std::string &to) {
+QString outcomeOf(const ProxyPlan &plan, const std::string &from, const std::string &to) {
     const auto destination = packet::SocketAddress::parse(to).value();
     const auto source = ip(from);
     return outcome(decide(plan, {.protocol = Protocol::tcp,
@@ -148,64 +148,66 @@ private Q_SLOTS:
         QFETCH(QString, to);
         QFETCH(QString, everywhere);
         QFETCH(QString, onlyLocal);
-        QCOMPARE(ask(planOf(threeNodes(false), node.toStdString()), from.toStdString(), to.toStdString()), everywhere);
-        QCOMPARE(ask(planOf(threeNodes(true), node.toStdString()), from.toStdString(), to.toStdString()), onlyLocal);
+        QCOMPARE(outcomeOf(planOf15(threeNodes15(false), node.toStdString()), from.toStdString(), to.toStdString()),
+                 everywhere);
+        QCOMPARE(outcomeOf(planOf15(threeNodes15(true), node.toStdString()), from.toStdString(), to.toStdString()),
+                 onlyLocal);
     }
 
     /// What a load balancer's address turns away is marked; only what is for the node or from it is dropped.
     void forwardedPacketsAreOnlyMarked() {
-        const auto state = threeNodes(true, ServiceType::loadBalancer);
-        QCOMPARE(ask(planOf(state, "n1"), "10.240.0.100", "203.0.113.140:80"), QString("kept"));
-        QCOMPARE(ask(planOf(state, "n2"), "10.240.0.100", "203.0.113.140:80"), QString("untouched"));
-        QCOMPARE(ask(planOf(state, "n2"), "10.240.0.4", "203.0.113.140:80"), QString("dropped"));
-        QCOMPARE(ask(planOf(state, "n2"), "10.180.3.8", "203.0.113.140:80"), QString("kept"));
+        const auto state = threeNodes15(true, ServiceType::loadBalancer);
+        QCOMPARE(outcomeOf(planOf15(state, "n1"), "10.240.0.100", "203.0.113.140:80"), QString("kept"));
+        QCOMPARE(outcomeOf(planOf15(state, "n2"), "10.240.0.100", "203.0.113.140:80"), QString("untouched"));
+        QCOMPARE(outcomeOf(planOf15(state, "n2"), "10.240.0.4", "203.0.113.140:80"), QString("dropped"));
+        QCOMPARE(outcomeOf(planOf15(state, "n2"), "10.180.3.8", "203.0.113.140:80"), QString("kept"));
     }
 
     /// Source ranges stood in an annotation where a Service had no field yet; today nobody looks there.
     void annotatedSourceRanges() {
-        auto state = threeNodes(false, ServiceType::loadBalancer);
+        auto state = threeNodes15(false, ServiceType::loadBalancer);
         auto web = *state.services.at({"default", "nodeport"});
         web.annotatedSourceRanges = {*IpPrefix::parse("198.51.100.0/24")};
         state.put(web);
         const std::string vip = "203.0.113.140:80";
-        QCOMPARE(ask(planOf(state, "n1"), "198.51.100.9", vip), QString("replaced"));
-        QCOMPARE(ask(planOf(state, "n1"), "10.240.0.3", vip), QString("dropped"));
+        QCOMPARE(outcomeOf(planOf15(state, "n1"), "198.51.100.9", vip), QString("replaced"));
+        QCOMPARE(outcomeOf(planOf15(state, "n1"), "10.240.0.3", vip), QString("dropped"));
         auto config = config15();
         config.release = ProxyRelease::today;
         const auto today = makePlan(state, config, {.nodeName = "n1", .localAddresses = {}, .mode = Mode::iptables});
-        QCOMPARE(ask(today, "10.240.0.3", vip), QString("replaced"));
+        QCOMPARE(outcomeOf(today, "10.240.0.3", vip), QString("replaced"));
         web.loadBalancerSourceRanges = {*IpPrefix::parse("10.240.0.0/24")};
         state.put(web);
-        QCOMPARE(ask(planOf(state, "n1"), "10.240.0.3", vip), QString("replaced"));
+        QCOMPARE(outcomeOf(planOf15(state, "n1"), "10.240.0.3", vip), QString("replaced"));
     }
 
     /// The health check belonged to the annotation.
     void healthCheckOfTheAnnotation() {
-        auto state = threeNodes(true, ServiceType::loadBalancer);
+        auto state = threeNodes15(true, ServiceType::loadBalancer);
         auto web = *state.services.at({"default", "nodeport"});
         web.healthCheckNodePort = 32122;
         state.put(web);
-        QCOMPARE(planOf(state, "n1").healthChecks.size(), std::size_t{1});
+        QCOMPARE(planOf15(state, "n1").healthChecks.size(), std::size_t{1});
         web.externalTrafficPolicySource = PolicySource::field;
         state.put(web);
-        QVERIFY(planOf(state, "n1").healthChecks.empty());
+        QVERIFY(planOf15(state, "n1").healthChecks.empty());
     }
 
     void annotationNotField() {
-        auto state = threeNodes(false);
+        auto state = threeNodes15(false);
         auto field = *state.services.at({"default", "nodeport"});
         field.annotations.clear();
         field.externalTrafficPolicy = TrafficPolicy::local;
         field.externalTrafficPolicySource = PolicySource::field;
         state.put(field);
-        const auto plan = planOf(state, "n2");
-        QCOMPARE(ask(plan, "10.240.0.100", "10.240.0.4:32080"), QString("replaced"));
+        const auto plan = planOf15(state, "n2");
+        QCOMPARE(outcomeOf(plan, "10.240.0.100", "10.240.0.4:32080"), QString("replaced"));
         QCOMPARE(plan.problems.size(), std::size_t{1});
         QVERIFY(plan.problems.front().toString().find("annotation") != std::string::npos);
     }
 
     void whatItDidNotKnow() {
-        auto state = threeNodes(false);
+        auto state = threeNodes15(false);
         auto one = *state.services.at({"default", "nodeport"});
         one.clientIpAffinity = true;
         one.affinityTimeout = std::chrono::seconds(10800);
@@ -215,7 +217,7 @@ private Q_SLOTS:
         slices.endpoints.front().ready = false;
         slices.endpoints.front().terminating = true;
         state.put(slices);
-        const auto plan = planOf(state, "n2");
+        const auto plan = planOf15(state, "n2");
         const auto *web = plan.find({{"default", "nodeport"}, "", Protocol::tcp});
         QVERIFY(web != nullptr && !web->internalLocal && !web->hasAny);
         QCOMPARE(web->affinity.count(), 180);

@@ -11,13 +11,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr const char *kClient = "104.132.1.79:40000", *kVip = "10.0.1.2:80", *kPod = "10.180.2.5:8080",
-                     *kMapped = "10.240.0.4:1044";
+constexpr const char *kPodSocket = "10.180.2.5:8080", *kMapped = "10.240.0.4:1044";
 const PacketOrigin kEth0{.inputInterface = "eth0"};
 
 /// All three protocols on port 80; IPv6 by the addresses given.
-ProxyPlan planOf(const std::string &clusterIp, const std::string &endpoint, const std::string &node,
-                 Mode mode = Mode::nftables) {
+ProxyPlan errorPlan(const std::string &clusterIp, const std::string &endpoint, const std::string &node,
+                    Mode mode = Mode::nftables) {
     auto one = service("web", clusterIp);
     EndpointSlice endpoints;
     one.ports.clear();
@@ -48,14 +47,10 @@ ProxyPlan planOf(const std::string &clusterIp, const std::string &endpoint, cons
 }
 
 ProxyPlan v4Plan(Mode mode = Mode::nftables) {
-    return planOf("10.0.1.2", "10.180.2.5", "10.240.0.4", mode);
+    return errorPlan("10.0.1.2", "10.180.2.5", "10.240.0.4", mode);
 }
 ProxyPlan v6Plan() {
-    return planOf("fd00:1::2", "fd00:180:2::5", "fd00:240::4");
-}
-
-QString q(const std::string &text) {
-    return QString::fromStdString(text);
+    return errorPlan("fd00:1::2", "fd00:180:2::5", "fd00:240::4");
 }
 
 PacketBuilder between(const char *source, const char *destination) {
@@ -72,7 +67,7 @@ private Q_SLOTS:
         TestNode node;
         node.engine.setPlan(v4Plan());
         node.random.script = {20};
-        QCOMPARE(q(node.send(udp(kClient, kVip))), "UDP 10.240.0.4:1044 > 10.180.2.5:8080");
+        QCOMPARE(q(node.send(udp(kClientSocket, kVipSocket))), "UDP 10.240.0.4:1044 > 10.180.2.5:8080");
         const Bytes onItsWay = node.packet;
         QCOMPARE(q(node.send(between("10.9.9.9", "10.240.0.4").icmpError(3, 1, onItsWay))),
                  "ICMP 10.0.1.2:0 > 104.132.1.79:0"); // the Service speaks, as with netfilter
@@ -88,8 +83,8 @@ private Q_SLOTS:
         TestNode node;
         node.engine.setPlan(v4Plan());
         node.random.script = {20};
-        node.send(tcp(kClient, kVip, kSyn));
-        QCOMPARE(q(node.send(tcp(kPod, kMapped, kSynAck, 9, 1001))), "TCP 10.0.1.2:80 > 104.132.1.79:40000");
+        node.send(tcp(kClientSocket, kVipSocket, kSyn));
+        QCOMPARE(q(node.send(tcp(kPodSocket, kMapped, kSynAck, 9, 1001))), "TCP 10.0.1.2:80 > 104.132.1.79:40000");
         Bytes reply = node.packet;
         reply.resize(28); // an old router quotes eight bytes
         QCOMPARE(q(node.send(between("104.132.1.1", "10.0.1.2").icmpError(3, 4, reply, 1400))),
@@ -105,7 +100,7 @@ private Q_SLOTS:
             QCOMPARE(q(node.send(between("10.9.9.9", "10.180.1.9").icmpError(3, 1, stranger))),
                      mode == Mode::nftables ? "ICMP 10.9.9.9:0 > 10.180.1.9:0" : "drop");
             node.random.script = {20};
-            node.send(udp(kClient, kVip));
+            node.send(udp(kClientSocket, kVipSocket));
             // It quotes a packet of ours but goes to somebody else.
             const Bytes onItsWay = node.packet;
             QCOMPARE(q(node.send(between("10.9.9.9", "10.180.1.9").icmpError(3, 1, onItsWay))),
@@ -151,10 +146,10 @@ private Q_SLOTS:
 
     void longPacketsAreQuotedInPart() {
         TestNode node;
-        node.engine.setPlan(planOf("10.0.1.2", "", "10.240.0.4"));
-        node.send(udp("10.180.1.9:4000", kVip, std::string(1400, 'x')));
+        node.engine.setPlan(errorPlan("10.0.1.2", "", "10.240.0.4"));
+        node.send(udp("10.180.1.9:4000", kVipSocket, std::string(1400, 'x')));
         QCOMPARE(node.engine.generated().front().size(), 576U);
-        QCOMPARE(node.send(udp("0.0.0.0:4000", kVip)), "reject: silent");
+        QCOMPARE(node.send(udp("0.0.0.0:4000", kVipSocket)), "reject: silent");
     }
 
     void fragments_data() {
@@ -245,7 +240,7 @@ private Q_SLOTS:
         QVERIFY(held >= 1 && held <= 256); // bounded, whoever sends
         // What the first one's fate was, the others share: a rejected datagram is rejected once.
         node.wait(31s);
-        node.engine.setPlan(planOf("10.0.1.2", "", "10.240.0.4"));
+        node.engine.setPlan(errorPlan("10.0.1.2", "", "10.240.0.4"));
         QVERIFY(node.send(first(7)).starts_with("reject"));
         QCOMPARE(q(node.send(later(7))), "drop");
     }
@@ -304,7 +299,7 @@ private Q_SLOTS:
     void udpWithoutChecksumStaysWithout() {
         TestNode node;
         node.engine.setPlan(v4Plan());
-        auto bytes = udp("10.180.1.9:4000", kVip).buildIp();
+        auto bytes = udp("10.180.1.9:4000", kVipSocket).buildIp();
         bytes[26] = bytes[27] = std::byte{0};
         QVERIFY(node.engine.process(bytes, kEth0, node.now) == PacketAction::forward);
         QVERIFY(bytes[26] == std::byte{0} && bytes[27] == std::byte{0});
@@ -316,9 +311,9 @@ private Q_SLOTS:
         node.engine.setPlan(v4Plan());
         node.engine.setPlan(v6Plan());
         const std::vector<Bytes> seeds = {
-            tcp(kClient, kVip, kSyn).mss(1460).windowScale(7).buildIp(),
+            tcp(kClientSocket, kVipSocket, kSyn).mss(1460).windowScale(7).buildIp(),
             udp("[2001:db8::79]:1", "[fd00:1::2]:80").buildIp(),
-            between("10.9.9.9", "10.240.0.4").icmpError(3, 1, udp("10.240.0.4:1", kPod).buildIp()).buildIp(),
+            between("10.9.9.9", "10.240.0.4").icmpError(3, 1, udp("10.240.0.4:1", kPodSocket).buildIp()).buildIp(),
             between("2001:db8::79", "fd00:1::2").udp(1, 80).ipId(3).fragment(0, true).payload("12345678").buildIp()};
         int sent = 0;
         for (const auto &seed : seeds) {
@@ -339,7 +334,7 @@ private Q_SLOTS:
                 }
         }
         QVERIFY(sent > 500);
-        QVERIFY(node.send(udp("10.180.1.9:4000", kVip)) == "UDP 10.180.1.9:4000 > 10.180.2.5:8080");
+        QVERIFY(node.send(udp("10.180.1.9:4000", kVipSocket)) == "UDP 10.180.1.9:4000 > 10.180.2.5:8080");
     }
 };
 

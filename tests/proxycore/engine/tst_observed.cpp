@@ -15,7 +15,7 @@ namespace {
 
 /// n1 (10.240.0.3) with the only endpoint 10.180.1.136, n2 (10.240.0.4), n3 (10.240.0.5) with the pod 10.180.3.8. A
 /// load balancer IP, which is routed to a node, and a Service without endpoints.
-ClusterState threeNodes(bool local, const std::vector<const char *> &ranges = {}) {
+ClusterState nodesOfCluster(bool local, const std::vector<const char *> &ranges = {}) {
     ClusterState state;
     for (int i = 1; i <= 3; ++i) {
         Node node;
@@ -42,8 +42,8 @@ ProxyConfig clusterCidr() {
     return config;
 }
 
-Decision ask(const ClusterState &state, const ProxyConfig &config, Mode mode, const std::string &node,
-             const std::string &from, const std::string &to) {
+Decision askObserved(const ClusterState &state, const ProxyConfig &config, Mode mode, const std::string &node,
+                     const std::string &from, const std::string &to) {
     const auto plan = makePlan(
         state, config, {.nodeName = node, .localAddresses = {ip("10.180." + node.substr(1) + ".1")}, .mode = mode});
     return decide(plan, {.protocol = Protocol::tcp,
@@ -113,8 +113,8 @@ private Q_SLOTS:
         QStringList found;
         for (const auto mode : {Mode::iptables, Mode::nftables})
             for (const bool local : {false, true})
-                found << seen(ask(threeNodes(local), clusterCidr(), mode, node.toStdString(), from.toStdString(),
-                                  to.toStdString()));
+                found << seen(askObserved(nodesOfCluster(local), clusterCidr(), mode, node.toStdString(),
+                                          from.toStdString(), to.toStdString()));
         QCOMPARE(found, expected);
     }
 
@@ -138,15 +138,16 @@ private Q_SLOTS:
         QFETCH(QStringList, expected);
         for (const auto mode : {Mode::nftables, Mode::iptables}) {
             QStringList found;
-            for (const auto &state : {threeNodes(false), threeNodes(true), threeNodes(false, {"10.240.0.100/32"}),
-                                      threeNodes(false, {"198.51.100.0/24"})})
-                found << seen(
-                    ask(state, clusterCidr(), mode, node.toStdString(), from.toStdString(), "203.0.113.140:80"));
+            for (const auto &state :
+                 {nodesOfCluster(false), nodesOfCluster(true), nodesOfCluster(false, {"10.240.0.100/32"}),
+                  nodesOfCluster(false, {"198.51.100.0/24"})})
+                found << seen(askObserved(state, clusterCidr(), mode, node.toStdString(), from.toStdString(),
+                                          "203.0.113.140:80"));
             QCOMPARE(found, expected);
         }
         // Node ports are not behind the ranges.
-        QCOMPARE(seen(ask(threeNodes(false, {"198.51.100.0/24"}), clusterCidr(), Mode::nftables, "n2", "10.240.0.100",
-                          "10.240.0.4:32080")),
+        QCOMPARE(seen(askObserved(nodesOfCluster(false, {"198.51.100.0/24"}), clusterCidr(), Mode::nftables, "n2",
+                                  "10.240.0.100", "10.240.0.4:32080")),
                  QString("replaced"));
     }
 
@@ -154,10 +155,13 @@ private Q_SLOTS:
     void detectorOfTheNode() {
         auto config = clusterCidr();
         config.detectLocalMode = DetectLocalMode::nodeCIDR;
-        QCOMPARE(seen(ask(threeNodes(true), config, Mode::iptables, "n2", "10.180.3.8", "10.240.0.4:32080")),
-                 "timeout");
-        QCOMPARE(seen(ask(threeNodes(true), config, Mode::iptables, "n3", "10.180.3.8", "10.240.0.5:32080")), "kept");
-        auto bare = threeNodes(true);
+        QCOMPARE(
+            seen(askObserved(nodesOfCluster(true), config, Mode::iptables, "n2", "10.180.3.8", "10.240.0.4:32080")),
+            "timeout");
+        QCOMPARE(
+            seen(askObserved(nodesOfCluster(true), config, Mode::iptables, "n3", "10.180.3.8", "10.240.0.5:32080")),
+            "kept");
+        auto bare = nodesOfCluster(true);
         auto node = *bare.nodes.at({"", "n2"});
         node.podCIDRs.clear();
         bare.put(node);
@@ -168,10 +172,10 @@ private Q_SLOTS:
     }
 
     void answersPastThisNode() {
-        const auto state = threeNodes(true);
+        const auto state = nodesOfCluster(true);
         const auto hazard = [&](const char *node, const char *from, const char *to) {
-            return sentences(ask(state, clusterCidr(), Mode::nftables, node, from, to)).find("past this node") !=
-                   std::string::npos;
+            return sentences(askObserved(state, clusterCidr(), Mode::nftables, node, from, to))
+                       .find("past this node") != std::string::npos;
         };
         QVERIFY(hazard("n2", "10.180.3.8", "10.240.0.4:32080"));
         QVERIFY(!hazard("n3", "10.180.3.8", "10.240.0.5:32080"));   // its own node
@@ -220,7 +224,7 @@ private Q_SLOTS:
         QFETCH(QString, iptables);
         QFETCH(QString, nftables);
         QFETCH(QString, field);
-        auto state = threeNodes(false);
+        auto state = nodesOfCluster(false);
         auto web = *state.services.at({"default", "web"});
         web.externalIPs = {ip("198.51.100.7")};
         if (change == "proxy") web.ingress.front().mode = IpMode::proxy;
@@ -229,7 +233,7 @@ private Q_SLOTS:
         auto config = clusterCidr();
         config.allowExternalIPs = change != "gate";
         for (const auto mode : {Mode::iptables, Mode::nftables}) {
-            const auto decision = ask(state, config, mode, "n1", "10.240.0.100", to.toStdString());
+            const auto decision = askObserved(state, config, mode, "n1", "10.240.0.100", to.toStdString());
             QCOMPARE(seen(decision), mode == Mode::iptables ? iptables : nftables);
             const auto named = std::any_of(decision.steps.begin(), decision.steps.end(), [&](const DecisionStep &step) {
                 return QString::fromStdString(step.field) == field;
@@ -240,22 +244,23 @@ private Q_SLOTS:
             // The same when only what concerns the flow is read.
             const FlowEnds ends{ip("10.240.0.100"), packet::SocketAddress::parse(to.toStdString()).value()};
             const auto part = readClusterState(toJson(state), "part", &ends).value();
-            QCOMPARE(sentences(ask(part, config, mode, "n1", "10.240.0.100", to.toStdString())), sentences(decision));
+            QCOMPARE(sentences(askObserved(part, config, mode, "n1", "10.240.0.100", to.toStdString())),
+                     sentences(decision));
         }
     }
 
     /// Without the gate of node hints a hint to this node is no reason to stay on it.
     void nodeHints() {
-        auto state = threeNodes(false);
+        auto state = nodesOfCluster(false);
         auto endpoints = slice(*state.services.at({"default", "web"}), {{"10.180.1.136", "n1"}, {"10.180.2.5", "n2"}});
         for (auto &endpoint : endpoints.endpoints)
             endpoint.nodeHints = {endpoint.nodeName};
         state.put(endpoints);
         auto config = clusterCidr();
-        QCOMPARE(ask(state, config, Mode::nftables, "n1", "10.180.1.9", "10.0.1.2:80").endpoints.size(),
+        QCOMPARE(askObserved(state, config, Mode::nftables, "n1", "10.180.1.9", "10.0.1.2:80").endpoints.size(),
                  std::size_t{1});
         config.nodeHints = false;
-        QCOMPARE(ask(state, config, Mode::nftables, "n1", "10.180.1.9", "10.0.1.2:80").endpoints.size(),
+        QCOMPARE(askObserved(state, config, Mode::nftables, "n1", "10.180.1.9", "10.0.1.2:80").endpoints.size(),
                  std::size_t{2});
     }
 };

@@ -18,7 +18,7 @@ ProxyConfig config15() {
     return config;
 }
 
-ProxyPlan planOf(const ClusterState &state, const ProxyPlan *previous = nullptr) {
+ProxyPlan planOf15(const ClusterState &state, const ProxyPlan *previous = nullptr) {
     return makePlan(state, config15(),
                     {.nodeName = "node1", .localAddresses = {}, .mode = Mode::iptables, .family = IpFamily::v4},
                     previous);
@@ -100,7 +100,7 @@ private Q_SLOTS:
                                    onlyLocal ? "OnlyLocal" : "Global");
         state.put(web);
         state.put(slice(web, {{"10.180.1.136", here ? "node1" : "node2"}}));
-        QCOMPARE(rulesOf(planOf(state), "nat", chain.toStdString()), rules);
+        QCOMPARE(rulesOf(planOf15(state), "nat", chain.toStdString()), rules);
     }
 
     void otherFrontEnds() {
@@ -114,7 +114,7 @@ private Q_SLOTS:
         state.put(slice(web, {{"10.180.1.136", "node1"}, {"10.180.2.5", "node2"}, {"10.180.2.6", "node2"}}));
         const auto empty = service("empty", "10.0.1.3", ServiceType::nodePort, 32081);
         state.put(empty);
-        const auto plan = planOf(state);
+        const auto plan = planOf15(state);
         const QString hash = "J3BEA7WOARFSAXTQ";
         const auto services = rulesOf(plan, "nat", "KUBE-SERVICES");
         const QString external =

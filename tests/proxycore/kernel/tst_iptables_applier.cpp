@@ -1,6 +1,7 @@
 // The iptables datapath in a real kernel: written whole, kept in step by changes, taken away again.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "proxycore/kernel/iptables_applier.h"
+#include "proxycore/kernel/kernel_test.h"
 #include "proxycore/kernel/namespace_child.h"
 #include "proxycore/kernel/random_changes.h"
 #include "proxycore/model/kubernetes_json.h"
@@ -33,7 +34,7 @@ ProxyPlan planFor(const ClusterState &state, IpFamily family = IpFamily::v4, con
 /// ports is the last.
 using Chains = std::map<std::string, std::vector<std::string>>;
 
-void normalise(Chains &chains) {
+void sortChains(Chains &chains) {
     for (auto &[name, rules] : chains) {
         const auto chain = name.substr(name.find(' ') + 1);
         if (IptablesChain{"", chain, {}}.isServicePorts() || !chain.starts_with("KUBE-")) continue;
@@ -46,7 +47,7 @@ Chains wanted(const ProxyPlan &plan) {
     Chains chains;
     for (const auto &chain : iptablesChains(plan))
         chains[chain.table + " " + chain.name] = chain.rules;
-    normalise(chains);
+    sortChains(chains);
     return chains;
 }
 
@@ -64,23 +65,8 @@ Chains present(IptablesProgram &program, IpFamily family) {
             chains[table + " " + line.substr(3, blank - 3)].push_back(line.substr(blank + 1));
         }
     }
-    normalise(chains);
+    sortChains(chains);
     return chains;
-}
-
-std::string difference(const Chains &made, const Chains &expected) {
-    for (const auto &[name, rules] : expected) {
-        const auto found = made.find(name);
-        if (found == made.end()) return "missing chain: " + name;
-        for (std::size_t i = 0; i < std::max(rules.size(), found->second.size()); ++i) {
-            const std::string a = i < found->second.size() ? found->second[i] : "(nothing)";
-            const std::string b = i < rules.size() ? rules[i] : "(nothing)";
-            if (a != b) return name + ":\n   made:     " + a + "\n   expected: " + b;
-        }
-    }
-    for (const auto &[name, rules] : made)
-        if (!expected.contains(name)) return "not expected: " + name;
-    return {};
 }
 
 struct Pair {

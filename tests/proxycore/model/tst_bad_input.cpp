@@ -17,7 +17,7 @@ std::string listOf(const std::string &items) {
            R"(,{"kind":"Service","metadata":{"name":"good"},"spec":{"clusterIP":"10.0.0.9","ports":[{"port":80}]}}]})";
 }
 
-std::string service(const std::string &spec) {
+std::string serviceWith(const std::string &spec) {
     return R"({"kind":"Service","metadata":{"name":"s","namespace":"n"},"spec":{)" + spec + "}}";
 }
 
@@ -107,22 +107,22 @@ private Q_SLOTS:
             {"Service default/a?b: /items/1/spec/type: \"Magic\" is not a type"});
         row("key with a slash and a tilde", R"({"kind":"Node","metadata":{"name":"x","labels":{"a/b~c":1}}})",
             {"Node x: /items/1/metadata/labels/a~1b~0c: expected text, found 1"});
-        row("key twice", service(R"("clusterIP":"10.0.0.1","clusterIP":"10.0.0.2")"),
+        row("key twice", serviceWith(R"("clusterIP":"10.0.0.1","clusterIP":"10.0.0.2")"),
             {"Service n/s: /items/1/spec/clusterIP: occurs more than once"});
         row("metadata twice", R"({"kind":"Node","metadata":{"name":"a"},"metadata":{"name":"b"}})",
             {"Node: /items/1/metadata: occurs more than once", "Node b: /items/1/metadata: occurs more than once"});
-        row("object twice", service("") + "," + service(""), {"Service n/s: /items/2: occurs more than once"});
+        row("object twice", serviceWith("") + "," + serviceWith(""), {"Service n/s: /items/2: occurs more than once"});
         row("port 0, 70000, text, fraction, huge",
-            service(R"("clusterIP":"10.0.0.1","ports":[{"port":0},{"port":70000},{"port":"80"},{"port":8.5},)"
-                    R"({"port":99999999999999999999}])"),
+            serviceWith(R"("clusterIP":"10.0.0.1","ports":[{"port":0},{"port":70000},{"port":"80"},{"port":8.5},)"
+                        R"({"port":99999999999999999999}])"),
             {"/ports/0/port: expected a number from 1 to 65535, found 0",
              "/ports/1/port: ", "/ports/2/port: ", "/ports/3/port: ", "/ports/4/port: "});
-        row("CIDR /40", service(R"("loadBalancerSourceRanges":["10.0.0.0/40","10.0.0.0/8","10.0.0.0/-1",""])"),
+        row("CIDR /40", serviceWith(R"("loadBalancerSourceRanges":["10.0.0.0/40","10.0.0.0/8","10.0.0.0/-1",""])"),
             {"/loadBalancerSourceRanges/0: \"10.0.0.0/40\"",
              "/loadBalancerSourceRanges/2: ", "/loadBalancerSourceRanges/3: "});
         row("wrong types everywhere",
-            service(R"("type":[],"clusterIP":{},"ports":{},"externalIPs":"x","selector":[],"sessionAffinity":1,)"
-                    R"("sessionAffinityConfig":"c","externalTrafficPolicy":true)"),
+            serviceWith(R"("type":[],"clusterIP":{},"ports":{},"externalIPs":"x","selector":[],"sessionAffinity":1,)"
+                        R"("sessionAffinityConfig":"c","externalTrafficPolicy":true)"),
             {"/spec/selector: expected an object", "/spec/type: ", "/spec/clusterIP: ", "/spec/ports: expected a list",
              "/spec/externalIPs: ", "/spec/externalTrafficPolicy: ", "/spec/sessionAffinity: ",
              "/spec/sessionAffinityConfig: "});
@@ -132,7 +132,7 @@ private Q_SLOTS:
              "/endpoints/1/addresses/1: \"y\" is not an IP address; ignored"});
         row("wrong family", sliceWith(R"({"addresses":["fd00::1"]})"),
             {"/endpoints/0/addresses/0: \"fd00::1\" is of the wrong family"});
-        row("unknown fields", service(R"("clusterIP":"10.0.0.1","future":{"deep":[[[{}]]]},"":1)"), {});
+        row("unknown fields", serviceWith(R"("clusterIP":"10.0.0.1","future":{"deep":[[[{}]]]},"":1)"), {});
         row("escaped keys", R"({"k\u0069nd":"Service","metad\u0061ta":{"name":"s"},"spec":{"type":"\u0041"}})",
             {"Service default/s: /items/1/spec/type: \"A\" is not a type"});
     }
@@ -163,7 +163,7 @@ private Q_SLOTS:
     }
 
     void byteOrderMark() {
-        QVERIFY(readClusterState("\xef\xbb\xbf" + listOf(service("")), "cluster.json").has_value());
+        QVERIFY(readClusterState("\xef\xbb\xbf" + listOf(serviceWith("")), "cluster.json").has_value());
     }
 
     /// Sizes at which anything quadratic would not come back.
@@ -187,13 +187,13 @@ private Q_SLOTS:
     void manyPortsWithOneName() {
         const auto ports = repeated(R"({"port":80},)", 100'000);
         const auto state = readClusterState(
-            listOf(service(R"("clusterIP":"10.0.0.1","ports":[)" + ports + R"({"port":81}])")), "cluster.json");
+            listOf(serviceWith(R"("clusterIP":"10.0.0.1","ports":[)" + ports + R"({"port":81}])")), "cluster.json");
         QCOMPARE(state->service("n", "s")->ports.size(), std::size_t{1});
     }
 
     void oneKeyAHundredThousandTimes() {
         const auto keys = repeated(R"("clusterIP":"10.0.0.1",)", 100'000);
-        const auto state = readClusterState(listOf(service(keys + R"("type":"NodePort")")), "cluster.json");
+        const auto state = readClusterState(listOf(serviceWith(keys + R"("type":"NodePort")")), "cluster.json");
         QCOMPARE(state->problems.size(), std::size_t{1});
         QVERIFY(state->service("n", "s")->type == ServiceType::nodePort);
     }
@@ -201,11 +201,11 @@ private Q_SLOTS:
     void deepNesting_data() {
         QTest::addColumn<QByteArray>("text");
         const std::string open(100'000, '['), shut(100'000, ']');
-        QTest::newRow("a value") << QByteArray::fromStdString(listOf(service("\"future\":" + open + shut)));
+        QTest::newRow("a value") << QByteArray::fromStdString(listOf(serviceWith("\"future\":" + open + shut)));
         QTest::newRow("a port") << QByteArray::fromStdString(
-            listOf(service("\"ports\":[{\"port\":1,\"targetPort\":" + open + shut + "}]")));
+            listOf(serviceWith("\"ports\":[{\"port\":1,\"targetPort\":" + open + shut + "}]")));
         QTest::newRow("objects") << QByteArray::fromStdString(
-            listOf(service("\"selector\":" + repeated("{\"a\":", 100'000) + "1" + std::string(100'000, '}'))));
+            listOf(serviceWith("\"selector\":" + repeated("{\"a\":", 100'000) + "1" + std::string(100'000, '}'))));
         QTest::newRow("lists of lists") << QByteArray::fromStdString(
             listOf(repeated(R"({"kind":"List","items":[)", 100'000) + repeated("]}", 100'000)));
         QTest::newRow("events of events") << QByteArray::fromStdString(

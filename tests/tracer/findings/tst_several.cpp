@@ -10,7 +10,7 @@ using namespace natlens::test;
 
 namespace {
 
-constexpr auto kVip = "203.0.113.1:80";
+constexpr auto kBalanced = "203.0.113.1:80";
 
 } // namespace
 
@@ -66,8 +66,8 @@ void TestSeveral::together() {
             if (diagnosis->code == code) return diagnosis->judge({std::move(first), std::move(second)}).size();
         return std::size_t{99};
     };
-    auto one = connection("client", kClient, kVip, "node1", "10.180.1.1:1", kPod);
-    auto two = connection("client2", "104.132.1.80:50000", kVip, "node1", "10.180.1.1:2", kPod);
+    auto one = connection("client", kClient, kBalanced, "node1", "10.180.1.1:1", kPod);
+    auto two = connection("client2", "104.132.1.80:50000", kBalanced, "node1", "10.180.1.1:2", kPod);
     for (Case *made : {&one, &two})
         made->path.hops[1] = hop("node1", "10.240.0.2:1", "10.240.0.4:32080", "10.180.1.1:1", kPod);
     QCOMPARE(judged("D11", {&one.path, &two.path}, {}), 1u);

@@ -3,20 +3,20 @@
 #include "tracer/stitch/clock_alignment.h"
 
 #include "tests/test_program.h"
+#include "tests/tracer/stitch/moments.h"
 #include <cmath>
 #include <deque>
 #include <map>
 
 using namespace natlens;
 using namespace natlens::tracer;
+using namespace natlens::test;
 using base::Timestamp;
 using packet::IpAddress;
 using packet::PacketBuilder;
 using packet::TcpFlags;
 
 namespace {
-
-constexpr std::int64_t kStart = 1'700'000'000'000'000'000, kMicro = 1'000, kSecond = 1'000'000'000;
 
 /// A host on the way of a packet: its name, and the times to live that it sees of it.
 struct Station {

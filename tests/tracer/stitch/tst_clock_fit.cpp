@@ -2,16 +2,16 @@
 #include "tracer/stitch/clock_fit.h"
 
 #include "tests/test_program.h"
+#include "tests/tracer/stitch/moments.h"
 #include <cmath>
 #include <random>
 
 using namespace natlens;
 using namespace natlens::tracer;
+using namespace natlens::test;
 using base::Timestamp;
 
 namespace {
-
-constexpr std::int64_t kStart = 1'700'000'000'000'000'000, kMicro = 1'000, kMilli = 1'000'000, kSecond = 1'000'000'000;
 
 /// A clock there that runs beside the one here.
 struct World {

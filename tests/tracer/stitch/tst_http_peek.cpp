@@ -12,7 +12,7 @@ using natlens::tracer::HttpPeek;
 
 namespace {
 
-std::span<const std::byte> bytes(std::string_view text) {
+std::span<const std::byte> bytesOf(std::string_view text) {
     return std::as_bytes(std::span(text.data(), text.size()));
 }
 
@@ -59,7 +59,7 @@ void TestHttpPeek::requestLine() {
     QFETCH(QString, target);
     QFETCH(bool, done);
     HttpPeek peek(100);
-    peek.add(100, bytes({input.data(), static_cast<std::size_t>(input.size())}));
+    peek.add(100, bytesOf({input.data(), static_cast<std::size_t>(input.size())}));
     QCOMPARE(QString::fromStdString(peek.lines().method), method);
     QCOMPARE(QString::fromStdString(peek.lines().target), target);
     QCOMPARE(peek.done(), done);
@@ -71,7 +71,7 @@ void TestHttpPeek::answerInPieces() {
     do {
         HttpPeek peek(5000);
         for (const auto &[from, to] : cuts)
-            peek.add(static_cast<std::uint32_t>(5000 + from), bytes(kAnswer.substr(from, to - from)));
+            peek.add(static_cast<std::uint32_t>(5000 + from), bytesOf(kAnswer.substr(from, to - from)));
         QCOMPARE(peek.lines().status, 503);
         QCOMPARE(QString::fromStdString(peek.lines().clientAddress), "10.240.0.5");
         QVERIFY(peek.done());
@@ -80,20 +80,20 @@ void TestHttpPeek::answerInPieces() {
 
 void TestHttpPeek::sequenceNumbersWrap() {
     HttpPeek peek(0xfffffff0);
-    peek.add(0xfffffff0, bytes(kAnswer.substr(0, 30)));
-    peek.add(0xfffffff0 + 30, bytes(kAnswer.substr(30)));
+    peek.add(0xfffffff0, bytesOf(kAnswer.substr(0, 30)));
+    peek.add(0xfffffff0 + 30, bytesOf(kAnswer.substr(30)));
     QCOMPARE(peek.lines().status, 503);
     QCOMPARE(QString::fromStdString(peek.lines().clientAddress), "10.240.0.5");
 }
 
 void TestHttpPeek::bounded() {
     HttpPeek peek(0);
-    peek.add(0, bytes("HTTP/1.1 200 OK\r\n\r\n" + std::string(5000, 'x')));
+    peek.add(0, bytesOf("HTTP/1.1 200 OK\r\n\r\n" + std::string(5000, 'x')));
     QCOMPARE(peek.lines().status, 200);
     QVERIFY(peek.done());
     HttpPeek early(1000);
-    early.add(900, bytes("keep-alive")); // before the stream's beginning
-    early.add(90000, bytes("far beyond"));
+    early.add(900, bytesOf("keep-alive")); // before the stream's beginning
+    early.add(90000, bytesOf("far beyond"));
     QVERIFY(!early.found() && !early.done());
 }
 
@@ -141,8 +141,8 @@ void TestHttpPeek::proxyHeader() {
     // At once, and in two segments of which the first ends anywhere.
     for (std::size_t cut = 0; cut < text.size(); ++cut) {
         HttpPeek peek(100);
-        if (cut != 0) peek.add(100, bytes(text.substr(0, cut)));
-        peek.add(static_cast<std::uint32_t>(100 + cut), bytes(text.substr(cut)));
+        if (cut != 0) peek.add(100, bytesOf(text.substr(0, cut)));
+        peek.add(static_cast<std::uint32_t>(100 + cut), bytesOf(text.substr(cut)));
         QFETCH(unsigned, version);
         QFETCH(QString, source);
         QFETCH(QString, method);
@@ -154,7 +154,7 @@ void TestHttpPeek::proxyHeader() {
         QFETCH(bool, headersSeen);
         QCOMPARE(QString::fromStdString(peek.lines().forwardedFor), forwardedFor);
         QCOMPARE(peek.lines().headersSeen, headersSeen);
-        QVERIFY(HttpPeek::looksLikeHttp(bytes(text)));
+        QVERIFY(HttpPeek::looksLikeHttp(bytesOf(text)));
     }
 }
 
