@@ -209,6 +209,13 @@ void printSummary(Output &output, const tracer::Snapshot &snapshot) {
     if (shown != 0) output.write("\n");
 }
 
+/// The document draws Services and their health checks; of other connections its pictures would show next to nothing.
+bool isAboutServices(const tracer::Snapshot &snapshot) {
+    return std::ranges::any_of(snapshot.paths, [](const auto &path) {
+        return path->kind == tracer::PathKind::service || path->kind == tracer::PathKind::healthCheck;
+    });
+}
+
 } // namespace
 
 std::string pathLine(const Output &output, const Path &path) {
@@ -238,7 +245,7 @@ void printReport(Output &output, const session::View &view) {
     // The document's picture where it can be drawn: small, and with the lines below it nothing is missing.
     // With very many paths a picture shows nothing.
     const bool few = snapshot.paths.size() <= kDrawnPaths;
-    std::string picture = few ? diagram::renderDocument(snapshot) : std::string();
+    std::string picture = few && isAboutServices(snapshot) ? diagram::renderDocument(snapshot) : std::string();
     if (picture.empty() && unicodeLocale() && few)
         picture = diagram::renderUnicode(snapshot, {.columns = output.pictureColumns()});
     if (!picture.empty()) output.write(picture + "\n");

@@ -142,6 +142,23 @@ private Q_SLOTS:
         QVERIFY2(!ran.out.contains('\x1b'), "colours without a terminal");
     }
 
+    /// The document's pictures are of Services: two hosts that just talk are drawn with their addresses.
+    void reportOfADirectConnection() {
+        std::vector<testing::Frame> frames = testing::conversation();
+        std::erase_if(frames, [](const auto &frame) { return frame.point != "client/eth0"; });
+        for (testing::Frame &frame : frames) {
+            frame.point = "server/eth0";
+            frame.direction = file::PacketDirection::inbound;
+        }
+        const auto path = at("direct.pcapng").toStdString();
+        QVERIFY(testing::writeRecording(testing::createFile(path), frames, {"server/eth0"}));
+        const Ran ran = runProgram({"replay", at("direct.pcapng")});
+        QCOMPARE(ran.status, 0);
+        const QString picture = ran.out.section("\nPaths\n", 0, 0);
+        for (const char *text : {"client", "server", "104.132.1.79:53210", "10.240.0.5:32080"})
+            QVERIFY2(picture.contains(text), qPrintable(ran.out));
+    }
+
     void svg() {
         const Ran ran = runProgram({"render", at("good.pcapng"), "--format", "svg", "--theme", "dark"});
         QCOMPARE(ran.status, 0);

@@ -31,6 +31,7 @@ struct Frame {
     std::string point;
     std::int64_t microseconds;
     std::vector<std::byte> bytes;
+    file::PacketDirection direction = file::PacketDirection::unknown;
 };
 
 /// SYN, SYN-ACK, ACK and RST of one connection: client -> node2 (SNAT, DNAT) -> pod, at "client/eth0", "node2/eth0" and
@@ -94,6 +95,7 @@ inline bool writeRecording(base::UniqueFd fd, const std::vector<Frame> &frames,
             view.time = {1'700'000'000'000'000'000 + frame.microseconds * 1000};
             view.originalLength = static_cast<std::uint32_t>(frame.bytes.size());
             view.data = frame.bytes;
+            view.direction = frame.direction;
             if (!writer.writePacket(view)) return false;
         }
     }
