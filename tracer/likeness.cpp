@@ -53,7 +53,7 @@ bool Likeness::addLeg(std::uint32_t place, const Leg &leg) {
     put(leg.port[leg.initiator == 0 ? 1 : 0]);
     for (const FlowIndex index : m_flows->of(leg)) {
         const Flow &flow = (*m_flows)[index];
-        put(static_cast<std::uint8_t>(flow.next != kNone));
+        put(static_cast<std::uint8_t>(!(*m_flows)[flow.next].isFirst));
         if (!addFlow(place, flow, flow.side != leg.initiator)) return false;
     }
     return true;

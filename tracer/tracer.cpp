@@ -136,7 +136,6 @@ void Tracer::addDrops(base::CapturePointId point, base::Timestamp time, std::uin
 
 void Tracer::finish() {
     m_impl->moment.ended = true;
-    m_impl->flows.rest();
     m_impl->changed = true;
 }
 

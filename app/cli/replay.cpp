@@ -68,6 +68,12 @@ private:
     std::chrono::steady_clock::time_point m_start = std::chrono::steady_clock::now();
 };
 
+/// When FirstPaths, or the progress shown, wants to know something: not before the shortest recordings have ended.
+std::chrono::milliseconds firstLook(bool quiet) {
+    const bool watched = !quiet && (::isatty(STDOUT_FILENO) == 1 || ::isatty(STDERR_FILENO) == 1);
+    return watched ? std::chrono::milliseconds(500) : std::chrono::hours(24 * 365);
+}
+
 } // namespace
 
 int replay(const Replay &arguments) {
@@ -83,7 +89,10 @@ int replay(const Replay &arguments) {
     options.alignClocks = arguments.clock != "none";
     options.anonymize = arguments.anonymize;
     options.anonymizeKey = arguments.anonymizeKey;
-    if (arguments.follow) options.keepLegs = session::Options().keepLegs; // printed one by one, so all are wanted
+    if (arguments.follow)
+        options.keepLegs = session::Options().keepLegs; // printed one by one, so all are wanted
+    else
+        options.firstLook = firstLook(arguments.source.quiet);
     auto session = session::Session::open(source, options);
     if (!session) {
         complain(fmt::format("{}: {}", kName, session.error().sentence()));

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t kEverything = std::numeric_limits<std::uint64_t>::max();
 /// Every host of one file was seen in so many packets: that tells whether clocks agree.
-constexpr std::uint32_t kEnough = 4'096;
+constexpr std::uint32_t kEnough = 1'024;
 /// With one host only up to here there is nothing to compare.
 constexpr std::uint64_t kFirstGlance = 1U << 20;
 /// Ids of capture points in different files are kept apart by this.

@@ -16,7 +16,7 @@ namespace natlens::session {
 /// How much is looked at when.
 struct ClockLooks {
     /// Read at first of one file, at most: hundreds of thousands of packets, in less than a tenth of a second. Less, if
-    /// that shows thousands of packets of every host; of several files together a quarter.
+    /// that shows a thousand packets of every host; of several files together a quarter.
     std::uint64_t first = 16U << 20;
     /// Several files that are no larger than this together are read to their ends at once.
     std::uint64_t small = 48U << 20;

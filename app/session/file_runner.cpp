@@ -97,7 +97,7 @@ private:
     std::unique_ptr<Ingest> m_ingest;
     std::uint64_t m_read = 0; ///< packets, evidence included
     // The thread's own again:
-    PublishClock m_publishClock{std::chrono::milliseconds(100)};
+    PublishClock m_publishClock{std::chrono::milliseconds(100), m_options.firstLook};
     View m_view;
     std::stop_token m_stop;
     std::unique_ptr<Beginning> m_beginning; ///< while clocks are compared

@@ -15,8 +15,10 @@ public:
 
     /// The longer it goes on the longer the interval becomes, up to `slowest`: a person who has waited for a second
     /// will not miss a tenth.
-    explicit PublishClock(Clock::duration slowest = kPublishInterval)
-        : m_slowest(slowest) {}
+    /// `first`: when the first one is due.
+    explicit PublishClock(Clock::duration slowest = kPublishInterval, Clock::duration first = {})
+        : m_slowest(slowest)
+        , m_next(first == Clock::duration{} ? Clock::time_point{} : m_start + first) {}
 
     void begin() { m_began = Clock::now(); }
     void end() {

@@ -20,7 +20,7 @@ struct LabSource {
 struct FileSource {
     std::vector<std::filesystem::path> files; ///< recordings; "-" is standard input
     std::vector<PointName> points = {};       ///< what people call what some of the files show
-    bool follow = false; ///< files are being written: wait at their ends for more until stopped
+    bool follow = false;                      ///< files are being written: wait at their ends for more until stopped
 };
 
 struct Options {
@@ -28,8 +28,8 @@ struct Options {
     bool anonymize = false;   ///< files: `record` gets other addresses and names, no payload, and no comments
     std::string anonymizeKey; ///< files: the same text gives the same addresses; "" a random key
     bool alignClocks = true;  ///< files: correct the times of hosts whose clocks differ
-    /// "[NODE=]FILE" each: Kubernetes Lists (lab: instead of the scenario's; files: instead of the recorded) and, for files,
-    /// rules of nodes, which are used besides.
+    /// "[NODE=]FILE" each: Kubernetes Lists (lab: instead of the scenario's; files: instead of the recorded) and, for
+    /// files, rules of nodes, which are used besides.
     std::vector<std::string> clusterFiles;
     std::string proxyConfigFile;       ///< KubeProxyConfiguration in JSON; "" the scenario's or recording's own
     std::string filter;                ///< pcap filter; "" everything
@@ -40,9 +40,12 @@ struct Options {
     bool interactive = false;          ///< lab: play the scenario's steps, then stay until told to stop
     bool playSteps = true;             ///< lab: false builds only
     bool replayAtCaptureSpeed = false; ///< files: pace packets as they were captured (GUI)
-    bool keepStream = true;        ///< lab, standard input: keep the raw stream on disk, so that saveRecording() works
+    bool keepStream = true; ///< lab, standard input: keep the raw stream on disk, so that saveRecording() works
     /// Files: with more pairs of addresses than this not all paths are kept (tracer::Tracer::Options::keepLegs).
     std::size_t keepLegs = 20'000;
+    /// Files: when somebody will first look at a view, counted from the start. Until then nothing is spent on any, but
+    /// for the last.
+    std::chrono::milliseconds firstLook{0};
     std::filesystem::path program; ///< the `natlens` program to start the lab with; "" finds it (see lab_process.h)
 };
 
@@ -96,13 +99,14 @@ struct View {
     std::uint64_t version = 0;
     std::shared_ptr<const tracer::Snapshot> traced; ///< never null
     LabStatus lab = {};
-    bool ended = false;      ///< the source has ended
-    std::string problem = {}; ///< one clear line when something went wrong ("recording breaks off at byte ..."), else ""
-    int problemStatus = 0;   ///< exit status that goes with `problem` (DESIGN section 5)
+    bool ended = false; ///< the source has ended
+    std::string problem =
+        {};                ///< one clear line when something went wrong ("recording breaks off at byte ..."), else ""
+    int problemStatus = 0; ///< exit status that goes with `problem` (DESIGN section 5)
     std::vector<std::string> remarks = {}; ///< at the end: what was passed over, one line each
-    double progress = 1;     ///< files: part read, 0..1
-    bool finishing = false;  ///< files: all is read, and what it comes to is being worked out
-    std::uint64_t bytes = 0; ///< read so far
+    double progress = 1;                   ///< files: part read, 0..1
+    bool finishing = false;                ///< files: all is read, and what it comes to is being worked out
+    std::uint64_t bytes = 0;               ///< read so far
 };
 
 /// A running source. Its thread reads the stream and traces; view() may be called from any thread at any rate and never

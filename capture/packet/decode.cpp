@@ -24,7 +24,7 @@ bool decodeEthernet(DecodedPacket &packet, Cursor &cursor) {
 } // namespace
 
 DecodedPacket decode(LinkType linkType, std::span<const std::byte> captured, std::uint32_t originalLength) {
-    DecodedPacket packet;
+    DecodedPacket packet = detail::kUndecoded;
     packet.linkType = linkType;
 
     Cursor cursor;

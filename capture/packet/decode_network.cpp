@@ -135,6 +135,8 @@ bool decodeIpv6(DecodedPacket &packet, Cursor &cursor) {
 
 } // namespace
 
+const DecodedPacket kUndecoded{};
+
 bool decodeNetwork(DecodedPacket &packet, Cursor &cursor) {
     packet.networkOffset = cursor.offset;
     return packet.etherType == 0x0800 ? decodeIpv4(packet, cursor) : decodeIpv6(packet, cursor);

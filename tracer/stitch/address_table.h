@@ -21,14 +21,11 @@ public:
     /// Of a packet.
     [[nodiscard]] PackedTuple pack(const Observation &seen) {
         PackedTuple tuple = seen.tuple;
-        if (tuple.isV6) [[unlikely]]
-            tuple.ip = {numberOf(seen.details->ip[0]), numberOf(seen.details->ip[1])};
+        if (tuple.isV6) [[unlikely]] {
+            const std::size_t first = seen.side;
+            tuple.ip = {numberOf(seen.details->ip[first]), numberOf(seen.details->ip[1 - first])};
+        }
         return tuple;
-    }
-    /// Whether the source socket address is the larger one: by address, then port.
-    [[nodiscard]] bool isDescending(const PackedTuple &tuple) const {
-        if (tuple.ip[0] == tuple.ip[1]) return tuple.port[0] > tuple.port[1];
-        return tuple.isV6 ? m_addresses[tuple.ip[0]] > m_addresses[tuple.ip[1]] : tuple.ip[0] > tuple.ip[1];
     }
     /// Nothing where an address is not known: then nothing has this tuple.
     [[nodiscard]] std::optional<PackedTuple> find(const packet::Tuple &tuple) const {

@@ -88,8 +88,9 @@ struct Flow {
     bool firstIsMark : 1 = false; ///< the first packet of `pass` is a mark; what `pass` does not say of it is `opening`
     bool hasTs : 1 = false;       ///< that mark has a TCP timestamp
     bool markIsTcp : 1 = false;
+    bool isFirst : 1 = false; ///< of its leg
     std::uint32_t isn = 0;
-    FlowIndex next = kNone;    ///< the next flow of the same leg
+    FlowIndex next = kNone;    ///< of the same leg, in a circle; see FlowTable::of
     std::uint64_t opening = 0; ///< TCP: timestamp and hash of the options; others: hash of the payload
 
     /// Sum of all packets. 40 bits are kept: a terabyte, which nothing adds to any more.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace natlens::tracer {
 
@@ -23,45 +24,23 @@ void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
 
 } // namespace
 
-std::uint64_t FlowTable::hashOf(base::CapturePointId point, const packet::DecodedPacket &packet) {
-    // An ICMP error belongs to what it quotes.
-    return packet.hasQuoted ? hashOf(point, packet.quoted.reversed(), Flow::Kind::icmpError)
-                            : hashOf(point, packet.tuple, Flow::Kind::packets);
-}
-
-std::uint64_t FlowTable::hashOf(base::CapturePointId point, const Tuple &tuple, Flow::Kind kind) {
-    return base::mix(packet::hashValue(tuple) + (kind == Flow::Kind::icmpError ? 1 : 0), point.value) | 1;
-}
-
-void FlowTable::indexAll() {
-    for (FlowIndex index = 0; index < m_flows.size(); ++index) {
-        const Flow &flow = m_flows[index];
-        const PackedTuple tuple = m_legs->pack(this->tuple(flow));
-        std::uint32_t &newest = m_index.at(hashOf(flow.point, this->tuple(flow), flow.kind), [&](std::uint32_t i) {
-            return m_flows[i].point == flow.point && m_flows[i].kind == flow.kind &&
-                   (*m_legs)[m_flows[i].leg].has(tuple, m_flows[i].side);
-        });
-        newest = index; // the last one of those with one tuple
-    }
-}
-
 void FlowTable::add(const Observation &seen) {
     if (seen.hash == 0) return;
-    const auto kind = seen.isIcmpError ? Flow::Kind::icmpError : Flow::Kind::packets;
-    const PackedTuple packed = m_legs->pack(seen);
-    const auto matches = [&](std::uint32_t i) {
-        const Flow &flow = m_flows[i];
-        return flow.point == seen.point && flow.kind == kind && (*m_legs)[flow.leg].has(packed, flow.side);
-    };
-    if (m_index.empty() && m_flows.size() != 0) [[unlikely]]
-        indexAll();
-    std::uint32_t &newest = m_index.at(seen.hash, matches);
-    if (newest == kNone || !belongsToNewest(m_flows[newest], seen)) {
-        const FlowIndex index = find(packed, seen, kind);
-        if (newest == kNone || index > newest) newest = index;
-        return count(m_flows[index], seen);
+    const PackedTuple tuple = m_legs->pack(seen);
+    LegIndex &newest = m_legs->newest(tuple, seen);
+    if (newest != kNone) {
+        Leg &leg = (*m_legs)[newest];
+        const FlowIndex index = find(leg, seen);
+        if (index != kNone && belongsToNewest(m_flows[index], seen)) {
+            leg.flows = index;
+            return count(m_flows[index], seen);
+        }
     }
-    count(m_flows[newest], seen);
+    const LegIndex leg = m_legs->legFor(newest, tuple, seen);
+    FlowIndex index = find((*m_legs)[leg], seen);
+    if (index == kNone) index = create(leg, seen);
+    (*m_legs)[leg].flows = index;
+    count(m_flows[index], seen);
 }
 
 base::Timestamp FlowTable::first(const Flow &flow) const {
@@ -80,29 +59,42 @@ base::Timestamp FlowTable::last(const Flow &flow) const {
 
 /// The quick answer for nearly all packets; false means "look closer", not "no".
 bool FlowTable::belongsToNewest(const Flow &flow, const Observation &seen) const {
-    if ((*m_legs)[flow.leg].superseded || seen.time + kReorderWindow < flow.pass.first) return false;
+    if (seen.time + kReorderWindow < flow.pass.first) return false;
     if (flow.kind == Flow::Kind::icmpError) return true;
     if (!seen.isTcp) return seen.time - last(flow) < kIdleLimit;
     return !(seen.tcpFlags & TcpFlags::syn) || (flow.hasIsn && flow.isn == seen.tcpSeq);
 }
 
-/// The flow of the leg that the packet belongs to, made if there is none.
-FlowIndex FlowTable::find(const PackedTuple &tuple, const Observation &seen, Flow::Kind kind) {
-    const LegIndex legIndex = m_legs->legFor(tuple, seen);
-    Leg &leg = (*m_legs)[legIndex];
-    const int side = leg.has(tuple, 0) ? 0 : 1;
-    FlowIndex last = kNone;
-    for (FlowIndex i = leg.flows; i != kNone; i = m_flows[i].next) {
-        if (m_flows[i].point == seen.point && m_flows[i].kind == kind && m_flows[i].side == side) return i;
-        last = i;
-    }
+/// The flow of a leg that the packet belongs to.
+FlowIndex FlowTable::find(const Leg &leg, const Observation &seen) const {
+    const auto kind = seen.isIcmpError ? Flow::Kind::icmpError : Flow::Kind::packets;
+    FlowIndex i = leg.flows;
+    if (i == kNone) return kNone;
+    do {
+        const Flow &flow = m_flows[i];
+        if (flow.point == seen.point && flow.kind == kind && flow.side == seen.side) return i;
+        i = flow.next;
+    } while (i != leg.flows);
+    return kNone;
+}
+
+/// A new flow, the last one of its leg.
+FlowIndex FlowTable::create(LegIndex legIndex, const Observation &seen) {
     const FlowIndex index = m_flows.add();
-    (last == kNone ? leg.flows : m_flows[last].next) = index;
     Flow &flow = m_flows[index];
     flow.point = seen.point;
-    flow.kind = kind;
+    flow.kind = seen.isIcmpError ? Flow::Kind::icmpError : Flow::Kind::packets;
     flow.leg = legIndex;
-    flow.side = side != 0;
+    flow.side = seen.side;
+    FlowIndex last = (*m_legs)[legIndex].flows;
+    if (last == kNone) {
+        flow.next = index;
+        flow.isFirst = true;
+        return index;
+    }
+    while (!m_flows[m_flows[last].next].isFirst)
+        last = m_flows[last].next;
+    flow.next = std::exchange(m_flows[last].next, index);
     return index;
 }
 

@@ -10,9 +10,10 @@
 namespace natlens::tracer {
 
 /// Flows of all capture points. The usual packet costs one hash look-up and a few counters and allocates nothing;
-/// memory grows with flows, not with packets. Whoever would fetch ahead what later packets need: measured with two
-/// million flows, that costs a fifth more than it saves.
-/// Lives on the tracer's thread.
+/// memory grows with flows, not with packets. No table of flows is needed: a leg is looked up, and of its flows, which
+/// form a circle, the next packet nearly always belongs to the one that the last packet did, or to that behind it,
+/// since packets pass one capture point after the other. Whoever would fetch ahead what later packets need: measured
+/// twice, it costs more than it saves. Lives on the tracer's thread.
 class FlowTable final {
 public:
     explicit FlowTable(LegTable &legs)
@@ -22,21 +23,8 @@ public:
         , m_extras(legs.arena())
         , m_legs(&legs) {}
 
-    /// Whether the packet is one that has a flow: others are not counted anywhere.
-    [[nodiscard]] static bool wants(const packet::DecodedPacket &packet) {
-        return packet.family != packet::IpFamily::none && !packet.tuple.src.ip.isNone() &&
-               // A later fragment carries no ports: it cannot be told whose it is, and its first fragment stands for
-               // it.
-               !(packet.isFragment && packet.fragmentOffset != 0);
-    }
-    /// Never 0.
-    [[nodiscard]] static std::uint64_t hashOf(base::CapturePointId point, const packet::DecodedPacket &packet);
-
-    /// Packets that are not wanted (whose hash is 0) are ignored.
+    /// Packets that belong to no leg are ignored.
     void add(const Observation &seen);
-
-    /// Gives back what only packets need. More packets may be added all the same: then it is made anew.
-    void rest() { m_index = {}; }
 
     [[nodiscard]] const Flow &operator[](FlowIndex index) const { return m_flows[index]; }
     [[nodiscard]] std::uint32_t size() const { return m_flows.size(); }
@@ -56,6 +44,7 @@ public:
             FlowIndex operator*() const { return m_at; }
             Iterator &operator++() {
                 m_at = (*m_flows)[m_at].next;
+                if ((*m_flows)[m_at].isFirst) m_at = kNone;
                 return *this;
             }
             bool operator==(const Iterator &other) const { return m_at == other.m_at; }
@@ -64,9 +53,12 @@ public:
             const FlowTable *m_flows;
             FlowIndex m_at;
         };
-        OfLeg(const FlowTable &flows, FlowIndex first)
+        OfLeg(const FlowTable &flows, FlowIndex any)
             : m_flows(&flows)
-            , m_first(first) {}
+            , m_first(any) {
+            while (m_first != kNone && !flows[m_first].isFirst)
+                m_first = flows[m_first].next;
+        }
         [[nodiscard]] Iterator begin() const { return {*m_flows, m_first}; }
         [[nodiscard]] Iterator end() const { return {*m_flows, kNone}; }
 
@@ -108,9 +100,8 @@ private:
 
     [[nodiscard]] base::Timestamp last(const Flow &flow) const;
     [[nodiscard]] bool belongsToNewest(const Flow &flow, const Observation &seen) const;
-    [[nodiscard]] FlowIndex find(const PackedTuple &tuple, const Observation &seen, Flow::Kind kind);
-    [[nodiscard]] static std::uint64_t hashOf(base::CapturePointId point, const packet::Tuple &tuple, Flow::Kind kind);
-    void indexAll();
+    [[nodiscard]] FlowIndex find(const Leg &leg, const Observation &seen) const;
+    [[nodiscard]] FlowIndex create(LegIndex leg, const Observation &seen);
     void count(Flow &flow, const Observation &seen);
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
     [[nodiscard]] bool seenBefore(const Flow &flow, const Observation &seen) const;
@@ -128,7 +119,6 @@ private:
     Pool<MoreMark> m_marks;
     Pool<FlowExtra> m_extras;
     std::vector<packet::Encapsulation> m_tunnels; ///< few: one for each pair of nodes and network
-    IndexTable m_index;
     HttpStreams m_http;
     LegTable *m_legs;
 };

@@ -23,13 +23,12 @@ struct Leg {
     bool hasIsn0 : 1 = false, hasIsn1 : 1 = false;
     std::int8_t initiator : 2 = -1; ///< the side that sent the SYN; -1 unknown
     bool dirty : 1 = false;
-    bool superseded : 1 = false; ///< a newer leg has the same tuple
-    bool news : 1 = false;       ///< LegTable's own: the first of those that are alike, and there is a new one
+    bool news : 1 = false; ///< LegTable's own: the first of those that are alike, and there is a new one
     std::array<std::uint8_t, 2> sampleCounts{};
     std::array<std::uint32_t, 2> isn{}; ///< initial sequence number of each side
     base::Timestamp first, last;
     LegIndex older = kNone;   ///< the leg that had this tuple before
-    FlowIndex flows = kNone;  ///< the first one, see FlowTable::of
+    FlowIndex flows = kNone;  ///< the one that the newest packet belongs to, see FlowTable::of
     std::uint32_t pathId = 0; ///< of the path this leg belonged to last; 0 none
     // LegTable's own:
     LegIndex alike = kNone;         ///< one more leg that began with the same initial sequence number

@@ -77,7 +77,7 @@ Sense LegJudge::sense(LegIndex index) const {
         const int side = flow.side;
         if (flow.kind == Flow::Kind::icmpError) {
             // The quoted packet is what was asked, whether we saw it or not.
-            if (leg.flows == i && flow.next == kNone) return {m_flows->tuple(flow).reversed(), Sense::shown};
+            if (flow.next == i) return {m_flows->tuple(flow).reversed(), Sense::shown};
             quoted = true;
             continue;
         }
@@ -181,8 +181,7 @@ LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::v
                 same = identity(x) == identity(y);
                 if (same) shared.insert(identity(x));
             }
-            if (a.ttl == b.ttl && (same || (!a.mark && !b.mark && a.ipId != 0 && a.ipId == b.ipId)))
-                level.add(b, a);
+            if (a.ttl == b.ttl && (same || (!a.mark && !b.mark && a.ipId != 0 && a.ipId == b.ipId))) level.add(b, a);
             if (a.host != b.host || a.ttl + 1 != b.ttl || b.facing == Facing::out || a.facing == Facing::in) continue;
             stepped = true;
             course.host = m_points->host(a.host).name;

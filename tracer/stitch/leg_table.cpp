@@ -13,14 +13,6 @@ using packet::Tuple;
 
 namespace {
 
-/// Of the tuple as legs have it.
-std::uint64_t hashOf(const PackedTuple &tuple) {
-    const std::uint64_t ends = std::uint64_t{tuple.ip[0]} << 32 | tuple.ip[1];
-    const std::uint64_t rest = std::uint64_t{tuple.isV6} << 40 | static_cast<std::uint64_t>(tuple.protocol) << 32 |
-                               std::uint64_t{tuple.port[0]} << 16 | tuple.port[1];
-    return base::mix(base::mix(ends, rest), ends);
-}
-
 /// Serial number arithmetic (RFC 1982): `later` is not before `earlier`.
 bool notBefore(std::uint32_t later, std::uint32_t earlier) {
     return static_cast<std::int32_t>(later - earlier) >= 0;
@@ -37,10 +29,11 @@ bool numbersFit(const Leg &leg, int side, const Observation &seen) {
 } // namespace
 
 LegIndex LegTable::newest(const Tuple &tuple) const {
-    const auto packed = m_addresses.find(tuple);
+    const Tuple key = tuple.src <= tuple.dst ? tuple : tuple.reversed();
+    const auto packed = m_addresses.find(key);
     if (!packed) return kNone;
-    const PackedTuple key = m_addresses.isDescending(*packed) ? packed->reversed() : *packed;
-    return m_index.find(hashOf(key), [&](std::uint32_t i) { return m_legs[i].has(key, 0); });
+    const std::uint64_t hash = packed->isV6 ? hashOf(key.src.ip, key.dst.ip, *packed) : hashOf(*packed);
+    return m_index.find(hash, [&](std::uint32_t i) { return m_legs[i].has(*packed, 0); });
 }
 
 LegIndex LegTable::firstAlike(std::uint32_t isn) const {
@@ -70,8 +63,6 @@ LegIndex LegTable::create(const PackedTuple &tuple, base::Timestamp time, std::u
     leg.isV6 = tuple.isV6;
     leg.first = leg.last = time;
     leg.older = head;
-    for (LegIndex i = head; i != kNone; i = m_legs[i].older)
-        m_legs[i].superseded = true;
     head = index;
     return index;
 }
@@ -117,10 +108,8 @@ LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &see
     return possible;
 }
 
-LegIndex LegTable::legFor(const PackedTuple &tuple, const Observation &seen) {
-    const int side = m_addresses.isDescending(tuple) ? 1 : 0;
-    const PackedTuple key = side == 0 ? tuple : tuple.reversed();
-    std::uint32_t &head = m_index.at(hashOf(key), [&](std::uint32_t i) { return m_legs[i].has(key, 0); });
+LegIndex LegTable::legFor(LegIndex &head, const PackedTuple &tuple, const Observation &seen) {
+    const int side = seen.side;
     LegIndex found = kNone;
     if (head != kNone) {
         if (seen.isSyn())
@@ -130,7 +119,7 @@ LegIndex LegTable::legFor(const PackedTuple &tuple, const Observation &seen) {
         else
             found = forLater(head, side, seen);
     }
-    return found != kNone ? found : create(key, seen.time, head);
+    return found != kNone ? found : create(tuple, seen.time, head);
 }
 
 /// Files a leg whose initiator has become known where its partners across a NAT are filed, too.

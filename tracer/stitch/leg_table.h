@@ -1,6 +1,7 @@
 // All legs: connections as seen with one pair of addresses.
 #pragma once
 
+#include "capture/base/hash.h"
 #include "tracer/stitch/address_table.h"
 #include "tracer/stitch/leg.h"
 #include "tracer/stitch/proxy_preface.h"
@@ -27,10 +28,24 @@ public:
     LegTable(const LegTable &) = delete;
     LegTable &operator=(const LegTable &) = delete;
 
-    /// The leg that a packet belongs to, made if there is none. `tuple` is the packet's, packed.
-    [[nodiscard]] LegIndex legFor(const PackedTuple &tuple, const Observation &seen);
+    /// Hash of a leg's addresses, the smaller socket address first. Never 0. IPv6 addresses have numbers in the table
+    /// only, so that they are given themselves, in any order.
+    [[nodiscard]] static std::uint64_t hashOf(const PackedTuple &tuple) {
+        return hashOf(std::uint64_t{tuple.ip[0]} << 32 | tuple.ip[1], tuple);
+    }
+    [[nodiscard]] static std::uint64_t hashOf(const packet::IpAddress &one, const packet::IpAddress &other,
+                                              const PackedTuple &tuple) {
+        return hashOf(packet::hashValue(one) + packet::hashValue(other), tuple);
+    }
+
+    /// Where the newest leg with the addresses of a packet stands; kNone in it where there is none yet. Valid until the
+    /// next call. `tuple`: packed, as legs have it.
+    [[nodiscard]] LegIndex &newest(const PackedTuple &tuple, const Observation &seen) {
+        return m_index.at(seen.hash, [&](std::uint32_t i) { return m_legs[i].has(tuple, 0); });
+    }
+    /// The leg that a packet belongs to, made if there is none; `head` is newest().
+    [[nodiscard]] LegIndex legFor(LegIndex &head, const PackedTuple &tuple, const Observation &seen);
     /// The tuple as legs have it: to be compared by Leg::has().
-    [[nodiscard]] PackedTuple pack(const packet::Tuple &tuple) { return m_addresses.pack(tuple); }
     [[nodiscard]] PackedTuple pack(const Observation &seen) { return m_addresses.pack(seen); }
     /// Takes over what the packet says about its leg: times and initial sequence numbers.
     void learn(LegIndex index, int side, const Observation &seen);
@@ -90,6 +105,11 @@ private:
     struct Openings {
         std::array<StreamOpening, 2> sides;
     };
+    [[nodiscard]] static std::uint64_t hashOf(std::uint64_t addresses, const PackedTuple &tuple) {
+        const std::uint64_t rest =
+            static_cast<std::uint64_t>(tuple.protocol) << 32 | std::uint64_t{tuple.port[0]} << 16 | tuple.port[1];
+        return base::mix(base::mix(addresses, rest), rest) | 1;
+    }
     [[nodiscard]] LegIndex create(const PackedTuple &tuple, base::Timestamp time, std::uint32_t &head);
     [[nodiscard]] LegIndex forSyn(LegIndex newestLeg, int side, const Observation &seen);
     [[nodiscard]] LegIndex forSynAck(LegIndex newestLeg, int side, const Observation &seen);

@@ -33,6 +33,12 @@ std::uint8_t hashOfMac(const packet::MacAddress &mac) {
     return static_cast<std::uint8_t>(base::mix(number, mac.size()) >> 56 | 1);
 }
 
+/// A later fragment carries no ports: it cannot be told whose it is, and its first fragment stands for it.
+bool hasLeg(const packet::DecodedPacket &packet) {
+    return packet.family != packet::IpFamily::none && !packet.tuple.src.ip.isNone() &&
+           !(packet.isFragment && packet.fragmentOffset != 0);
+}
+
 } // namespace
 
 Observation::Observation(const CapturedPacket &from, DetailsStore &store)
@@ -54,18 +60,23 @@ Observation::Observation(const CapturedPacket &from, DetailsStore &store)
         outer = inside.around;
     }
     isMalformed = packet.issue != packet::DecodeIssue::none && packet.issue != packet::DecodeIssue::unsupported;
-    if (!FlowTable::wants(packet)) return;
-
-    hash = FlowTable::hashOf(point, packet);
+    if (!hasLeg(packet)) return;
     isIcmpError = packet.hasQuoted;
     isTcp = !packet.hasQuoted && packet.isTcp();
     const packet::Tuple quoted = packet.hasQuoted ? packet.quoted.reversed() : packet::Tuple();
     const packet::Tuple &own = packet.hasQuoted ? quoted : packet.tuple;
     const bool isV4 = own.src.ip.isV4() && own.dst.ip.isV4();
-    if (isV4) tuple.ip = {own.src.ip.v4HostOrder(), own.dst.ip.v4HostOrder()};
     tuple.port = {own.src.port, own.dst.port};
     tuple.protocol = own.protocol;
     tuple.isV6 = !isV4;
+    if (isV4) {
+        tuple.ip = {own.src.ip.v4HostOrder(), own.dst.ip.v4HostOrder()};
+        side = std::pair(tuple.ip[0], tuple.port[0]) > std::pair(tuple.ip[1], tuple.port[1]);
+    } else {
+        side = own.src > own.dst;
+    }
+    if (side != 0) tuple = tuple.reversed();
+    hash = isV4 ? LegTable::hashOf(tuple) : LegTable::hashOf(own.src.ip, own.dst.ip, tuple);
     if (!isV4 || isIcmpError || outer) [[unlikely]] {
         PacketDetails &more = store.add();
         more.ip = {own.src.ip, own.dst.ip};

@@ -84,10 +84,11 @@ struct Observation {
 
     base::Timestamp time;
     base::PacketNumber number;
-    std::uint64_t hash = 0; ///< of its flow; 0: it has none
+    std::uint64_t hash = 0; ///< LegTable::hashOf() its addresses; 0: it belongs to no leg
     const std::byte *payloadData = nullptr;
     const PacketDetails *details = nullptr; ///< null: none, as nearly all
-    /// Of an ICMP error: what it quotes, reversed. Where `isV6`, the addresses are those of `details`.
+    /// As legs have it, the smaller socket address first; which one sent the packet is `side`. Of an ICMP error: what
+    /// it quotes, reversed. Where `isV6`, the addresses are those of `details`.
     PackedTuple tuple;
     base::CapturePointId point;
     std::uint32_t tcpSeq = 0; ///< not TCP: StreamSamples::datagramHash()
@@ -103,6 +104,7 @@ struct Observation {
     /// Hashes of the Ethernet addresses; 0: it had none, or one that several machines share.
     std::uint8_t macFrom = 0, macTo = 0;
     Facing facing = Facing::unknown; ///< also from a Linux cooked header
+    std::uint8_t side : 1 = 0;       ///< of `tuple`, that the packet comes from
     bool isTcp : 1 = false;          ///< with a whole header
     bool isIcmpError : 1 = false;    ///< one that quotes a packet
     bool hasTcpTimestamp : 1 = false;
