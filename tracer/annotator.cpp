@@ -22,6 +22,14 @@ bool redirects(const Path &path) {
                                [](const Hop &hop) { return has(hop.nat, Nat::dnat) || has(hop.nat, Nat::proxied); });
 }
 
+constexpr std::string_view kInferredVia = "how the Service was reached is inferred from addresses";
+
+void forgetService(Path &path) {
+    path.kind = PathKind::direct;
+    path.service.reset();
+    std::erase(path.notes, kInferredVia);
+}
+
 /// A capture point at its endpoint, or beside it on the same host, saw it arrive.
 bool isSeenToArrive(const Path &path) {
     return path.endpoint && std::ranges::any_of(path.hops, [&](const Hop &hop) {
@@ -159,7 +167,12 @@ void Annotator::inferService(Path &path) const {
         // An address nobody owns, translated at once and without a new source: so are cluster IPs, for pods.
         path.service->via = Via::clusterIP;
     }
-    if (path.service->via != Via::none) path.notes.push_back("how the Service was reached is inferred from addresses");
+    if (path.service->via != Via::none) path.notes.emplace_back(kInferredVia);
+}
+
+bool Annotator::isServiceByPortAlone(const Path &path, const ClusterView *cluster) const {
+    return !cluster && path.kind == PathKind::service && path.service && path.service->name.empty() &&
+           !redirects(path) && !m_servicePorts.contains({path.protocol, path.requested.port});
 }
 
 void Annotator::classify(Path &path, const ClusterView *cluster, const std::optional<FrontEndMatch> &match) {
@@ -252,6 +265,7 @@ FindingInput Annotator::annotate(Path &path, const PathBuilder &builder, const C
     if (path.outcome == Outcome::delivered && redirects(path) && isSeenToArrive(path)) m_servedPorts.insert(asked);
     judgeSilence(path, input, *m_points, m_servedPorts.contains(asked));
     nameRules(path, builder, input);
+    if (path.outcome != Outcome::dropped && isServiceByPortAlone(path, cluster)) forgetService(path);
     if (path.kind != PathKind::healthCheck && cluster && path.outcome == Outcome::dropped && input.service) {
         // Absence that cluster state predicts weighs more.
         const auto count = cluster->endpoints(*input.service, path.droppedAt);

@@ -50,6 +50,9 @@ private:
     void nameEnds(Path &path, const ClusterView *cluster) const;
     void classify(Path &path, const ClusterView *cluster, const std::optional<FrontEndMatch> &match);
     void inferService(Path &path) const;
+    /// Any program may listen at a port between 30000 and 32767. A node that lost the request makes a node port likely;
+    /// when nothing became of it that could be seen, nothing does.
+    [[nodiscard]] bool isServiceByPortAlone(const Path &path, const ClusterView *cluster) const;
     void nameRules(Path &path, const PathBuilder &builder, FindingInput &input) const;
     [[nodiscard]] bool looksLikeCheck(const Path &path) const;
 

@@ -59,6 +59,8 @@ void TestSilence::whatWasCaptured() {
         QCOMPARE(named(path.outcome), outcome);
         QCOMPARE(text(path.droppedAt), outcome == "dropped" ? "node2" : "");
         QCOMPARE(path.findings.size(), outcome == "dropped" ? 1u : 0u);
+        // A port between 30000 and 32767 alone makes no Service.
+        QCOMPARE(path.kind == tracer::PathKind::service, outcome == "dropped");
         QVERIFY(!path.endpoint);
         if (outcome != "dropped") QVERIFY(path.notes.back().find("not captured") != std::string::npos);
     }

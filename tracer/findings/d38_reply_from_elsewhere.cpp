@@ -1,5 +1,6 @@
 // D38: a UDP reply comes from another address, and the client ignores it.
 #include "tracer/findings/helpers.h"
+#include "tracer/path/telling.h"
 
 #include <chrono>
 
@@ -69,6 +70,7 @@ bool visits(const Path &path, std::string_view host) {
 std::vector<GroupFinding> judge(const RelatedPaths &group) {
     std::vector<GroupFinding> findings;
     for (const Path *asked : group.first) {
+        if (isToMany(asked->requested.ip)) continue; // a group's members answer as themselves
         for (const Path *answer : group.second) {
             const Unasked unasked = answeredTo(*answer);
             if (answer == asked || unasked.to != asked->client.address || unasked.from == asked->requested) continue;

@@ -84,6 +84,10 @@ void TestSeveral::together() {
     answer.path.client.node = "somebody";
     QCOMPARE(judged("D38", {&asked.path}, {&answer.path}), 0u); // not from where the request went
     answer.path.client.node = "endpoint";
+    asked.path.requested = address("239.255.255.250:53");
+    QCOMPARE(judged("D38", {&asked.path}, {&answer.path}), 0u); // members of a group answer as themselves
+    asked.path.requested = address("10.180.1.136:53");
+    QCOMPARE(judged("D38", {&asked.path}, {&answer.path}), 1u);
     answer.path.firstSeen = at(5);
     QCOMPARE(judged("D38", {&asked.path}, {&answer.path}), 0u);
 }
