@@ -21,16 +21,15 @@ struct Choice {
     const std::vector<PlannedEndpoint> *endpoints = nullptr; ///< forwarded only; never empty then
     /// The same endpoints in short; null where they are many, local ones, or clients stay with one of them.
     const EndpointLine *line = nullptr;
-    bool localEndpoints = false;                             ///< they are those of this node only
-    bool masquerade = false;                                 ///< whichever endpoint is chosen; a hairpin has it besides
+    bool localEndpoints = false; ///< they are those of this node only
+    bool masquerade = false;     ///< whichever endpoint is chosen; a hairpin has it besides
 };
 
 /// A pod that reaches itself through a Service: the reply must come back through the node. In nftables mode any Service
 /// may have said that the endpoint runs here, not only the one that was asked: kube-proxy keeps one set for all.
 [[nodiscard]] inline bool isHairpin(const FrontEndIndex &index, Protocol protocol,
                                     const packet::SocketAddress &endpoint, const IpAddress &source) {
-    return endpoint.ip == source &&
-           (!index.plan().behaviour.hairpinLocalOnly || index.runsHere(protocol, endpoint));
+    return endpoint.ip == source && (!index.plan().behaviour.hairpinLocalOnly || index.runsHere(protocol, endpoint));
 }
 
 /// Why the source of a packet to an external address is (not) replaced and where it goes.

@@ -126,7 +126,7 @@ private:
 
     ProxyPlan m_plan;
     FlatTable<Key, Place> m_places;
-    EndpointLines m_lines; ///< one for each service port that has a place
+    EndpointLines m_lines;                      ///< one for each service port that has a place
     FlatTable<Key, std::uint32_t> m_clusterIps; ///< with the number of service ports that use it
     FlatTable<Key, std::uint32_t> m_runHere;    ///< endpoints on the node, with the number of service ports that say so
 };

@@ -40,7 +40,8 @@ public:
     [[nodiscard]] const T &operator[](std::size_t i) const { return m_data.get()[i]; }
 
 private:
-    /// Pages of its own: what the heap has had before is there in small pages, and advice comes too late. Null: none left.
+    /// Pages of its own: what the heap has had before is there in small pages, and advice comes too late. Null: none
+    /// left.
     static void *map(std::size_t bytes) {
         void *const found =
             ::mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

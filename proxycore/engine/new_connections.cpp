@@ -140,8 +140,7 @@ const packet::SocketAddress &PacketEngine::Impl::pick(Side &side, const Choice &
     const bool sticks = choice.service->affinity.count() > 0;
     const bool recalls = sticks && (!choice.localEndpoints || side.index.plan().behaviour.localAffinity);
     const PlannedEndpoint *picked = recalls ? side.affinity.recall(*choice.service, endpoints, client, m_now) : nullptr;
-    if (picked == nullptr)
-        picked = &endpoints[oneOf(endpoints.size())];
+    if (picked == nullptr) picked = &endpoints[oneOf(endpoints.size())];
     if (sticks) side.affinity.remember(*choice.service, picked->address, client, m_now, side.index.plan().behaviour);
     return picked->address;
 }

@@ -274,7 +274,8 @@ PacketEngine::Counters PacketEngine::counters() const {
 PacketEngine::Options PacketEngine::Options::of(const ProxyConfig &config) {
     Options options;
     const auto set = [](std::chrono::seconds &value, std::chrono::milliseconds wanted) {
-        constexpr std::chrono::seconds kLongest(std::numeric_limits<std::int32_t>::max()); // added to any time it is one
+        constexpr std::chrono::seconds kLongest(
+            std::numeric_limits<std::int32_t>::max()); // added to any time it is one
         if (wanted.count() > 0) value = std::min(std::chrono::ceil<std::chrono::seconds>(wanted), kLongest);
     };
     set(options.tcpEstablished, config.conntrack.tcpEstablished);
