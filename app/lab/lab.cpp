@@ -66,8 +66,18 @@ base::Status Lab::build() {
     // Captures before rules and traffic, so that nothing that happens is missed.
     if (auto status = startCaptures(); !status) return status;
     if (auto status = startWorkloads(); !status) return status;
-    if (auto status = m_topology->awaitLinks(); !status) return status;
+    if (auto status = tellOfLinks(m_topology->awaitLinks()); !status) return status;
     return setUp();
+}
+
+/// The lab goes on without links that are not up in time, but it says so: the first packets there may get lost.
+base::Status Lab::tellOfLinks(const base::Result<Topology::HostNames> &missing) {
+    if (!missing) return std::unexpected(missing.error());
+    if (!missing->empty())
+        log(fmt::format("warning: the kernel has not brought up the links of {} in time; packets there may get lost "
+                        "without anybody having dropped them",
+                        fmt::join(*missing, ", ")));
+    return {};
 }
 
 /// What the scenario does to hosts before anything is asked.
@@ -340,7 +350,7 @@ base::Status Lab::apply(const ClusterChange &change) {
             {node->name, portName(spec->addresses), node->nameSpace.fd()}};
         if (auto status = m_capture->addInterfaces(interfaces, captureOptions()); !status) return status;
         if (auto status = startServer(pod); !status) return status;
-        if (auto status = Topology::awaitLinks(**host); !status) return status;
+        if (auto status = tellOfLinks(Topology::awaitLinks(**host)); !status) return status;
     }
     for (const auto &[name, agent] : m_nodes)
         if (auto status = sync(name, *agent); !status) return status;

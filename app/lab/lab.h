@@ -46,6 +46,7 @@ private:
     /// Without a load balancer hosts outside send to the first node what is for a Service.
     [[nodiscard]] base::Status routeServices();
     [[nodiscard]] std::string hostOf(const proxycore::ObjectName &pod) override;
+    [[nodiscard]] base::Status tellOfLinks(const base::Result<Topology::HostNames> &missing);
     [[nodiscard]] base::Status setUp();
 
     // living

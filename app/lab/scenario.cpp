@@ -4,6 +4,8 @@
 #include "app/lab/scenario_fields.h"
 #include "proxycore/model/kubernetes_json.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fmt/format.h>
 #include <fstream>
@@ -63,15 +65,42 @@ Step readStep(const json &object, const std::string &at) {
     return step;
 }
 
+/// How often providers whose load balancers forward packets check a node, by "preset"; without it the lab's own pace. Azure
+/// does not tell how long it waits for an answer: until the next check, here.
+LoadBalancerSpec checksOf(const ScenarioFields &fields) {
+    using std::chrono::seconds;
+    struct Preset {
+        std::string_view name;
+        seconds interval, timeout;
+        unsigned healthyAfter, unhealthyAfter;
+    };
+    constexpr std::array kPresets{Preset{"gce-2016", seconds(2), seconds(1), 1, 5},
+                                  Preset{"gce", seconds(8), seconds(1), 1, 3},
+                                  Preset{"azure", seconds(5), seconds(5), 1, 2}};
+    LoadBalancerSpec spec;
+    const auto name = fields.text("preset", "");
+    if (name.empty()) return spec;
+    const auto preset = std::ranges::find(kPresets, std::string_view(name), &Preset::name);
+    if (preset == kPresets.end()) fields.fail("preset", "is not one of gce-2016, gce, azure");
+    spec.interval = preset->interval;
+    spec.timeout = preset->timeout;
+    spec.healthyAfter = preset->healthyAfter;
+    spec.unhealthyAfter = preset->unhealthyAfter;
+    return spec;
+}
+
 LoadBalancerSpec readLoadBalancer(const json &object, const std::string &at) {
     const ScenarioFields fields(object, at);
-    LoadBalancerSpec spec;
+    LoadBalancerSpec spec = checksOf(fields);
+    const auto milli = [&](const char *name, milliseconds otherwise) {
+        return milliseconds(std::max(10u, fields.number(name, static_cast<unsigned>(otherwise.count()))));
+    };
     spec.name = fields.text("name", spec.name);
     spec.address = fields.address("address");
-    spec.interval = milliseconds(std::max(10u, fields.number("intervalMs", 150)));
-    spec.timeout = milliseconds(std::max(10u, fields.number("timeoutMs", 100)));
-    spec.healthyAfter = std::max(1u, fields.number("healthyAfter", 1));
-    spec.unhealthyAfter = std::max(1u, fields.number("unhealthyAfter", 3));
+    spec.interval = milli("intervalMs", spec.interval);
+    spec.timeout = milli("timeoutMs", spec.timeout);
+    spec.healthyAfter = std::max(1u, fields.number("healthyAfter", spec.healthyAfter));
+    spec.unhealthyAfter = std::max(1u, fields.number("unhealthyAfter", spec.unhealthyAfter));
     spec.checkPort = fields.port("checkPort", 0);
     return spec;
 }

@@ -160,24 +160,28 @@ base::Status Topology::routeVip(const IpAddress &vip, const std::string &router)
     return {};
 }
 
-base::Status Topology::awaitLinks() {
-    std::vector<Links *> all{&m_fabricLinks};
-    for (auto &host : m_hosts) all.push_back(&host.links);
+base::Result<Topology::HostNames> Topology::awaitLinks() {
+    Waiting all{{"the segment", &m_fabricLinks}};
+    for (auto &host : m_hosts) all.emplace_back(host.name, &host.links);
     return await(std::move(all));
 }
 
-base::Status Topology::await(std::vector<Links *> waiting) {
+base::Result<Topology::HostNames> Topology::await(Waiting waiting) {
     constexpr std::chrono::seconds kPatience{10};
     constexpr std::chrono::milliseconds kPause{1};
     const auto deadline = std::chrono::steady_clock::now() + kPatience;
     while (true) {
-        std::vector<Links *> still;
-        for (auto *links : waiting) {
+        Waiting still;
+        for (auto &[name, links] : waiting) {
             const auto ready = links->areReady();
             if (!ready) return std::unexpected(ready.error());
-            if (!*ready) still.push_back(links);
+            if (!*ready) still.emplace_back(name, links);
         }
-        if (still.empty() || std::chrono::steady_clock::now() > deadline) return {};
+        if (still.empty() || std::chrono::steady_clock::now() > deadline) {
+            HostNames names;
+            for (auto &[name, links] : still) names.push_back(std::move(name));
+            return names;
+        }
         waiting = std::move(still);
         std::this_thread::sleep_for(kPause);
     }

@@ -39,10 +39,12 @@ public:
     [[nodiscard]] std::list<LabHost> &hosts() { return m_hosts; }
 
     /// Waits until packets can go everywhere, but not for ever: on a busy machine the kernel takes its time after a link
-    /// has come up.
-    [[nodiscard]] base::Status awaitLinks();
+    /// has come up. Returns the hosts (and "the segment") whose links are still not up: the kernel throws away what is
+    /// sent there, which looks like a drop.
+    using HostNames = std::vector<std::string>;
+    [[nodiscard]] base::Result<HostNames> awaitLinks();
     /// The same for one pod that has been added.
-    [[nodiscard]] static base::Status awaitLinks(LabHost &pod) { return await({&pod.links}); }
+    [[nodiscard]] static base::Result<HostNames> awaitLinks(LabHost &pod) { return await({{pod.name, &pod.links}}); }
 
     [[nodiscard]] base::Result<LabHost *> addPod(const HostSpec &pod);
     /// Deletes the pod and its port on the node. Sockets still open in its namespace keep that alive, without a wire.
@@ -53,7 +55,8 @@ public:
 
 private:
     Topology(NetworkNamespace fabric, Links links) : m_fabric(std::move(fabric)), m_fabricLinks(std::move(links)) {}
-    [[nodiscard]] static base::Status await(std::vector<Links *> waiting);
+    using Waiting = std::vector<std::pair<std::string, Links *>>;
+    [[nodiscard]] static base::Result<HostNames> await(Waiting waiting);
     [[nodiscard]] base::Status buildFabric();
     [[nodiscard]] base::Result<LabHost *> addHost(const HostSpec &spec);
     [[nodiscard]] base::Status attachToFabric(LabHost &host);

@@ -37,7 +37,11 @@ std::string fieldOf(Via via) {
     return "";
 }
 
-constexpr const char *kConditions = "EndpointSlice endpoints[].conditions";
+/// The object and field that says which endpoints are ready.
+const char *conditionsOf(const ServicePortPlan &service) {
+    return service.ofEndpointsObject ? "Endpoints subsets[].addresses, .notReadyAddresses"
+                                     : "EndpointSlice endpoints[].conditions";
+}
 
 /// Writes down, in words, what the core decides.
 class Words final {
@@ -175,7 +179,7 @@ public:
         const auto &service = *choice.service;
         if (choice.verdict == Verdict::rejected) {
             step(m_names.noEndpoints(frontEnd), "the Service has no usable endpoint: rejected (ICMP port unreachable)",
-                 kConditions);
+                 conditionsOf(service));
             explainExclusions(service);
         } else if (choice.verdict == Verdict::dropped) {
             step(m_names.noEndpoints(frontEnd),
@@ -198,7 +202,7 @@ public:
              endpoints.size() == 1
                  ? "the one endpoint " + endpoints.front().address.toString() + " gets the packet"
                  : fmt::format("one of {} endpoints gets the packet, all equally likely", endpoints.size()),
-             kConditions);
+             conditionsOf(*choice.service));
         if (!choice.localEndpoints) explainExclusions(*choice.service);
         if (choice.service->affinity.count() > 0 && (!choice.localEndpoints || m_plan.behaviour.localAffinity))
             step(rule,
@@ -214,7 +218,8 @@ public:
                      fmt::format("if {} is chosen the pod reaches itself, and the source is replaced, so that the "
                                  "reply comes back through this node",
                                  endpoint.address.toString()),
-                     "EndpointSlice endpoints[].addresses");
+                     choice.service->ofEndpointsObject ? "Endpoints subsets[].addresses"
+                                                       : "EndpointSlice endpoints[].addresses");
         }
         if (choice.frontEnd->route == Route::external) warnOfAnswersPastThisNode(choice);
         if (choice.masquerade || replaced)
@@ -318,7 +323,7 @@ private:
             const bool hint = excluded.reason == Exclusion::otherNode || excluded.reason == Exclusion::otherZone;
             step(m_names.none(),
                  fmt::format("endpoint {} is not used: {}", excluded.address.toString(), toString(excluded.reason)),
-                 hint ? "EndpointSlice endpoints[].hints" : kConditions);
+                 hint ? "EndpointSlice endpoints[].hints" : conditionsOf(service));
         }
     }
 

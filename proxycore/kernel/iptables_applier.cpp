@@ -13,6 +13,7 @@ namespace {
 using packet::IpFamily;
 
 constexpr std::string_view kTables[] = {"mangle", "filter", "nat"};
+constexpr const char *kForward = "KUBE-FORWARD"; ///< in filter: it drops and counts invalid packets
 
 /// A rule of a built-in chain that leads to a chain of ours.
 bool leadsToOurs(const std::string &rule) {
@@ -102,6 +103,13 @@ void IptablesRestore::replace(const IptablesChain &chain) {
     target.chains.push_back(":" + chain.name + " - [0:0]\n");
     for (const auto &rule : chain.rules)
         target.rules.push_back("-A " + chain.name + " " + rule + "\n");
+}
+
+bool IptablesRestore::replaces(std::string_view tableName, std::string_view chain) const {
+    const auto line = fmt::format(":{} - [0:0]\n", chain);
+    return std::ranges::any_of(m_tables, [&](const Table &table) {
+        return table.name == tableName && std::ranges::find(table.chains, line) != table.chains.end();
+    });
 }
 
 void IptablesRestore::remove(const std::string &tableName, const std::string &chain) {
@@ -237,7 +245,14 @@ base::Status IptablesApplier::applyFull(const ProxyPlan &plan) {
             return !isKubernetesChain(chain.first) && chain.second.empty() && isBuiltInChain(chain.first);
         });
         const auto how = untouched ? IptablesProgram::Tables::empty : IptablesProgram::Tables::keep;
+        std::uint64_t counted = 0;
+        if (table == "filter" && present.contains(kForward)) {
+            const auto found = countedInvalid(plan.family);
+            if (!found) return std::unexpected(found.error());
+            counted = *found;
+        }
         if (auto status = send(plan.family, restore, how); !status) return status;
+        m_invalidBefore += counted;
     }
     ++m_statistics.full;
     applied(plan.family) = std::make_unique<const ProxyPlan>(plan);
@@ -252,7 +267,9 @@ base::Result<std::vector<Drift>> IptablesApplier::mend(const ProxyPlan &plan) {
     IptablesRestore restore;
     auto drift = compare(plan, &restore);
     if (!drift || drift->empty()) return drift;
+    const auto counted = restore.replaces("filter", kForward) ? countedInvalid(plan.family) : 0;
     auto status = send(plan.family, restore);
+    if (status) m_invalidBefore += counted.value_or(0);
     // Someone may have changed more meanwhile.
     if (!status) status = applyFull(plan);
     if (!status) return std::unexpected(status.error());
@@ -285,14 +302,20 @@ base::Result<std::vector<Drift>> IptablesApplier::compare(const ProxyPlan &plan,
 }
 
 base::Result<std::uint64_t> IptablesApplier::invalidDropped() {
-    std::uint64_t sum = 0;
+    std::uint64_t sum = m_invalidBefore;
     for (const auto family : {IpFamily::v4, IpFamily::v6}) {
         if (!applied(family)) continue;
-        const auto listed = m_program.save(family, "filter", IptablesProgram::Counters::with);
-        if (!listed) return std::unexpected(listed.error());
-        sum += packetsOf(*listed, "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP").value_or(0);
+        const auto counted = countedInvalid(family);
+        if (!counted) return counted;
+        sum += *counted;
     }
     return sum;
+}
+
+base::Result<std::uint64_t> IptablesApplier::countedInvalid(IpFamily family) {
+    const auto listed = m_program.save(family, "filter", IptablesProgram::Counters::with);
+    if (!listed) return std::unexpected(listed.error());
+    return packetsOf(*listed, "-A KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP").value_or(0);
 }
 
 base::Status IptablesApplier::removeAll() {

@@ -22,6 +22,7 @@ public:
     void deleteRule(const std::string &table, const std::string &chain, const std::string &rule);
 
     [[nodiscard]] bool empty() const { return m_tables.empty(); }
+    [[nodiscard]] bool replaces(std::string_view table, std::string_view chain) const;
     /// Whole input; chains first, then rules that go, rules that come, chains that go.
     [[nodiscard]] std::string text() const;
     /// The same in several inputs of at most `lines` lines, to be restored one after the other.
@@ -60,8 +61,8 @@ public:
     /// Removes every chain of ours and the jumps to them.
     [[nodiscard]] base::Status removeAll();
 
-    /// How many packets the rules have dropped because connection tracking called them invalid, both families. A
-    /// listing of the kernel's rules is made for it.
+    /// How many packets the rules have dropped because connection tracking called them invalid, both families. It goes
+    /// on when the rule is written again, as kube-proxy's nfacct counter does. A listing of the rules is made for it.
     [[nodiscard]] base::Result<std::uint64_t> invalidDropped();
 
     struct Statistics {
@@ -76,6 +77,8 @@ private:
         : m_program(std::move(program)) {}
     [[nodiscard]] base::Status applyFull(const ProxyPlan &plan);
     [[nodiscard]] base::Result<std::vector<Drift>> compare(const ProxyPlan &plan, IptablesRestore *mending);
+    /// What the rule that drops invalid packets has counted; 0 where it is not.
+    [[nodiscard]] base::Result<std::uint64_t> countedInvalid(packet::IpFamily family);
     [[nodiscard]] base::Status send(packet::IpFamily family, const IptablesRestore &restore,
                                     IptablesProgram::Tables tables = IptablesProgram::Tables::keep);
     std::unique_ptr<const ProxyPlan> &applied(packet::IpFamily family) {
@@ -84,6 +87,7 @@ private:
 
     IptablesProgram m_program;
     std::unique_ptr<const ProxyPlan> m_applied4, m_applied6; ///< null: what the kernel has is not known
+    std::uint64_t m_invalidBefore = 0;                       ///< counted by rules that have been replaced
     Statistics m_statistics;
 };
 

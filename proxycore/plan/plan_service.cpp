@@ -190,6 +190,7 @@ ServicePortPlan ServicePlanner::planPort(const ServicePort &port) {
     plan.endpointCount = endpoints.size();
     plan.topology = selection.topology;
     plan.excluded = std::move(selection.excluded);
+    plan.ofEndpointsObject = std::ranges::any_of(m_slices, &EndpointSlice::isOfEndpoints);
     plan.hasInternal = plan.internalLocal ? !plan.local.empty() : plan.hasAny;
     plan.hasExternal = plan.externalLocal ? !plan.local.empty() : plan.hasAny;
     planFrontEnds(port, plan);

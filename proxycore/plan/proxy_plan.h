@@ -65,6 +65,7 @@ struct ServicePortPlan {
     std::size_t endpointCount = 0; ///< in all slices, used or not
     TopologyMode topology = TopologyMode::none;
     std::vector<ExcludedEndpoint> excluded;
+    bool ofEndpointsObject = false; ///< they stand in an Endpoints object, not in EndpointSlices; for explanations
     /// UDP only: every endpoint whose condition `serving` is true, ready or not, wherever it is; sorted. Connections to
     /// others end when the endpoints change (kube-proxy's conntrack reconciler).
     std::vector<packet::SocketAddress> serving;

@@ -67,6 +67,8 @@ private Q_SLOTS:
         QTest::newRow("patch deletes nothing")
             << json("{'base':'nodeport','name':'x','clusterPatch':[{'kind':'Pod','metadata':{'name':'gone'},'delete':true}]}")
             << "no such object";
+        QTest::newRow("unknown preset") << json("{'name':'x','loadBalancer':{'address':'1.2.3.4','preset':'aws'}}")
+                                        << "/loadBalancer/preset: is not one of gce-2016, gce, azure";
         QTest::newRow("absurd") << json("{'name':'x','steps':[{'do':'pause','durationMs':99999999999}]}")
                                 << "too large";
     }
@@ -80,6 +82,28 @@ private Q_SLOTS:
         QVERIFY2(sentence.contains("file.json"), qPrintable(sentence));
         QVERIFY2(sentence.contains(says), qPrintable(sentence));
         QCOMPARE(base::exitStatus(scenario.error()), 2);
+    }
+
+    /// Interval, time-out, checks until a node enters and leaves.
+    void healthChecksOfProviders_data() {
+        QTest::addColumn<QString>("fields");
+        QTest::addColumn<QString>("checks");
+        QTest::newRow("the lab's own") << "" << "150 1000 1 3";
+        QTest::newRow("gce-2016") << ",'preset':'gce-2016'" << "2000 1000 1 5";
+        QTest::newRow("gce") << ",'preset':'gce'" << "8000 1000 1 3";
+        QTest::newRow("azure") << ",'preset':'azure'" << "5000 5000 1 2";
+        QTest::newRow("a preset, but for") << ",'preset':'gce','intervalMs':200,'unhealthyAfter':1" << "200 1000 1 1";
+    }
+
+    void healthChecksOfProviders() {
+        QFETCH(QString, fields);
+        QFETCH(QString, checks);
+        const auto text = json(("{'name':'x','loadBalancer':{'address':'1.2.3.4'" + fields + "}}").toUtf8().constData());
+        const auto scenario = readScenario(std::string_view(text.data(), std::size_t(text.size())), "file.json");
+        QVERIFY2(scenario, scenario ? "" : scenario.error().sentence().c_str());
+        const auto &lb = *scenario->loadBalancer;
+        QCOMPARE(QString("%1 %2 %3 %4").arg(lb.interval.count()).arg(lb.timeout.count()).arg(lb.healthyAfter).arg(lb.unhealthyAfter),
+                 checks);
     }
 
     /// Only what is different is said: objects are merged by kind and name, lists replaced, null takes away.

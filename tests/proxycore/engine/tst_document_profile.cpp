@@ -1,6 +1,7 @@
 // kube-proxy 1.5 (profile `document`): who is translated, who keeps the source, who is dropped, on each of three nodes.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "proxycore/engine/explain.h"
+#include "proxycore/model/kubernetes_json.h"
 #include "proxycore/test_state.h"
 #endif
 
@@ -77,6 +78,39 @@ class TestDocumentProfile : public QObject {
     Q_OBJECT
 
 private Q_SLOTS:
+    /// Explanations name the object that the endpoints stood in.
+    void fieldsOfTheObjectThatWasRead_data() {
+        QTest::addColumn<QString>("kind");
+        QTest::addColumn<QString>("field");
+        QTest::newRow("Endpoints") << "Endpoints"
+                                   << "Endpoints subsets[].addresses, .notReadyAddresses";
+        QTest::newRow("EndpointSlice") << "EndpointSlice"
+                                       << "EndpointSlice endpoints[].conditions";
+    }
+    void fieldsOfTheObjectThatWasRead() {
+        QFETCH(QString, kind);
+        QFETCH(QString, field);
+        const bool slices = kind == "EndpointSlice";
+        std::string text =
+            "{'kind':'Service','metadata':{'name':'web'},'spec':{'clusterIP':'10.0.0.1','ports':[{'port':80}]}}"
+            "{'kind':'" +
+            kind.toStdString() + "','metadata':{'name':'web','labels':{'kubernetes.io/service-name':'web'}},";
+        text += slices ? "'ports':[{'name':'','port':8080}],'endpoints':[{'addresses':['10.180.1.5']}]}"
+                       : "'subsets':[{'addresses':[{'ip':'10.180.1.5'}],'ports':[{'port':8080}]}]}";
+        std::ranges::replace(text, '\'', '"');
+        const auto state = readClusterState(text, "test.json");
+        QVERIFY(state.has_value());
+        const auto decision = decide(planOf(*state, "n1"), {.protocol = Protocol::tcp,
+                                                            .source = {ip("10.180.3.8"), 0},
+                                                            .destination = {ip("10.0.0.1"), 80},
+                                                            .inputInterface = ""});
+        QCOMPARE(outcome(decision), QString("kept"));
+        QVERIFY(
+            std::ranges::any_of(decision.steps, [&](const auto &step) { return step.field == field.toStdString(); }));
+        QVERIFY(std::ranges::none_of(
+            decision.steps, [&](const auto &step) { return !slices && step.field.starts_with("EndpointSlice"); }));
+    }
+
     /// What was seen with rules of that time: `node` decides first, and the answer decides what the pod sees.
     void observed_data() {
         QTest::addColumn<QString>("node");

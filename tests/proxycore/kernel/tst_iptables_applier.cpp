@@ -2,14 +2,20 @@
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "proxycore/kernel/iptables_applier.h"
 #include "proxycore/kernel/kernel_test.h"
+#include "proxycore/kernel/iptables_listing.h"
 #include "proxycore/kernel/namespace_child.h"
 #include "proxycore/kernel/random_changes.h"
 #include "proxycore/model/kubernetes_json.h"
 #include "proxycore/read_file.h"
 #include "proxycore/test_state.h"
 
+#include <atomic>
+#include <fcntl.h>
 #include <map>
 #include <set>
+#include <sys/file.h>
+#include <thread>
+#include <unistd.h>
 #endif
 
 #include "tests/test_program.h"
@@ -196,6 +202,67 @@ private Q_SLOTS:
                 return fmt::format("{}", found);
             const auto drift = pair.applier.drift(plan);
             return drift && drift->empty() ? "" : "counters are no drift";
+        });
+    }
+
+    /// What is counted goes on, whoever writes the rule again: a full sync, the mending of a drift.
+    void invalidPacketsStayCounted() {
+        inBackend(IptablesBackend::nft, [](Pair &pair) -> std::string {
+            const auto full = [&](unsigned mark) {
+                auto plan = planFor(cluster());
+                plan.masqueradeMark = mark; // so that everything is written
+                return plan;
+            };
+            const auto seen = [&](const std::string &expected) -> std::string {
+                const auto found = pair.applier.invalidDropped();
+                return found && std::to_string(*found) == expected ? "" : expected + " expected";
+            };
+            const std::string drop = "-m conntrack --ctstate INVALID", jump = " -j DROP\nCOMMIT\n";
+            if (auto status = pair.applier.apply(full(0x4000)); !status) return status.error().sentence();
+            if (!pair.program.restore(IpFamily::v4, "*filter\n-R KUBE-FORWARD 1 " + drop + " -c 7 420" + jump))
+                return "no rule to count with";
+            if (auto status = pair.applier.apply(full(0x8000)); !status) return status.error().sentence();
+            if (pair.applier.statistics().full != 2) return "not written whole";
+            if (auto text = seen("7"); !text.empty()) return "after a full sync: " + text;
+            if (!pair.program.restore(IpFamily::v4, "*filter\n-R KUBE-FORWARD 1 " + drop + " -c 2 120" + jump))
+                return "no rule to count with";
+            if (auto text = seen("9"); !text.empty()) return "both rules: " + text;
+            if (!pair.program.restore(IpFamily::v4, "*filter\n-A KUBE-FORWARD -s 192.0.2.1 -j DROP\nCOMMIT\n"))
+                return "no drift made";
+            const auto mended = pair.applier.mend(full(0x8000));
+            if (!mended || mended->empty()) return "nothing was mended";
+            return seen("9");
+        });
+    }
+
+    /// As kube-proxy's, every restore keeps counters that its input names.
+    void restoreKeepsCounters_data() { backends(); }
+    void restoreKeepsCounters() {
+        QFETCH(int, backend);
+        inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
+            const auto made =
+                pair.program.restore(IpFamily::v4, "*filter\n:OURS - [0:0]\n[3:300] -A OURS -j ACCEPT\nCOMMIT\n");
+            if (!made) return made.error().sentence();
+            const auto listed = pair.program.save(IpFamily::v4, "filter", IptablesProgram::Counters::with).value();
+            return packetsOf(listed, "-A OURS -j ACCEPT") == 3 ? "" : listed;
+        });
+    }
+
+    /// The legacy programs lock their tables: a restore waits for whoever has them, and does not fail.
+    void restoreWaitsForTheTables() {
+        if (::access("/run", W_OK) == 0) QSKIP("as root the lock is the machine's own: not taken from others here");
+        inBackend(IptablesBackend::legacy, [](Pair &pair) -> std::string {
+            const int lock = ::open("/dev/null", O_RDWR | O_CLOEXEC); // what the programs are told to lock
+            if (::flock(lock, LOCK_EX) != 0) return "no lock";
+            std::atomic<bool> released = false;
+            std::jthread other([&] {
+                std::this_thread::sleep_for(std::chrono::milliseconds(300));
+                released = true;
+                ::flock(lock, LOCK_UN);
+            });
+            if (const auto made = pair.program.restore(IpFamily::v4, "*filter\n:OURS - [0:0]\nCOMMIT\n"); !made)
+                return made.error().sentence();
+            return released ? "" : "did not wait";
         });
     }
 
