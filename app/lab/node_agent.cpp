@@ -68,19 +68,19 @@ base::Status NodeAgent::syncFamily(const proxycore::ClusterState &state, packet:
     if (!applied) return applied;
     // As kube-proxy: after the rules, so that a client's next packet meets the new ones.
     if (m_deletesStale && m_datapath->kernelTracks() && current && proxycore::servingChanged(*current, *plan))
-        if (auto status = deleteStaleConnections(*plan); !status) return status;
+        if (auto status = deleteStaleConnections(*plan, *current); !status) return status;
     current = std::move(plan);
     m_answers.synced(current, state.node(m_node.name), std::chrono::steady_clock::now() - begin);
     return {};
 }
 
-base::Status NodeAgent::deleteStaleConnections(const proxycore::ProxyPlan &plan) {
+base::Status NodeAgent::deleteStaleConnections(const proxycore::ProxyPlan &plan, const proxycore::ProxyPlan &before) {
     const auto begin = std::chrono::steady_clock::now();
     std::uint64_t count = 0;
     InNamespace inside(m_node.nameSpace);
     const auto connections = netlink::dumpConntrack();
     if (!connections) return std::unexpected(connections.error());
-    const proxycore::StaleConnections stale(plan);
+    const proxycore::StaleConnections stale(plan, &before);
     for (const auto &connection : *connections) {
         if (!stale.contains(connection.original, connection.reply)) continue;
         // One that has ended meanwhile is gone as well.

@@ -47,7 +47,8 @@ private:
               proxycore::ProxyConfig config);
     [[nodiscard]] base::Status startServers();
     [[nodiscard]] base::Status syncFamily(const proxycore::ClusterState &state, packet::IpFamily family);
-    [[nodiscard]] base::Status deleteStaleConnections(const proxycore::ProxyPlan &plan);
+    [[nodiscard]] base::Status deleteStaleConnections(const proxycore::ProxyPlan &plan,
+                                                      const proxycore::ProxyPlan &before);
     void updateHealthCheckServers();
 
     LabHost &m_node;

@@ -160,12 +160,17 @@ PacketAction PacketEngine::Impl::reject(const Incoming &in) {
 void PacketEngine::Impl::setPlan(const ProxyPlan &plan) {
     Side &side = sideOf(plan.family);
     const bool isFirst = !std::exchange(side.isSet, true);
+    const auto gone = isFirst ? std::set<IpAddress>{} : goneUdpAddresses(side.index.plan(), plan);
     const auto changes = side.index.update(plan);
     for (const auto &service : changes.removed)
         side.affinity.follow(service->name, side.index.plan().find(service->name));
     const auto isUdp = [](const auto &service) { return service->name.protocol == Protocol::udp; };
     if (isFirst || std::ranges::any_of(changes.removed, isUdp) || std::ranges::any_of(changes.added, isUdp))
         removeStaleUdp(side, plan.family);
+    if (gone.empty()) return;
+    table.forEach(Protocol::udp, [&](Connection &connection) {
+        if (gone.contains(toTuple(connection.original).dst.ip)) destroy(connection);
+    });
 }
 
 void PacketEngine::Impl::removeStaleUdp(const Side &side, IpFamily family) {

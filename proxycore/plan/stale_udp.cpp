@@ -14,4 +14,17 @@ bool isStaleUdp(const Behaviour &behaviour, const ServicePortPlan &service, Via 
                         [&](const auto &endpoint) { return endpoint.ip == answers.ip; });
 }
 
+std::set<IpAddress> goneUdpAddresses(const ProxyPlan &before, const ProxyPlan &after) {
+    std::set<IpAddress> gone;
+    if (after.behaviour.endsAllStaleUdp) return gone;
+    auto now = after.services.begin();
+    for (const auto &service : before.services) {
+        while (now != after.services.end() && (*now)->name < service->name)
+            ++now;
+        const bool stays = now != after.services.end() && (*now)->name == service->name;
+        if (service->name.protocol == Protocol::udp && !stays) gone.insert(service->clusterIP);
+    }
+    return gone;
+}
+
 } // namespace natlens::proxycore

@@ -4,6 +4,8 @@
 
 #include "proxycore/plan/proxy_plan.h"
 
+#include <set>
+
 namespace natlens::proxycore {
 
 /// Whether a connection that was made through this front end of the service port is answered by somebody who does not
@@ -12,5 +14,9 @@ namespace natlens::proxycore {
 /// of a cluster IP that had been translated to the address of an endpoint that is gone, and no others.
 [[nodiscard]] bool isStaleUdp(const Behaviour &behaviour, const ServicePortPlan &service, Via via,
                               const packet::SocketAddress &asked, const packet::SocketAddress &answers);
+
+/// 1.5 also ended every UDP connection to the cluster IP of a UDP service port that is gone: the addresses of those
+/// that `before` has and `after` lacks. Today's kube-proxy does not look at addresses that no Service has: none.
+[[nodiscard]] std::set<IpAddress> goneUdpAddresses(const ProxyPlan &before, const ProxyPlan &after);
 
 } // namespace natlens::proxycore

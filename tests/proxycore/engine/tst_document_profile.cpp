@@ -100,10 +100,10 @@ private Q_SLOTS:
         std::ranges::replace(text, '\'', '"');
         const auto state = readClusterState(text, "test.json");
         QVERIFY(state.has_value());
-        const auto decision = decide(planOf(*state, "n1"), {.protocol = Protocol::tcp,
-                                                            .source = {ip("10.180.3.8"), 0},
-                                                            .destination = {ip("10.0.0.1"), 80},
-                                                            .inputInterface = ""});
+        const auto decision = decide(planOf15(*state, "n1"), {.protocol = Protocol::tcp,
+                                                              .source = {ip("10.180.3.8"), 0},
+                                                              .destination = {ip("10.0.0.1"), 80},
+                                                              .inputInterface = ""});
         QCOMPARE(outcome(decision), QString("kept"));
         QVERIFY(
             std::ranges::any_of(decision.steps, [&](const auto &step) { return step.field == field.toStdString(); }));

@@ -144,6 +144,28 @@ private Q_SLOTS:
                  "reject: ICMP 10.180.1.1:0 > 10.180.1.9:0");
     }
 
+    /// 1.5 ended UDP connections to the cluster IP of a Service that is gone; today they wait for their time-out.
+    void datagramsOfAServiceThatIsGone_data() {
+        QTest::addColumn<bool>("today");
+        QTest::addColumn<int>("left");
+        QTest::newRow("1.5") << false << 1;
+        QTest::newRow("today") << true << 2;
+    }
+    void datagramsOfAServiceThatIsGone() {
+        QFETCH(bool, today);
+        QFETCH(int, left);
+        auto plan = v4Plan(Mode::iptables);
+        plan.behaviour.endsAllStaleUdp = today;
+        TestNode node;
+        node.engine.setPlan(plan);
+        node.send(udp(kClientSocket, kVipSocket));
+        node.send(udp(kClientSocket, "10.180.2.5:8080")); // not to the Service
+        QCOMPARE(node.engine.connectionCount(), 2U);
+        plan.services.clear();
+        node.engine.setPlan(plan);
+        QCOMPARE(node.engine.connectionCount(), std::size_t(left));
+    }
+
     void longPacketsAreQuotedInPart() {
         TestNode node;
         node.engine.setPlan(errorPlan("10.0.1.2", "", "10.240.0.4"));

@@ -116,6 +116,29 @@ private Q_SLOTS:
                  stale || (asked.endsWith(":53") && !answers.startsWith("10.0.")));
     }
 
+    /// 1.5 ended all of a Service that is gone, by its cluster IP; today nobody looks at addresses that no Service has.
+    void serviceThatIsGone_data() {
+        QTest::addColumn<bool>("old");
+        QTest::newRow("1.5") << true;
+        QTest::newRow("today") << false;
+    }
+    void serviceThatIsGone() {
+        QFETCH(bool, old);
+        const auto before = planOf({{"10.180.1.5", "node1"}}, old ? ProxyRelease::v1_5 : ProxyRelease::today);
+        auto after = before;
+        after.services.clear();
+        const StaleConnections connections(after, &before);
+        const auto client = at("10.180.3.8:40000");
+        const auto isStale = [&](Protocol protocol, const char *asked) {
+            return connections.contains({protocol, client, at(asked)}, {protocol, at("10.180.1.5:8080"), client});
+        };
+        QCOMPARE(isStale(Protocol::udp, "10.0.0.53:53"), old);
+        QVERIFY(!isStale(Protocol::udp, "192.0.2.1:30053")); // its node port
+        QVERIFY(!isStale(Protocol::udp, "10.0.0.99:53"));
+        QVERIFY(!isStale(Protocol::tcp, "10.0.0.53:53"));
+        QCOMPARE(servingChanged(before, after), old);
+    }
+
     void withoutEndpoints() {
         const StaleConnections connections(planOf({}));
         const auto client = at("10.180.3.8:40000");
