@@ -163,7 +163,8 @@ void Likeness::compareOpenings() {
             if (sameOptions == 0 && static_cast<std::uint32_t>(a.opening) == static_cast<std::uint32_t>(b.opening))
                 sameOptions = here;
             if (sameAll == 0 && identity == (std::uint64_t{b.opening >> 32} << 16 | b.pass.ipId)) sameAll = here;
-            if (m_seen[i].leg == m_seen[j].leg || a.point != b.point) continue;
+            // Without a falling time to live the order in time decides, wherever it was seen.
+            if (m_seen[i].leg == m_seen[j].leg || (a.point != b.point && a.pass.ttl != b.pass.ttl)) continue;
             const auto apart = a.pass.first < b.pass.first ? b.pass.first - a.pass.first : a.pass.first - b.pass.first;
             put(static_cast<std::uint8_t>(apart < kMaxDelay));
         }

@@ -41,7 +41,8 @@ void addDatagrams(Scenario &scenario, const Talk &talk, bool ownIds) {
             send(scenario, reply ? talk.reply : talk.request, (2 * turn + reply) * kMilli, reply,
                  [&](auto &builder, const Tuple &tuple) {
                      builder.udp(tuple.src.port, tuple.dst.port).ipId(id);
-                     builder.payload(std::string_view(reply ? "an answer to all of that" : "a question of some length"));
+                     builder.payload(
+                         std::string_view(reply ? "an answer to all of that" : "a question of some length"));
                      id = static_cast<std::uint16_t>(id + (ownIds ? 0x1111 : 0));
                  });
         }
@@ -104,8 +105,7 @@ void TestBridged::joined() {
         }
         QCOMPARE(snapshot->paths.size(), 1u);
         QCOMPARE(text(route(*snapshot->paths[0])), hosts);
-        if (answered)
-            QCOMPARE(text(snapshot->paths[0]->endpoint->address), "192.0.2.21:9090");
+        if (answered) QCOMPARE(text(snapshot->paths[0]->endpoint->address), "192.0.2.21:9090");
     }
 }
 

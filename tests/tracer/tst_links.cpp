@@ -32,6 +32,7 @@ private Q_SLOTS:
     void lookAlikesBehindOneNode();
     void scan();
     void manySamePayload();
+    void portReuse_data();
     void portReuse();
     void synAgainWithNewPort_data();
     void synAgainWithNewPort();
@@ -40,6 +41,8 @@ private Q_SLOTS:
     void halfTranslated();
     void udp_data();
     void udp();
+    void equalDatagrams_data();
+    void equalDatagrams();
 };
 
 void TestLinks::lookAlikes_data() {
@@ -132,12 +135,22 @@ void TestLinks::manySamePayload() {
     }
 }
 
+void TestLinks::portReuse_data() {
+    QTest::addColumn<bool>("otherPort");
+    QTest::addColumn<int>("apart");
+    QTest::newRow("another SNAT port each time") << true << 2000;
+    QTest::newRow("the same SNAT port") << false << 2000;
+    QTest::newRow("the same SNAT port at once") << false << 12;
+}
+
 void TestLinks::portReuse() {
-    // The same 5-tuple three times within seconds, another SNAT port each time.
+    QFETCH(bool, otherPort);
+    QFETCH(int, apart);
+    // The same 5-tuple three times within seconds, as TIME_WAIT allows: by a higher initial sequence number.
     Scenario scenario;
     for (unsigned i = 0; i < 3; ++i) {
-        Talk talk = viaNode2(kOutside, address("10.240.0.5:{}", 4000 + i).c_str());
-        talk.begin = i * 2000 * kMilli;
+        Talk talk = viaNode2(kOutside, address("10.240.0.5:{}", 4000 + i * otherPort).c_str());
+        talk.begin = i * apart * kMilli;
         talk.clientIsn = 1000 + i * 500000;
         talk.serverIsn = 7000 + i * 500000;
         addTcp(scenario, talk);
@@ -149,7 +162,7 @@ void TestLinks::portReuse() {
             QCOMPARE(snapshot->paths.size(), 3u);
             for (unsigned i = 0; i < 3; ++i) {
                 const auto &path = *snapshot->paths[i];
-                QCOMPARE(text(path.seenByEndpoint), text(address("10.240.0.5:{}", 4000 + i)));
+                QCOMPARE(text(path.seenByEndpoint), text(address("10.240.0.5:{}", 4000 + i * otherPort)));
                 QCOMPARE(path.packets, 9u);
                 QVERIFY(path.notes.empty() || !path.notes[0].starts_with("ambiguous"));
             }
@@ -217,7 +230,8 @@ void TestLinks::halfTranslated_data() {
 /// With br_netfilter a reply crosses the bridge with its destination translated back and its source not yet.
 void TestLinks::halfTranslated() {
     QFETCH(bool, evidence);
-    const Tuple before = tcp("104.132.1.79:1234", "10.240.0.4:32080"), after = tcp("10.180.1.1:4021", "10.180.1.136:8080");
+    const Tuple before = tcp("104.132.1.79:1234", "10.240.0.4:32080"),
+                after = tcp("10.180.1.1:4021", "10.180.1.136:8080");
     Talk talk = viaNode1(before, after);
     const auto bridge = std::ranges::find(talk.reply, "node1/cbr0", &Stop::point);
     QVERIFY(bridge != talk.reply.end());
@@ -281,6 +295,55 @@ void TestLinks::udp() {
             QCOMPARE(path->packets, 4u);
         }
     }
+}
+
+void TestLinks::equalDatagrams_data() {
+    QTest::addColumn<bool>("oneHost");
+    QTest::addColumn<int>("apart"); // milliseconds
+    QTest::addColumn<int>("turns");
+    QTest::addColumn<bool>("equalReplies");
+    QTest::addColumn<bool>("joined");
+    QTest::newRow("one, at once") << true << 0 << 1 << true << true;
+    QTest::newRow("one, at once, at two hosts") << false << 0 << 1 << true << true;
+    QTest::newRow("one, long after") << true << 5000 << 1 << true << false;
+    QTest::newRow("one, long after, at two hosts") << false << 5000 << 1 << true << false;
+    QTest::newRow("one, answered by others") << true << 0 << 1 << false << false;
+    QTest::newRow("two, at once") << true << 0 << 2 << true << true;
+    QTest::newRow("two, answered by others") << true << 0 << 2 << false << false;
+}
+
+/// Datagrams with equal payload and IP id, one time to live apart: one that was translated, or two by chance. With
+/// `equalReplies` nothing is answered, which leaves one direction; else each is answered in its own way.
+void TestLinks::equalDatagrams() {
+    QFETCH(bool, oneHost);
+    QFETCH(int, apart);
+    QFETCH(int, turns);
+    QFETCH(bool, equalReplies);
+    QFETCH(bool, joined);
+    Scenario scenario;
+    for (const int side : {0, 1}) {
+        const Tuple tuple{packet::Protocol::udp, at(side == 0 ? "192.0.2.11:40000" : "192.0.2.12:40000"),
+                          at(side == 0 ? "198.51.100.1:162" : "198.51.100.2:162")};
+        const std::string point = oneHost || side == 0 ? "tap/eth0" : "tap2/eth0";
+        const auto way = std::vector<Stop>{{point, tracer::Crossing::unknown, std::uint8_t(64 - side), tuple}};
+        for (int turn = 0; turn < turns; ++turn)
+            for (const bool reply : {false, true}) {
+                if (reply && equalReplies) continue;
+                const auto id = static_cast<std::uint16_t>(0x1000 + turn + (reply ? 0x100 * (side + 1) : 0));
+                send(scenario, way, (turn * 100 + side * apart + reply * 5) * kMilli + side * 10 * kMicro, reply,
+                     [&](auto &builder, const Tuple &t) {
+                         builder.udp(t.src.port, t.dst.port).ipId(id).payload("a message that many send alike");
+                     });
+            }
+    }
+    const auto snapshot = trace(scenario);
+    QCOMPARE(translatedPaths(*snapshot), joined ? 1u : 0u);
+    if (!joined || turns > 1) return;
+    QVERIFY(snapshot->paths[0]->hops.at(0).confidence <= 0.7 || snapshot->paths[0]->hops.at(1).confidence <= 0.7);
+    bool said = false;
+    for (const auto &note : snapshot->paths[0]->notes)
+        said = said || note.find("one datagram") != std::string::npos;
+    QVERIFY(said);
 }
 
 NATLENS_TEST(TestLinks)

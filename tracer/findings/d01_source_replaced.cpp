@@ -24,7 +24,9 @@ const Diagnosis kD01{
     .cost = "Only nodes that run an endpoint answer (others drop the request; a load balancer leaves them out by their "
             "failing "
             "health check), and load is spread by node, not by endpoint.",
-    .evidence = "the request before and after a node's source translation; cluster state or a rule trace for certainty",
+    .evidence =
+        "the request before and after a source translation; cluster state or a rule trace for certainty, a node port "
+        "for likelihood: of any other router only what it did is said",
     .reference = "https://github.com/kubernetes/kubernetes/issues/91374",
     .find = find,
 };
@@ -41,6 +43,11 @@ std::vector<const Hop *> replacements(const Path &path) {
     for (const Hop &hop : path.hops)
         if (hop.direction == Direction::request && has(hop.nat, Nat::snat)) hops.push_back(&hop);
     return hops;
+}
+
+/// What asks a node port, or meets kube-proxy's rules, is a Service; any router may replace a source.
+bool showsKubernetes(const FindingInput &input, bool traced) {
+    return input.cluster != nullptr || input.service.has_value() || traced || viaOf(input.path) == Via::nodePort;
 }
 
 /// "node1 replaced the source address", or each with what it put.
@@ -74,6 +81,7 @@ std::optional<Finding> find(const FindingInput &input) {
     // With the Local policy somebody else masquerades; that is another finding.
     if (known && input.service->localOnly()) return std::nullopt;
 
+    const bool asService = showsKubernetes(input, traced);
     const std::string who = serviceInWords(input), field = policyField(input.service, false);
     const std::string cause =
         known || traced
@@ -81,15 +89,25 @@ std::optional<Finding> find(const FindingInput &input) {
                   "{} has {}: any node may pass the request on to any endpoint, so {} masquerades it to make the "
                   "answer come back through itself, even where the endpoint is its own.",
                   who, field, hop->host)
-            : fmt::format(
+        : asService
+            ? fmt::format(
                   "Very likely {} has {} (the default), with which kube-proxy masquerades what comes from outside "
                   "so that the answer returns through the same node. Without cluster state this is inferred.",
-                  who, field);
+                  who, field)
+            : "What was captured does not say why: any router that masquerades does this, and kube-proxy does for a "
+              "Service with policy Cluster.";
     Finding result = finding(kD01, fmt::format("The endpoint {} sees {} instead of the client's {}: {} {}",
                                                path.endpoint->address.toString(), path.seenByEndpoint->ip.toString(),
                                                path.client.address.ip.toString(), inWords(hops), cause));
-    result.field = field;
-    result.fix = fmt::format("Set {} on {}.", policyField(input.service, true), who);
+    if (asService) {
+        result.field = field;
+        result.fix = fmt::format("Set {} on {}.", policyField(input.service, true), who);
+    } else {
+        result.severity = Severity::info;
+        result.field.clear();
+        result.fix = fmt::format("Look at the rules of {} that masquerade; if it is a node and this a Service, set {}.",
+                                 hop->host, policyField(input.service, true));
+    }
     if (hops.size() > 1)
         result.fix += fmt::format(" That alone does not bring it back: {} replaces it before.", hops.front()->host);
     for (const Hop *each : hops) {

@@ -14,8 +14,6 @@ namespace {
 
 /// Forwarding takes microseconds; a second is an eternity in which another packet may look the same.
 constexpr std::chrono::seconds kMaxDelay{1};
-/// A switch translates and passes on within microseconds.
-constexpr std::chrono::milliseconds kMaxBridgeDelay{50};
 /// More than this says nothing more.
 constexpr double kMostForSamples = 4;
 
@@ -52,6 +50,7 @@ struct LegJudge::Course {
     bool untimely = false; ///< one clock saw it go out before it came in, or far too late
     bool level = false;    ///< not routed: `after` has the same time to live and comes next in time
     bool bridged = false;  ///< level, and one host saw it come in and go out
+    bool near = false;     ///< the same packet was seen before and after within a second, by whatever clocks
     bool sameTs = false, sameId = false, sameOptions = false, bothTs = false, bothId = false;
     double closeness = 0;
     std::string host;
@@ -59,7 +58,7 @@ struct LegJudge::Course {
 };
 
 double Verdict::confidence() const {
-    return std::min(0.98, 0.6 + 0.035 * (score + closeness));
+    return std::min(byOneDatagram ? 0.7 : 0.98, 0.6 + 0.035 * (score + closeness));
 }
 
 Sense LegJudge::sense(LegIndex index) const {
@@ -121,7 +120,7 @@ struct LegJudge::Level {
 
     void add(const Sight &before, const Sight &after) {
         const auto delay = after.time - before.time;
-        if (delay < std::chrono::nanoseconds(0) || delay > kMaxBridgeDelay || after.facing == Facing::in ||
+        if (delay < std::chrono::nanoseconds(0) || delay >= kMaxDelay || after.facing == Facing::in ||
             before.facing == Facing::out) {
             untimely = true;
             return;
@@ -151,6 +150,8 @@ bool LegJudge::fits(Protocol protocol, const Kinship &kin, const Course &there, 
     // Files of several machines may have been merged into one: then clocks say little, but both directions must agree.
     const bool untimely = there.untimely || back.untimely, both = there.falls && back.falls;
     if (untimely && !both) return false;
+    // One datagram equals another's once in a while: IP ids are few, and much that is said is always the same.
+    if (protocol != Protocol::tcp && kin.segments < 2 && !there.near && !back.near) return false;
     // Programs of one kind say the same to a server: without IP ids both directions must show one way.
     return protocol == Protocol::tcp || kin.timestamps != 0 || (both && !untimely);
 }
@@ -179,7 +180,11 @@ LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::v
                 course.sameId = course.sameId || idFits;
                 course.sameOptions = course.sameOptions || x.optionsHash == y.optionsHash;
                 same = identity(x) == identity(y);
-                if (same) shared.insert(identity(x));
+                if (same) {
+                    shared.insert(identity(x));
+                    const auto apart = a.time < b.time ? b.time - a.time : a.time - b.time;
+                    course.near = course.near || apart < kMaxDelay;
+                }
             }
             if (a.ttl == b.ttl && (same || (!a.mark && !b.mark && a.ipId != 0 && a.ipId == b.ipId))) level.add(b, a);
             if (a.host != b.host || a.ttl + 1 != b.ttl || b.facing == Facing::out || a.facing == Facing::in) continue;
@@ -227,6 +232,7 @@ std::optional<Verdict> LegJudge::compare(LegIndex up, const Tuple &upRequest, Le
     if (!kin.identifies(protocol) && (!opening || scan)) return std::nullopt;
     Verdict verdict{.up = up, .down = down};
     verdict.host = !there.host.empty() ? there.host : back.host;
+    verdict.byOneDatagram = protocol != Protocol::tcp && kin.segments < 2;
     verdict.byOpening = !kin.identifies(protocol);
     verdict.shared = there.shared;
     verdict.shared.insert(verdict.shared.end(), kin.shared.begin(), kin.shared.end());

@@ -27,6 +27,7 @@ struct Verdict {
     std::string host = {};                   ///< that showed the packet coming in and going out; "" when none did
     std::vector<EvidenceKind> evidence = {}; ///< strongest first
     bool byOpening = false;                  ///< the client's opening packet is all that agrees
+    bool byOneDatagram = false;              ///< one datagram is all that agrees: may be chance
     std::vector<std::uint64_t> shared = {};  ///< identities of packets seen on both
     [[nodiscard]] double confidence() const;
 };

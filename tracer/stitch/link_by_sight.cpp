@@ -98,6 +98,8 @@ void LinkFinder::linkBySight(Work &work) const {
             continue;
         }
         for (auto &verdict : verdicts) {
+            if (verdict.byOneDatagram)
+                work.notes[verdict.down].emplace_back("joined by one datagram alone, which may be chance");
             work.up[verdict.down] = up;
             work.down[up].insert_or_assign(verdict.down, Link{.host = std::move(verdict.host),
                                                               .evidence = std::move(verdict.evidence),

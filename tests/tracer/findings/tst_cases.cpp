@@ -81,6 +81,12 @@ void TestCases::single_data() {
         c.state(cluster());
         return c;
     });
+    row("D01: a node port, no cluster state", "D01", [] {
+        auto c = viaNode2("10.240.0.5:4021");
+        c.path.kind = PathKind::service;
+        c.path.service.emplace().via = Via::nodePort;
+        return c;
+    });
     row("D01: a pod asks", "", [] {
         auto c = connection("busybox", "10.180.3.8:4000", kNode2, "node2", "10.240.0.5:4021");
         c.state(cluster());

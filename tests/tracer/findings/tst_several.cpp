@@ -1,4 +1,5 @@
-// Findings about several paths, each on connections made by hand: with its evidence, and with one piece of it missing.
+// Findings about several paths, and what a finding says where little is known; each on connections made by hand: with
+// its evidence, and with one piece of it missing.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "tests/tracer/findings/case.h"
 #endif
@@ -20,6 +21,7 @@ class TestSeveral : public QObject {
 private Q_SLOTS:
     void together();
     void proxied();
+    void sourceReplacedByAnyRouter();
 };
 
 /// D05 and D08, about paths that several connections are one of.
@@ -90,6 +92,25 @@ void TestSeveral::together() {
     QCOMPARE(judged("D38", {&asked.path}, {&answer.path}), 1u);
     answer.path.firstSeen = at(5);
     QCOMPARE(judged("D38", {&asked.path}, {&answer.path}), 0u);
+}
+
+/// Without cluster state and without any sign of Kubernetes no Service is spoken of as if there were one.
+void TestSeveral::sourceReplacedByAnyRouter() {
+    auto router = connection("client", kClient, "192.0.2.1:80", "router", "10.9.0.1:4021", "10.9.0.11:9090");
+    router.path.kind = PathKind::service;
+    router.path.service.emplace();
+    auto node = connection("client", kClient, "10.240.0.5:32080", "node2", "10.240.0.5:4021");
+    node.path.kind = PathKind::service;
+    node.path.service.emplace().via = Via::nodePort;
+    for (const auto &[made, certain] : {std::pair(&router, false), std::pair(&node, true)}) {
+        const auto found = findAll(made->input());
+        QCOMPARE(found.size(), 1u);
+        QVERIFY(found[0].code == "D01");
+        QCOMPARE(found[0].text.find("Very likely") != std::string::npos, certain);
+        QCOMPARE(found[0].field.empty(), !certain);
+        QVERIFY(found[0].severity == (certain ? Severity::warning : Severity::info));
+        QVERIFY(found[0].fix.find(certain ? "Set spec" : "rules of router") != std::string::npos);
+    }
 }
 
 NATLENS_TEST(TestSeveral)
