@@ -37,7 +37,8 @@ private:
 
 /// A shell's words for one HTTP request, that print the address that the server sees.
 inline QString http(const QString &ip, int port) {
-    return QString("exec 3<>/dev/tcp/%1/%2 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && timeout 2 grep -m1 client_address <&3")
+    return QString("exec 3<>/dev/tcp/%1/%2 && printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3 && timeout 2 grep -m1 "
+                   "client_address <&3")
         .arg(ip)
         .arg(port);
 }

@@ -60,6 +60,10 @@ void TestMixed::interfacesByEthernetAddress_data() {
     QTest::newRow("a router with one interface") << 7 << 7 << "router[SNAT,DNAT]";
     QTest::newRow("two interfaces in one file") << 7 << 8 << "10.9.0.1[SNAT,DNAT]";
     QTest::newRow("an address that routers share") << kVirtual << 8 << "router[SNAT,DNAT]";
+    QTest::newRow("one of HSRP version 2") << 0x101 << 8 << "router[SNAT,DNAT]";
+    QTest::newRow("one of HSRP for IPv6") << 0x102 << 8 << "router[SNAT,DNAT]";
+    QTest::newRow("one of GLBP") << 0x103 << 8 << "router[SNAT,DNAT]";
+    QTest::newRow("one that only looks like HSRP's") << 0x104 << 8 << "10.9.0.1[SNAT,DNAT]";
     QTest::newRow("no addresses") << kNone << kNone << "router[SNAT,DNAT]";
 }
 
@@ -68,7 +72,12 @@ void TestMixed::interfacesByEthernetAddress() {
     QFETCH(int, inside);
     QFETCH(QString, hosts);
     const auto address = [](int which) {
-        if (which == 0x100) return packet::MacAddress{0, 0, 0x5e, 0, 1, 9};
+        constexpr packet::MacAddress kShared[] = {{0, 0, 0x5e, 0, 1, 9},
+                                                  {0, 0, 0x0c, 0x9f, 0xf3, 9},
+                                                  {0, 5, 0x73, 0xa0, 0x0f, 9},
+                                                  {0, 7, 0xb4, 3, 0xff, 2},
+                                                  {0, 0, 0x0c, 0x9f, 0xe3, 9}};
+        if (which >= 0x100 && which < 0x105) return kShared[which - 0x100];
         return which == 0x200 ? packet::MacAddress{} : mac(static_cast<std::uint8_t>(which));
     };
     for (const bool byPoint : {false, true}) {

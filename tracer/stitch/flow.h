@@ -65,6 +65,8 @@ struct FlowExtra {
     Facing duplicateFacing = Facing::unknown;
     std::uint32_t duplicates = 0;       ///< the same IP id again at once, which no retransmission has
     base::PacketNumber duplicateNumber; ///< of the first of them
+    bool hasGap = false;                ///< segments came whose predecessors had not been seen
+    std::uint64_t streamEnd = 0;        ///< then: bytes that sequence numbers counted up to the newest of them
     std::uint32_t marks = kNone;        ///< FlowTable's own: further marks
 };
 
@@ -89,6 +91,7 @@ struct Flow {
     bool hasTs : 1 = false;       ///< that mark has a TCP timestamp
     bool markIsTcp : 1 = false;
     bool isFirst : 1 = false; ///< of its leg
+    bool cut : 1 = false;     ///< of some packet not all was captured
     std::uint32_t isn = 0;
     FlowIndex next = kNone;    ///< of the same leg, in a circle; see FlowTable::of
     std::uint64_t opening = 0; ///< TCP: timestamp and hash of the options; others: hash of the payload

@@ -17,6 +17,8 @@ constexpr unsigned kMaxPasses = 6;
 constexpr std::size_t kFirstDatagrams = 4;
 /// The same IP id again within this time is the same packet again: retransmissions get a new one and come later.
 constexpr std::chrono::milliseconds kAtOnce{1};
+/// Fragmented packets at a time: their fragments follow each other at once.
+constexpr std::size_t kMostFragmented = 65536;
 
 void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
     if (kept.nanoseconds == 0 || time < kept) kept = time;
@@ -26,6 +28,8 @@ void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
 
 void FlowTable::add(const Observation &seen) {
     if (seen.hash == 0) return;
+    if (seen.isLaterFragment) [[unlikely]]
+        return addFragment(seen);
     const PackedTuple tuple = m_legs->pack(seen);
     LegIndex &newest = m_legs->newest(tuple, seen);
     if (newest != kNone) {
@@ -33,14 +37,28 @@ void FlowTable::add(const Observation &seen) {
         const FlowIndex index = find(leg, seen);
         if (index != kNone && belongsToNewest(m_flows[index], seen)) {
             leg.flows = index;
-            return count(m_flows[index], seen);
+            return count(index, seen);
         }
     }
     const LegIndex leg = m_legs->legFor(newest, tuple, seen);
     FlowIndex index = find((*m_legs)[leg], seen);
     if (index == kNone) index = create(leg, seen);
     (*m_legs)[leg].flows = index;
-    count(m_flows[index], seen);
+    count(index, seen);
+}
+
+/// Whose a fragment without ports is, its first one has told.
+void FlowTable::addFragment(const Observation &seen) {
+    const auto found = m_fragmented.find(seen.details->fragmentOf);
+    if (found == m_fragmented.end()) return;
+    Flow &flow = m_flows[found->second];
+    Pass &pass = passFor(flow, seen);
+    if (pass.packets == 0) pass.first = seen.time;
+    pass.last = std::max(pass.last, seen.time);
+    ++pass.packets;
+    flow.addPayload(seen.payloadLength);
+    flow.cut = flow.cut || seen.isCut;
+    m_legs->touch(flow.leg);
 }
 
 base::Timestamp FlowTable::first(const Flow &flow) const {
@@ -132,7 +150,8 @@ Pass &FlowTable::passFor(Flow &flow, const Observation &seen) {
     return *pass;
 }
 
-void FlowTable::count(Flow &flow, const Observation &seen) {
+void FlowTable::count(FlowIndex index, const Observation &seen) {
+    Flow &flow = m_flows[index];
     Pass &pass = passFor(flow, seen);
     if (pass.packets == 0 || seen.time < pass.first) {
         if (&pass == &flow.pass && flow.firstIsMark) {
@@ -151,8 +170,8 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
             pass.macFrom = pass.macTo = 0;
         }
     }
-    if (seen.ipId != 0 && seen.ipId == pass.lastIpId && seen.time >= pass.last && seen.time - pass.last < kAtOnce)
-        addDuplicate(flow, pass, seen);
+    const auto apart = seen.time < pass.last ? pass.last - seen.time : seen.time - pass.last;
+    if (seen.ipId != 0 && seen.ipId == pass.lastIpId && apart < kAtOnce) addDuplicate(flow, pass, seen);
     pass.lastIpId = seen.ipId;
     pass.last = pass.packets == 0 ? seen.time : std::max(pass.last, seen.time);
     const bool isFirst = pass.packets == 0 && &pass == &flow.pass;
@@ -161,6 +180,11 @@ void FlowTable::count(Flow &flow, const Observation &seen) {
         extraOf(flow).icmpSource = seen.details->icmpSource;
     } else {
         flow.addPayload(seen.payloadLength);
+        flow.cut = flow.cut || seen.isCut;
+        if (seen.details && seen.details->fragmentOf != 0) [[unlikely]] {
+            if (m_fragmented.size() >= kMostFragmented) m_fragmented.clear();
+            m_fragmented.insert_or_assign(seen.details->fragmentOf, index);
+        }
         if (seen.isTcp) addTcp(flow, pass, seen);
         mark(flow, isFirst, seen);
     }
@@ -190,9 +214,29 @@ void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
             flow.hasIsn = true;
         }
     }
+    if (flow.hasIsn && !(seen.tcpFlags & (TcpFlags::syn | TcpFlags::rst))) noteGap(flow, seen);
     if (seen.payloadSize != 0) peek(flow, seen);
     if ((seen.tcpFlags & TcpFlags::fin) && flow.http != kNone)
         m_http.end(flow.http, flow.isn + 1, seen.tcpSeq + seen.payloadLength);
+}
+
+/// Where a segment begins further on than all bytes together that were seen before it, some of them were not.
+void FlowTable::noteGap(Flow &flow, const Observation &seen) {
+    constexpr std::uint32_t kFar = std::uint32_t{1} << 30; // more than any window, and far from going round
+    const std::uint64_t before = flow.payloadBytes() - seen.payloadLength;
+    const std::uint32_t begin = seen.tcpSeq - flow.isn - 1;
+    const bool closed = (flow.flags & TcpFlags::fin) && !(seen.tcpFlags & TcpFlags::fin); // it counts as a byte
+    const bool known = flow.extra != kNone && m_extras[flow.extra].hasGap;
+    if (before >= kFar || begin >= 2 * kFar || (begin <= before + closed && !known)) return;
+    FlowExtra &extra = extraOf(flow);
+    extra.hasGap = true;
+    extra.streamEnd = std::max(extra.streamEnd, std::uint64_t{begin} - (closed && begin != 0) + seen.payloadLength);
+}
+
+std::uint64_t FlowTable::missingBytes(const Flow &flow) const {
+    const FlowExtra &more = extra(flow);
+    const std::uint64_t seen = flow.payloadBytes();
+    return more.hasGap && seen < more.streamEnd ? more.streamEnd - seen : 0;
 }
 
 /// The same packet once more: caught twice, or by two capture points that one file mixes. A SYN that is sent again has

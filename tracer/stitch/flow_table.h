@@ -7,6 +7,8 @@
 #include "tracer/stitch/index_table.h"
 #include "tracer/stitch/leg_table.h"
 
+#include <unordered_map>
+
 namespace natlens::tracer {
 
 /// Flows of all capture points. The usual packet costs one hash look-up and a few counters and allocates nothing;
@@ -89,6 +91,9 @@ public:
     /// At most Flow::kMaxMarks, in the order in which they came.
     [[nodiscard]] SmallVector<Mark, 2> marks(const Flow &flow) const;
     [[nodiscard]] const FlowExtra &extra(const Flow &flow) const;
+    /// Bytes of a TCP stream that its later sequence numbers count and that no packet of it brought: 0 where none are
+    /// missing, where it was not seen to begin, or where repetitions hide it.
+    [[nodiscard]] std::uint64_t missingBytes(const Flow &flow) const;
     /// What HTTP said first on this stream; nullptr if it was not HTTP, or not yet.
     [[nodiscard]] const HttpFirstLines *http(const Flow &flow) const { return m_http.found(flow.http); }
 
@@ -102,7 +107,9 @@ private:
     [[nodiscard]] bool belongsToNewest(const Flow &flow, const Observation &seen) const;
     [[nodiscard]] FlowIndex find(const Leg &leg, const Observation &seen) const;
     [[nodiscard]] FlowIndex create(LegIndex leg, const Observation &seen);
-    void count(Flow &flow, const Observation &seen);
+    void count(FlowIndex index, const Observation &seen);
+    void addFragment(const Observation &seen);
+    void noteGap(Flow &flow, const Observation &seen);
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
     [[nodiscard]] bool seenBefore(const Flow &flow, const Observation &seen) const;
     void addTcp(Flow &flow, Pass &pass, const Observation &seen);
@@ -118,7 +125,8 @@ private:
     Pool<Pass> m_passes; ///< beyond the first of each flow
     Pool<MoreMark> m_marks;
     Pool<FlowExtra> m_extras;
-    std::vector<packet::Encapsulation> m_tunnels; ///< few: one for each pair of nodes and network
+    std::vector<packet::Encapsulation> m_tunnels;              ///< few: one for each pair of nodes and network
+    std::unordered_map<std::uint64_t, FlowIndex> m_fragmented; ///< the flows of first fragments, by fragmentOf
     HttpStreams m_http;
     LegTable *m_legs;
 };

@@ -19,10 +19,28 @@ Facing facingOf(Crossing crossing) {
 
 /// Addresses that routers share (VRRP, HSRP, GLBP): what comes in for one goes out from another.
 bool isShared(const packet::MacAddress &mac) {
-    constexpr std::uint8_t kPrefixes[][5] = {
-        {0, 0, 0x5e, 0, 1}, {0, 0, 0x5e, 0, 2}, {0, 0, 0x0c, 7, 0xac}, {0, 7, 0xb4, 0, 1}};
-    return std::ranges::any_of(
-        kPrefixes, [&](const auto &prefix) { return std::equal(std::begin(prefix), std::end(prefix), mac.begin()); });
+    struct Range {
+        std::uint64_t prefix;
+        unsigned free; ///< low bits that name the group
+    };
+    constexpr Range kRanges[] = {
+        {0x00005e000100, 8},  {0x00005e000200, 8},                        // VRRP, CARP
+        {0x00000c07ac00, 8},  {0x00000c9ff000, 12}, {0x000573a00000, 12}, // HSRP versions 1 and 2, IPv6
+        {0x0007b4000000, 18}, // GLBP: ten bits for the group, eight for the forwarder
+    };
+    std::uint64_t address = 0;
+    for (const std::uint8_t byte : mac)
+        address = address << 8 | byte;
+    return std::ranges::any_of(kRanges,
+                               [&](Range range) { return address >> range.free == range.prefix >> range.free; });
+}
+
+/// The same for all fragments of one packet at one point; never 0.
+std::uint64_t fragmentKey(base::CapturePointId point, const packet::DecodedPacket &packet) {
+    packet::Tuple tuple = packet.tuple;
+    tuple.src.port = packet.ipId;
+    tuple.dst.port = 0;
+    return base::mix(packet::hashValue(tuple), point.value) | 1;
 }
 
 /// Of every packet: the bytes, which have just been written, are read in the same two pieces.
@@ -33,7 +51,7 @@ std::uint8_t hashOfMac(const packet::MacAddress &mac) {
     return static_cast<std::uint8_t>(base::mix(number, mac.size()) >> 56 | 1);
 }
 
-/// A later fragment carries no ports: it cannot be told whose it is, and its first fragment stands for it.
+/// A later fragment carries no ports: it is counted where its first one was seen.
 bool hasLeg(const packet::DecodedPacket &packet) {
     return packet.family != packet::IpFamily::none && !packet.tuple.src.ip.isNone() &&
            !(packet.isFragment && packet.fragmentOffset != 0);
@@ -60,7 +78,19 @@ Observation::Observation(const CapturedPacket &from, DetailsStore &store)
         outer = inside.around;
     }
     isMalformed = packet.issue != packet::DecodeIssue::none && packet.issue != packet::DecodeIssue::unsupported;
-    if (!hasLeg(packet)) return;
+    const std::uint64_t fragmentOf = packet.isFragment ? fragmentKey(point, packet) : 0;
+    ipId = packet.ipId;
+    ttl = packet.ttl;
+    payloadLength = packet.payloadLength;
+    if (!hasLeg(packet)) {
+        if (fragmentOf == 0) return;
+        isLaterFragment = true;
+        hash = fragmentOf;
+        PacketDetails &more = store.add();
+        more.fragmentOf = fragmentOf;
+        details = &more;
+        return;
+    }
     isIcmpError = packet.hasQuoted;
     isTcp = !packet.hasQuoted && packet.isTcp();
     const packet::Tuple quoted = packet.hasQuoted ? packet.quoted.reversed() : packet::Tuple();
@@ -77,16 +107,14 @@ Observation::Observation(const CapturedPacket &from, DetailsStore &store)
     }
     if (side != 0) tuple = tuple.reversed();
     hash = isV4 ? LegTable::hashOf(tuple) : LegTable::hashOf(own.src.ip, own.dst.ip, tuple);
-    if (!isV4 || isIcmpError || outer) [[unlikely]] {
+    if (!isV4 || isIcmpError || outer || fragmentOf != 0) [[unlikely]] {
         PacketDetails &more = store.add();
         more.ip = {own.src.ip, own.dst.ip};
         more.icmpSource = packet.tuple.src.ip;
         more.outer = outer;
+        more.fragmentOf = fragmentOf;
         details = &more;
     }
-    ipId = packet.ipId;
-    ttl = packet.ttl;
-    payloadLength = packet.payloadLength;
     if (packet.hasMac) {
         macFrom = hashOfMac(packet.srcMac);
         macTo = hashOfMac(packet.dstMac);

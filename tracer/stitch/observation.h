@@ -48,6 +48,8 @@ struct PacketDetails {
     std::array<packet::IpAddress, 2> ip;        ///< those that a PackedTuple has no room for
     packet::IpAddress icmpSource;               ///< who sent the ICMP error
     std::optional<packet::Encapsulation> outer; ///< the tunnel that the packet was taken out of
+    std::uint64_t fragmentOf =
+        0; ///< fragments: point, addresses, protocol and id, which all of one packet have; else 0
 };
 
 /// Room for details, at places that stay.
@@ -108,8 +110,9 @@ struct Observation {
     bool isTcp : 1 = false;          ///< with a whole header
     bool isIcmpError : 1 = false;    ///< one that quotes a packet
     bool hasTcpTimestamp : 1 = false;
-    bool isCut : 1 = false;       ///< not all of it was captured
-    bool isMalformed : 1 = false; ///< could not be decoded to its end
+    bool isLaterFragment : 1 = false; ///< without ports: counted where `details` says that its first one was seen
+    bool isCut : 1 = false;           ///< not all of it was captured
+    bool isMalformed : 1 = false;     ///< could not be decoded to its end
 };
 static_assert(sizeof(Observation) == 96);
 

@@ -139,9 +139,30 @@ void PathBuilder::addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Di
     std::uint64_t most = 0;
     for (const Visit &other : direction == Direction::request ? draft.request : draft.reply)
         if (epoch && epochOf(other) == epoch) most = std::max(most, other.payloadBytes.value_or(0));
-    if (epoch && visit.payloadBytes && *visit.payloadBytes < most)
+    const bool fewer = epoch && visit.payloadBytes && *visit.payloadBytes < most;
+    if (fewer)
         hop.doubts.push_back(fmt::format("shows {} of {} bytes of the {} that were seen", *visit.payloadBytes, most,
                                          direction == Direction::request ? "request" : "reply"));
+    // Of the host's capture points the one that saw most of the stream.
+    std::optional<std::uint64_t> missing;
+    bool cut = false;
+    for (const Step &step : draft.connection.steps) {
+        if (step.leg == kNone) continue;
+        for (const FlowIndex i : m_sources.flows.of(m_sources.legs[step.leg])) {
+            const Flow &flow = m_sources.flows[i];
+            if (flow.kind != Flow::Kind::packets || points.points()[flow.point.value].host != visit.host ||
+                (m_sources.flows.tuple(flow) == step.request) != (direction == Direction::request))
+                continue;
+            cut = cut || flow.cut;
+            const std::uint64_t here = m_sources.flows.missingBytes(flow);
+            missing = std::min(missing.value_or(here), here);
+        }
+    }
+    if (missing.value_or(0) != 0 && !fewer)
+        hop.doubts.push_back(fmt::format(
+            "{} bytes of the {} are missing before later ones: the capture lost packets, or did not see them come",
+            *missing, direction == Direction::request ? "request" : "reply"));
+    if (cut) hop.doubts.emplace_back("packets were cut by the snap length: what they carry beyond is not known");
 }
 
 /// A translation that happened where nobody captured: between two hosts that were seen.
