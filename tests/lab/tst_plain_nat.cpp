@@ -34,7 +34,7 @@ std::optional<std::pair<Tuple, Tuple>> entryOf(const QString &line) {
     return std::pair(tuples[0], tuples[1].reversed());
 }
 
-struct Made {
+struct PlainCaptures {
     QString folder;
     QByteArray error = {};
     std::set<std::pair<Tuple, Tuple>> said = {}, tracked = {};
@@ -42,17 +42,17 @@ struct Made {
 };
 
 /// `files`: shell words, relative to the captures of the topology; `derive`: a shell script that makes them.
-struct Row {
+struct PlainRow {
     const char *name, *topology, *files;
     double least = 1; ///< share of all that must be joined
     const char *derive = "";
 };
 
-const std::vector<Row> &rows() {
+const std::vector<PlainRow> &plainRows() {
     static constexpr auto kHalf = "for i in 0 1; do f=router-eth$i.pcap; "
                                   "n=$(capinfos -Mc $f | sed -n 's/^Number of packets: *//p'); "
                                   "editcap -F pcap $f late-eth$i.pcap 1-$((n / 2)); done";
-    static const std::vector<Row> all = {
+    static const std::vector<PlainRow> all = {
         {"one arm", "one-arm", "router-eth0.pcap"},
         {"one arm, at its switch", "one-arm", "switch-any.pcap"},
         {"one arm, both", "one-arm", "router-eth0.pcap switch-any.pcap"},
@@ -89,15 +89,15 @@ private Q_SLOTS:
     void joined();
 
 private:
-    const Made &made(const QString &topology);
+    const PlainCaptures &made(const QString &topology);
 
     QTemporaryDir m_folder;
-    std::map<QString, Made> m_made;
+    std::map<QString, PlainCaptures> m_made;
 };
 
-const Made &TestPlainNat::made(const QString &topology) {
+const PlainCaptures &TestPlainNat::made(const QString &topology) {
     const auto [entry, isNew] = m_made.try_emplace(topology);
-    Made &result = entry->second;
+    PlainCaptures &result = entry->second;
     if (!isNew) return result;
     result.folder = m_folder.filePath(topology);
     QDir().mkdir(result.folder);
@@ -132,15 +132,15 @@ const Made &TestPlainNat::made(const QString &topology) {
 
 void TestPlainNat::joined_data() {
     QTest::addColumn<int>("row");
-    for (std::size_t i = 0; i < rows().size(); ++i)
-        QTest::newRow(rows()[i].name) << static_cast<int>(i);
+    for (std::size_t i = 0; i < plainRows().size(); ++i)
+        QTest::newRow(plainRows()[i].name) << static_cast<int>(i);
 }
 
 void TestPlainNat::joined() {
     NATLENS_NEEDS_LAB();
     QFETCH(int, row);
-    const Row &what = rows()[static_cast<std::size_t>(row)];
-    const Made &all = made(what.topology);
+    const PlainRow &what = plainRows()[static_cast<std::size_t>(row)];
+    const PlainCaptures &all = made(what.topology);
     QVERIFY2(all.error.isEmpty(), all.error);
     QCOMPARE(all.failed, 0u);
     QVERIFY(all.said.size() >= 40);

@@ -12,29 +12,29 @@ using namespace natlens::test;
 namespace {
 
 /// Where the two sides of the translation are captured.
-struct Places {
+struct BridgePlaces {
     std::string client, server;
     tracer::Crossing in = kNoWay, out = kNoWay;
 };
 
 /// The client asks the one address, the server is asked under another; nobody counts the time to live down.
-Talk bridged(const Places &places, const Tuple &before, const Tuple &after) {
+Talk bridgedTalk(const BridgePlaces &places, const Tuple &before, const Tuple &after) {
     Talk talk;
     talk.request = {{places.client, places.in, 64, before}, {places.server, places.out, 64, after}};
     talk.reply = {{places.server, places.in, 64, after}, {places.client, places.out, 64, before}};
     return talk;
 }
 
-Tuple before(packet::Protocol protocol = packet::Protocol::tcp) {
+Tuple asBridgeMeets(packet::Protocol protocol = packet::Protocol::tcp) {
     return {protocol, at("192.0.2.11:40000"), at("192.0.2.1:80")};
 }
 
-Tuple after(packet::Protocol protocol = packet::Protocol::tcp, const char *source = "192.0.2.1:50000") {
+Tuple asBridgeSends(packet::Protocol protocol = packet::Protocol::tcp, const char *source = "192.0.2.1:50000") {
     return {protocol, at(source), at("192.0.2.21:9090")};
 }
 
 /// Two questions and answers; `ownIds`: whoever passes them on numbers its packets itself.
-void addDatagrams(Scenario &scenario, const Talk &talk, bool ownIds) {
+void addBridgedDatagrams(Scenario &scenario, const Talk &talk, bool ownIds) {
     for (unsigned turn = 0; turn < 2; ++turn)
         for (const bool reply : {false, true}) {
             std::uint16_t id = static_cast<std::uint16_t>(0x1000 + 4 * turn + 2 * reply);
@@ -88,10 +88,10 @@ void TestBridged::joined() {
     QFETCH(bool, answered);
     QFETCH(bool, begun);
     QFETCH(QString, hosts);
-    const Places where{places[0].toStdString(), places[1].toStdString(), directions ? kIn : kNoWay,
-                       directions ? kOut : kNoWay};
+    const BridgePlaces where{places[0].toStdString(), places[1].toStdString(), directions ? kIn : kNoWay,
+                             directions ? kOut : kNoWay};
     Scenario scenario;
-    const Talk talk = bridged(where, before(), after());
+    const Talk talk = bridgedTalk(where, asBridgeMeets(), asBridgeSends());
     if (answered)
         addTcp(scenario, talk);
     else
@@ -111,7 +111,7 @@ void TestBridged::joined() {
 
 /// Answers are seen once more between the two translations, on their way to the client.
 void TestBridged::halves() {
-    Talk talk = bridged({"r/any", "r/any", kIn, kOut}, before(), after());
+    Talk talk = bridgedTalk({"r/any", "r/any", kIn, kOut}, asBridgeMeets(), asBridgeSends());
     const Tuple half = tcp("192.0.2.11:40000", "192.0.2.21:9090");
     talk.reply.insert(talk.reply.begin() + 1, {"r/any", kOut, 64, half});
     Scenario scenario;
@@ -138,7 +138,7 @@ void TestBridged::copies() {
     QFETCH(qint64, later);
     Scenario scenario;
     for (const int copy : {0, 1}) {
-        const Tuple tuple = copy == 0 ? before() : after();
+        const Tuple tuple = copy == 0 ? asBridgeMeets() : asBridgeSends();
         const std::string point = places[copy].toStdString();
         Talk talk;
         talk.request = talk.reply = {{point, kNoWay, 64, tuple}};
@@ -166,7 +166,8 @@ void TestBridged::datagrams() {
     QFETCH(bool, joined);
     constexpr auto kUdp = packet::Protocol::udp;
     Scenario scenario;
-    addDatagrams(scenario, bridged({"r/c0", "r/s0", kIn, kOut}, before(kUdp), after(kUdp)), ownIds);
+    addBridgedDatagrams(scenario, bridgedTalk({"r/c0", "r/s0", kIn, kOut}, asBridgeMeets(kUdp), asBridgeSends(kUdp)),
+                        ownIds);
     const auto snapshot = trace(scenario, {.crossings = directions});
     QCOMPARE(translatedPaths(*snapshot), joined ? 1u : 0u);
 }

@@ -13,7 +13,7 @@ using tracer::Direction;
 namespace {
 
 /// Four turns with answers of several segments, at the client and at a node that translates.
-Scenario conversation(bool syn = true) {
+Scenario longTalk(bool syn = true) {
     const Tuple before = tcp("192.0.2.11:40000", "192.0.2.1:80"), after = tcp("10.9.0.1:50000", "10.9.0.11:9090");
     const std::vector<Stop> request = {
         {"client/eth0", kOut, 64, before}, {"node/eth0", kIn, 64, before}, {"node/eth1", kOut, 63, after}};
@@ -48,7 +48,7 @@ Scenario conversation(bool syn = true) {
 }
 
 /// "client: ... / node: ..." of one direction, hosts without doubts left out.
-QString doubts(const tracer::Snapshot &snapshot, Direction direction) {
+QString doubtsOf(const tracer::Snapshot &snapshot, Direction direction) {
     std::string text;
     for (const auto &path : snapshot.paths)
         for (const auto &hop : path->hops)
@@ -107,7 +107,7 @@ void TestDoubts::captured_data() {
                 s.packets.back().time += 2 * kMilli;
             }
     });
-    row("not seen to begin", "", "", [](Scenario &s) { s = conversation(false); });
+    row("not seen to begin", "", "", [](Scenario &s) { s = longTalk(false); });
     row("only the end is missing", "", "", [](Scenario &s) {
         std::erase_if(s.packets, [](const Captured &c) { return c.time > 15 * kMilli - 500 * kMicro; });
     });
@@ -117,12 +117,12 @@ void TestDoubts::captured() {
     QFETCH(std::function<void(Scenario &)>, spoil);
     QFETCH(QString, request);
     QFETCH(QString, reply);
-    Scenario scenario = conversation();
+    Scenario scenario = longTalk();
     spoil(scenario);
     const auto snapshot = trace(scenario);
     QCOMPARE(snapshot->paths.size(), 1u);
-    QCOMPARE(doubts(*snapshot, Direction::request), request);
-    QCOMPARE(doubts(*snapshot, Direction::reply), reply);
+    QCOMPARE(doubtsOf(*snapshot, Direction::request), request);
+    QCOMPARE(doubtsOf(*snapshot, Direction::reply), reply);
 }
 
 void TestDoubts::fragments_data() {
