@@ -65,8 +65,7 @@ struct FlowExtra {
     Facing duplicateFacing = Facing::unknown;
     std::uint32_t duplicates = 0;       ///< the same IP id again at once, which no retransmission has
     base::PacketNumber duplicateNumber; ///< of the first of them
-    bool hasGap = false;                ///< segments came whose predecessors had not been seen
-    std::uint64_t streamEnd = 0;        ///< then: bytes that sequence numbers counted up to the newest of them
+    std::uint64_t streamEnd = 0;        ///< where a segment ends before which not all were seen, or not yet
     std::uint32_t marks = kNone;        ///< FlowTable's own: further marks
 };
 

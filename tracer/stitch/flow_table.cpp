@@ -220,23 +220,25 @@ void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
         m_http.end(flow.http, flow.isn + 1, seen.tcpSeq + seen.payloadLength);
 }
 
-/// Where a segment begins further on than all bytes together that were seen before it, some of them were not.
+/// Where a segment ends further on than all bytes together that were seen, some of them were not, or not yet. The one
+/// that ends last is noted in whatever order they come.
 void FlowTable::noteGap(Flow &flow, const Observation &seen) {
     constexpr std::uint32_t kFar = std::uint32_t{1} << 30; // more than any window, and far from going round
-    const std::uint64_t before = flow.payloadBytes() - seen.payloadLength;
     const std::uint32_t begin = seen.tcpSeq - flow.isn - 1;
-    const bool closed = (flow.flags & TcpFlags::fin) && !(seen.tcpFlags & TcpFlags::fin); // it counts as a byte
-    const bool known = flow.extra != kNone && m_extras[flow.extra].hasGap;
-    if (before >= kFar || begin >= 2 * kFar || (begin <= before + closed && !known)) return;
+    const std::uint64_t end = std::uint64_t{begin} + seen.payloadLength + ((seen.tcpFlags & TcpFlags::fin) != 0);
+    if (begin >= 2 * kFar || flow.payloadBytes() >= kFar || end <= bytesOf(flow)) return;
     FlowExtra &extra = extraOf(flow);
-    extra.hasGap = true;
-    extra.streamEnd = std::max(extra.streamEnd, std::uint64_t{begin} - (closed && begin != 0) + seen.payloadLength);
+    extra.streamEnd = std::max(extra.streamEnd, end);
+}
+
+/// As sequence numbers count them: a FIN is one.
+std::uint64_t FlowTable::bytesOf(const Flow &flow) {
+    return flow.payloadBytes() + ((flow.flags & TcpFlags::fin) != 0);
 }
 
 std::uint64_t FlowTable::missingBytes(const Flow &flow) const {
-    const FlowExtra &more = extra(flow);
-    const std::uint64_t seen = flow.payloadBytes();
-    return more.hasGap && seen < more.streamEnd ? more.streamEnd - seen : 0;
+    const std::uint64_t end = extra(flow).streamEnd, seen = bytesOf(flow);
+    return seen < end ? end - seen : 0;
 }
 
 /// The same packet once more: caught twice, or by two capture points that one file mixes. A SYN that is sent again has

@@ -110,6 +110,7 @@ private:
     void count(FlowIndex index, const Observation &seen);
     void addFragment(const Observation &seen);
     void noteGap(Flow &flow, const Observation &seen);
+    [[nodiscard]] static std::uint64_t bytesOf(const Flow &flow);
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
     [[nodiscard]] bool seenBefore(const Flow &flow, const Observation &seen) const;
     void addTcp(Flow &flow, Pass &pass, const Observation &seen);
