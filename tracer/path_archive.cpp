@@ -17,8 +17,9 @@ namespace natlens::tracer {
 
 namespace {
 
-/// Sets of legs in one piece of work. The first piece is small: it learns what all others begin with.
-constexpr std::size_t kFirstPiece = 64, kPiece = 512;
+/// Sets of legs in one piece of work. The first piece is small: it learns what all others begin with. Each begins with
+/// what it can recognise by making it, so that smaller ones cost more time and room.
+constexpr std::size_t kFirstPiece = 64, kPiece = 2048;
 /// The first round and two more, as PathStore has them.
 constexpr int kRounds = 3;
 /// Paths of one piece of output.
@@ -40,6 +41,12 @@ LegIndex legOf(const Connection &connection) {
 bool isWhole(const Connection &connection, const std::vector<LegIndex> &legs) {
     return connection.steps.size() == legs.size() && connection.attempts.empty() && connection.halves.empty() &&
            std::ranges::none_of(connection.steps, [](const Step &step) { return step.leg == kNone; });
+}
+
+/// Of what nearly always is in order already.
+template<class Key>
+void sortBy(auto &records, Key &&key) {
+    if (!std::ranges::is_sorted(records, {}, key)) std::ranges::sort(records, {}, key);
 }
 
 /// Two addresses with one hash cost a piece of work, nothing else.
@@ -139,6 +146,7 @@ PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
                               m_sources.translations, m_sources.rules, facts.roles};
     const PathBuilder builder(sources, m_moment);
     Known known(m_sources, facts);
+    piece.records.reserve(to - from);
     const bool mayRecognise = this->mayRecognise();
     for (std::size_t i = from; i < to; ++i) {
         const auto legs = m_components.legsOf(m_components.roots()[i]);
@@ -230,10 +238,11 @@ void PathArchive::collect(std::vector<Piece> &pieces, std::uint32_t lastId) {
         piece = {};
     }
     std::vector<LegIndex> legs; // by place
+    legs.reserve(count);
     for (const Record &record : m_records)
         legs.push_back(record.leg);
     // Ids are given in the order in which connections began to be seen, as PathStore gives them.
-    std::ranges::sort(m_records, {}, &Record::leg);
+    sortBy(m_records, [](const Record &record) { return record.leg; });
     std::vector<bool> used(lastId + 1); // of those given before
     for (const Record &record : m_records) {
         std::uint32_t &id = m_sources.legs[record.leg].pathId;
@@ -242,7 +251,7 @@ void PathArchive::collect(std::vector<Piece> &pieces, std::uint32_t lastId) {
         else
             used[id] = true;
     }
-    std::ranges::sort(m_records, {}, [](const Record &record) { return std::pair(record.firstSeen, record.leg); });
+    sortBy(m_records, [](const Record &record) { return std::pair(record.firstSeen, record.leg); });
     std::unordered_set<LegIndex> exemplary;
     m_summary = groups.finish([&](std::uint64_t place) {
         exemplary.insert(legs[place]);

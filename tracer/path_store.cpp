@@ -209,8 +209,8 @@ std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &
         noteTalk((*m_legs)[leg]);
     m_partial = m_partial || m_legs->size() > m_keepLegs;
     if (m_partial && moment.ended) {
+        touched = {}; // as large as all that is touched, and of no more use
         archiveAll(moment);
-        touched.clear();
     } else if (m_partial) {
         std::erase_if(touched, [&](LegIndex leg) { return leg >= m_keepLegs; });
     }

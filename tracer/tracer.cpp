@@ -136,6 +136,7 @@ void Tracer::addDrops(base::CapturePointId point, base::Timestamp time, std::uin
 
 void Tracer::finish() {
     m_impl->moment.ended = true;
+    m_impl->legs.rest();
     m_impl->changed = true;
 }
 

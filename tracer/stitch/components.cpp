@@ -15,6 +15,7 @@ Components::Components(const LegTable &legs, const LinkFinder &finder)
         m_root[std::max(a, b)] = std::min(a, b);
     });
     std::vector<LegIndex> last(legs.size());
+    m_roots.reserve(legs.size()); // what is not needed of it is only address space
     for (LegIndex leg = 0; leg < legs.size(); ++leg) {
         const LegIndex root = find(leg);
         if (root == leg)

@@ -23,7 +23,7 @@ struct Leg {
     bool hasIsn0 : 1 = false, hasIsn1 : 1 = false;
     std::int8_t initiator : 2 = -1; ///< the side that sent the SYN; -1 unknown
     bool dirty : 1 = false;
-    bool news : 1 = false; ///< LegTable's own: the first of those that are alike, and there is a new one
+    bool news : 1 = false; ///< LegTable's own: one of those that are alike is new; one of them has this
     std::array<std::uint8_t, 2> sampleCounts{};
     std::array<std::uint32_t, 2> isn{}; ///< initial sequence number of each side
     base::Timestamp first, last;
@@ -31,7 +31,7 @@ struct Leg {
     FlowIndex flows = kNone;  ///< the one that the newest packet belongs to, see FlowTable::of
     std::uint32_t pathId = 0; ///< of the path this leg belonged to last; 0 none
     // LegTable's own:
-    LegIndex alike = kNone;         ///< one more leg that began with the same initial sequence number
+    LegIndex alike = kNone; ///< legs that began with the same initial sequence number, in a circle; kNone: it has none
     std::uint32_t openings = kNone; ///< what the sides sent first, once one has sent something
     std::array<std::uint32_t, 2> sampleBlocks{kNone, kNone};
     std::array<std::uint8_t, 2> sampleLevels{};

@@ -36,16 +36,23 @@ LegIndex LegTable::newest(const Tuple &tuple) const {
     return m_index.find(hash, [&](std::uint32_t i) { return m_legs[i].has(*packed, 0); });
 }
 
-LegIndex LegTable::firstAlike(std::uint32_t isn) const {
-    return m_alikeIndex.find(base::mix(0x544350, isn), [&](std::uint32_t i) { return isnOf(m_legs[i]) == isn; });
+LegIndex &LegTable::alikeAt(std::uint32_t isn) {
+    return m_alikeIndex.at(base::mix(0x544350, isn), [&](std::uint32_t i) { return isnOf(m_legs[i]) == isn; });
+}
+
+void LegTable::rest() {
+    m_alikeIndex = {};
+    m_rested = true;
 }
 
 std::vector<LegIndex> LegTable::takeDirty() {
-    for (const std::uint32_t isn : std::exchange(m_news, {})) {
-        const LegIndex first = firstAlike(isn);
-        m_legs[first].news = false;
-        for (LegIndex i = first; i != kNone; i = m_legs[i].alike)
+    for (const LegIndex first : std::exchange(m_news, {})) {
+        LegIndex i = first;
+        do {
+            m_legs[i].news = false;
             touch(i);
+            i = m_legs[i].alike;
+        } while (i != first);
     }
     std::vector<LegIndex> dirty;
     dirty.swap(m_dirty);
@@ -124,22 +131,25 @@ LegIndex LegTable::legFor(LegIndex &head, const PackedTuple &tuple, const Observ
 
 /// Files a leg whose initiator has become known where its partners across a NAT are filed, too.
 void LegTable::addAlike(LegIndex index) {
+    if (std::exchange(m_rested, false)) [[unlikely]]
+        for (LegIndex i = 0; i < m_legs.size(); ++i)
+            if (m_legs[i].alike != kNone)
+                if (LegIndex &place = alikeAt(isnOf(m_legs[i])); place == kNone || m_legs[i].news) place = i;
     Leg &leg = m_legs[index];
     const std::uint32_t isn = isnOf(leg);
-    LegIndex &place =
-        m_alikeIndex.at(base::mix(0x544350, isn), [&](std::uint32_t i) { return isnOf(m_legs[i]) == isn; });
-    const LegIndex before = std::exchange(place, index);
-    leg.alike = before;
+    const LegIndex before = std::exchange(alikeAt(isn), index);
+    leg.alike = index;
     if (before == kNone) return; // alone: touched itself
+    std::swap(leg.alike, m_legs[before].alike);
     leg.news = true;
-    if (!m_legs[before].news) m_news.push_back(isn);
-    m_legs[before].news = false; // of each group only the newest has it
+    if (!m_legs[before].news) m_news.push_back(index);
+    m_legs[before].news = false;
     if (const auto crowd = m_crowds.find(isn); crowd != m_crowds.end()) {
         ++crowd->second;
         return;
     }
-    std::size_t count = 0;
-    for (LegIndex i = index; i != kNone; i = m_legs[i].alike)
+    std::size_t count = 1;
+    for (LegIndex i = leg.alike; i != index; i = m_legs[i].alike)
         ++count;
     if (count > kCrowd) m_crowds.emplace(isn, count);
 }

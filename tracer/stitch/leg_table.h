@@ -79,8 +79,11 @@ public:
     std::size_t visitAlike(const Leg &leg, Visit &&visit) const {
         if (leg.initiator < 0) return 0;
         if (const std::size_t crowd = crowdOf(leg); crowd != 0) return crowd;
-        for (LegIndex i = firstAlike(isnOf(leg)); i != kNone; i = m_legs[i].alike)
+        LegIndex i = leg.alike;
+        do {
             visit(i);
+            i = m_legs[i].alike;
+        } while (i != leg.alike);
         return 0;
     }
     /// How many legs began as this one did, if that is more than kCrowd: comparing each with each would be slow and
@@ -98,6 +101,8 @@ public:
         leg.dirty = true;
         m_dirty.push_back(index);
     }
+    /// Gives back what only new legs need. More packets may be added all the same: then it is made anew.
+    void rest();
     /// The legs touched since the last call.
     [[nodiscard]] std::vector<LegIndex> takeDirty();
 
@@ -117,7 +122,7 @@ private:
     void sample(Leg &leg, int side, const Observation &seen);
     void open(LegIndex index, int side, std::uint32_t offset, const Observation &seen);
     void addAlike(LegIndex index);
-    [[nodiscard]] LegIndex firstAlike(std::uint32_t isn) const;
+    [[nodiscard]] LegIndex &alikeAt(std::uint32_t isn);
     /// The number with which the connection began; it must have.
     [[nodiscard]] static std::uint32_t isnOf(const Leg &leg) {
         return leg.isn[static_cast<std::size_t>(leg.initiator)];
@@ -130,10 +135,11 @@ private:
     Pool<Openings> m_openings{m_arena};
     std::map<LegIndex, ProxyPreface> m_prefaces;
     IndexTable m_index;      ///< by tuple: the newest leg
-    IndexTable m_alikeIndex; ///< by initial sequence number: the newest leg; those before follow by Leg::alike
+    IndexTable m_alikeIndex; ///< by initial sequence number: one of those that began with it, the one with `news`
+    bool m_rested = false;   ///< it has been given back
     std::unordered_map<std::uint32_t, std::size_t> m_crowds; ///< by initial sequence number, of more than kCrowd
     std::vector<LegIndex> m_dirty;
-    std::vector<std::uint32_t> m_news; ///< initial sequence numbers of legs that are alike, with a new one among them
+    std::vector<LegIndex> m_news; ///< one of those that are alike, with a new one among them
 };
 
 } // namespace natlens::tracer

@@ -56,10 +56,10 @@ void ProxyIndex::learn(const std::vector<LegIndex> &touched) {
     for (const LegIndex leg : touched)
         if (isTcp(leg)) note(leg);
     if (std::exchange(m_again, false)) {
-        m_needed = true;
+        m_needed = m_anyPasses = true;
         for (LegIndex leg = 0; leg < m_legs->size(); ++leg)
             if (isTcp(leg)) file(leg);
-    } else {
+    } else if (m_anyPasses) {
         for (const LegIndex leg : touched)
             if (isTcp(leg)) file(leg);
     }

@@ -48,7 +48,8 @@ private:
     std::unordered_map<std::uint32_t, std::uint8_t> m_places; ///< roles seen there
     SampleIndex m_index;
     bool m_needed = false;
-    bool m_again = false; ///< a place has got its second role: legs of before have to be filed, too
+    bool m_anyPasses = false; ///< some place has both roles
+    bool m_again = false;     ///< a place has got its second role: legs of before have to be filed, too
     /// By the client's connection as a PROXY protocol header names it: who began with that header.
     std::unordered_map<packet::Tuple, std::vector<LegIndex>> m_named;
 };

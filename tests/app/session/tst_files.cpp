@@ -238,6 +238,23 @@ private Q_SLOTS:
         QCOMPARE(read({{at("part.pcapng")}})->traced->packets, std::uint64_t(before));
     }
 
+    /// Views that nobody looks at are not made; the last one is the same.
+    void aLateLookChangesNothing() {
+        const auto looked = read({{at("all.pcapng")}});
+        Options options;
+        options.firstLook = std::chrono::hours(1);
+        auto session = Session::open(FileSource{{at("all.pcapng")}}, options);
+        QVERIFY(session);
+        std::uint64_t version = 0;
+        for (auto view = (*session)->view(); !view->ended; view = (*session)->waitForChange(version, 1000ms)) {
+            QVERIFY(view->traced->paths.empty());
+            version = view->version;
+        }
+        const auto late = ended(**session);
+        QCOMPARE(paths(*late), paths(*looked));
+        QCOMPARE(late->traced->packets, looked->traced->packets);
+    }
+
     void versionsGrow() {
         auto session = Session::open(FileSource{{at("all.pcapng")}}, {});
         QVERIFY(session);
