@@ -1,5 +1,7 @@
 #include "app/lab/http_client.h"
 
+#include "app/lab/late_library.h"
+
 #include <curl/curl.h>
 #include <list>
 
@@ -7,6 +9,28 @@ namespace natlens::lab {
 namespace {
 
 constexpr std::size_t kMaximumBody = 64 * 1024;
+
+/// The functions of libcurl that are used here.
+struct Curl {
+    LateLibrary library{"libcurl.so.4"};
+    decltype(::curl_easy_init) *easyInit = library.find<decltype(::curl_easy_init)>("curl_easy_init");
+    decltype(::curl_easy_setopt) *easySetopt = library.find<decltype(::curl_easy_setopt)>("curl_easy_setopt");
+    decltype(::curl_easy_getinfo) *easyGetinfo = library.find<decltype(::curl_easy_getinfo)>("curl_easy_getinfo");
+    decltype(::curl_easy_strerror) *easyStrerror = library.find<decltype(::curl_easy_strerror)>("curl_easy_strerror");
+    decltype(::curl_easy_cleanup) *easyCleanup = library.find<decltype(::curl_easy_cleanup)>("curl_easy_cleanup");
+    decltype(::curl_multi_init) *multiInit = library.find<decltype(::curl_multi_init)>("curl_multi_init");
+    decltype(::curl_multi_cleanup) *multiCleanup = library.find<decltype(::curl_multi_cleanup)>("curl_multi_cleanup");
+    decltype(::curl_multi_add_handle) *multiAddHandle = library.find<decltype(::curl_multi_add_handle)>("curl_multi_add_handle");
+    decltype(::curl_multi_remove_handle) *multiRemoveHandle = library.find<decltype(::curl_multi_remove_handle)>("curl_multi_remove_handle");
+    decltype(::curl_multi_perform) *multiPerform = library.find<decltype(::curl_multi_perform)>("curl_multi_perform");
+    decltype(::curl_multi_poll) *multiPoll = library.find<decltype(::curl_multi_poll)>("curl_multi_poll");
+    decltype(::curl_multi_info_read) *multiInfoRead = library.find<decltype(::curl_multi_info_read)>("curl_multi_info_read");
+};
+
+const Curl &curl() {
+    static const Curl loaded;
+    return loaded;
+}
 
 struct Transfer {
     CURL *easy = nullptr;
@@ -28,62 +52,62 @@ curl_socket_t openInside(void *self, curlsocktype, curl_sockaddr *address) {
 
 std::string reason(CURLcode code, CURL *easy) {
     long systemError = 0;
-    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &systemError);
+    curl().easyGetinfo(easy, CURLINFO_OS_ERRNO, &systemError);
     if (code == CURLE_OPERATION_TIMEDOUT) return "timed out";
     if (systemError == ECONNREFUSED) return "connection refused";
     if (systemError == ENETUNREACH || systemError == EHOSTUNREACH) return "no route to host";
     if (code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) return "connection reset";
-    return curl_easy_strerror(code);
+    return curl().easyStrerror(code);
 }
 
 } // namespace
 
 class HttpClient::Impl {
 public:
-    Impl() : m_multi(curl_multi_init()) {}
+    Impl() : m_multi(curl().multiInit()) {}
     ~Impl() {
         for (auto &transfer : m_transfers) release(transfer);
-        curl_multi_cleanup(m_multi);
+        curl().multiCleanup(m_multi);
     }
 
     void start(const NetworkNamespace &from, const std::string &url, HttpLimits limits, Done done) {
         Transfer &transfer = m_transfers.emplace_back();
         transfer.from = &from;
         transfer.done = std::move(done);
-        transfer.easy = curl_easy_init();
+        transfer.easy = curl().easyInit();
         CURL *easy = transfer.easy;
-        curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-        curl_easy_setopt(easy, CURLOPT_USERAGENT, "natlens");
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
-        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.total.count()));
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, openInside);
-        curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, &transfer);
-        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, collectBody);
-        curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
-        curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
-        curl_multi_add_handle(m_multi, easy);
+        curl().easySetopt(easy, CURLOPT_URL, url.c_str());
+        curl().easySetopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+        curl().easySetopt(easy, CURLOPT_PROXY, "");
+        curl().easySetopt(easy, CURLOPT_NOSIGNAL, 1L);
+        curl().easySetopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        curl().easySetopt(easy, CURLOPT_FORBID_REUSE, 1L);
+        curl().easySetopt(easy, CURLOPT_USERAGENT, "natlens");
+        curl().easySetopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(limits.connect.count()));
+        curl().easySetopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(limits.total.count()));
+        curl().easySetopt(easy, CURLOPT_OPENSOCKETFUNCTION, openInside);
+        curl().easySetopt(easy, CURLOPT_OPENSOCKETDATA, &transfer);
+        curl().easySetopt(easy, CURLOPT_WRITEFUNCTION, collectBody);
+        curl().easySetopt(easy, CURLOPT_WRITEDATA, &transfer);
+        curl().easySetopt(easy, CURLOPT_PRIVATE, &transfer);
+        curl().multiAddHandle(m_multi, easy);
     }
 
     int wait(std::span<Watch> others, std::chrono::milliseconds atMost) {
         int alive = 0;
-        curl_multi_perform(m_multi, &alive);
+        curl().multiPerform(m_multi, &alive);
         collect();
         m_watched.resize(others.size());
         for (std::size_t i = 0; i < others.size(); ++i)
             m_watched[i] = curl_waitfd{others[i].fd, CURL_WAIT_POLLIN, 0};
-        curl_multi_poll(m_multi, m_watched.data(), static_cast<unsigned>(m_watched.size()),
+        curl().multiPoll(m_multi, m_watched.data(), static_cast<unsigned>(m_watched.size()),
                         static_cast<int>(atMost.count()), nullptr);
         int readable = 0;
         for (std::size_t i = 0; i < others.size(); ++i) {
             others[i].readable = m_watched[i].revents != 0;
             readable += others[i].readable ? 1 : 0;
         }
-        curl_multi_perform(m_multi, &alive);
+        curl().multiPerform(m_multi, &alive);
         collect();
         return readable;
     }
@@ -105,13 +129,13 @@ public:
 
 private:
     void release(Transfer &transfer) {
-        curl_multi_remove_handle(m_multi, transfer.easy);
-        curl_easy_cleanup(transfer.easy);
+        curl().multiRemoveHandle(m_multi, transfer.easy);
+        curl().easyCleanup(transfer.easy);
     }
 
     void collect() {
         int left = 0;
-        while (const CURLMsg *message = curl_multi_info_read(m_multi, &left)) {
+        while (const CURLMsg *message = curl().multiInfoRead(m_multi, &left)) {
             if (message->msg != CURLMSG_DONE) continue;
             CURL *easy = message->easy_handle;
             const CURLcode code = message->data.result;
@@ -119,7 +143,7 @@ private:
             if (found == m_transfers.end()) continue;
             HttpOutcome outcome;
             long status = 0;
-            curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+            curl().easyGetinfo(easy, CURLINFO_RESPONSE_CODE, &status);
             outcome.status = static_cast<int>(status);
             outcome.body = std::move(found->body);
             if (code != CURLE_OK) outcome.error = reason(code, easy);

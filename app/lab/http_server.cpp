@@ -1,5 +1,6 @@
 #include "app/lab/http_server.h"
 
+#include "app/lab/late_library.h"
 #include "app/lab/sockets.h"
 
 #include <cctype>
@@ -9,6 +10,27 @@
 
 namespace natlens::lab {
 namespace {
+
+/// The functions of libmicrohttpd that are used here.
+struct Mhd {
+    LateLibrary library{"libmicrohttpd.so.12"};
+    decltype(::MHD_get_connection_values) *getConnectionValues = library.find<decltype(::MHD_get_connection_values)>("MHD_get_connection_values");
+    decltype(::MHD_get_connection_info) *getConnectionInfo = library.find<decltype(::MHD_get_connection_info)>("MHD_get_connection_info");
+    decltype(::MHD_create_response_from_buffer) *createResponseFromBuffer = library.find<decltype(::MHD_create_response_from_buffer)>("MHD_create_response_from_buffer");
+    decltype(::MHD_add_response_header) *addResponseHeader = library.find<decltype(::MHD_add_response_header)>("MHD_add_response_header");
+    decltype(::MHD_queue_response) *queueResponse = library.find<decltype(::MHD_queue_response)>("MHD_queue_response");
+    decltype(::MHD_destroy_response) *destroyResponse = library.find<decltype(::MHD_destroy_response)>("MHD_destroy_response");
+    decltype(::MHD_start_daemon) *startDaemon = library.find<decltype(::MHD_start_daemon)>("MHD_start_daemon");
+    decltype(::MHD_get_daemon_info) *getDaemonInfo = library.find<decltype(::MHD_get_daemon_info)>("MHD_get_daemon_info");
+    decltype(::MHD_stop_daemon) *stopDaemon = library.find<decltype(::MHD_stop_daemon)>("MHD_stop_daemon");
+    decltype(::MHD_run) *run = library.find<decltype(::MHD_run)>("MHD_run");
+    decltype(::MHD_get_timeout) *getTimeout = library.find<decltype(::MHD_get_timeout)>("MHD_get_timeout");
+};
+
+const Mhd &mhd() {
+    static const Mhd loaded;
+    return loaded;
+}
 
 MHD_Result collectHeader(void *target, MHD_ValueKind, const char *name, const char *value) {
     std::string key(name);
@@ -38,16 +60,16 @@ MHD_Result handle(void *self, MHD_Connection *connection, const char *url, const
         return MHD_YES;
     }
     HttpRequest request{method, url, {}, version, {}, {}};
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, collectHeader, &request);
-    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, collectArgument, &request.query);
-    if (const auto *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS))
+    mhd().getConnectionValues(connection, MHD_HEADER_KIND, collectHeader, &request);
+    mhd().getConnectionValues(connection, MHD_GET_ARGUMENT_KIND, collectArgument, &request.query);
+    if (const auto *info = mhd().getConnectionInfo(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS))
         request.peer = fromSockaddr(info->client_addr);
     const HttpAnswer answer = static_cast<HttpServer *>(self)->answer(request);
-    MHD_Response *response = MHD_create_response_from_buffer(
+    MHD_Response *response = mhd().createResponseFromBuffer(
         answer.body.size(), const_cast<char *>(answer.body.data()), MHD_RESPMEM_MUST_COPY);
-    for (const auto &[name, value] : answer.headers) MHD_add_response_header(response, name.c_str(), value.c_str());
-    const MHD_Result result = MHD_queue_response(connection, static_cast<unsigned>(answer.status), response);
-    MHD_destroy_response(response);
+    for (const auto &[name, value] : answer.headers) mhd().addResponseHeader(response, name.c_str(), value.c_str());
+    const MHD_Result result = mhd().queueResponse(connection, static_cast<unsigned>(answer.status), response);
+    mhd().destroyResponse(response);
     return result;
 }
 
@@ -65,18 +87,18 @@ base::Result<std::unique_ptr<HttpServer>> HttpServer::listen(const NetworkNamesp
         error.subject = where.name() + " " + error.subject;
         return std::unexpected(error);
     }
-    server->m_daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, nullptr, nullptr, handle, server.get(),
+    server->m_daemon = mhd().startDaemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG, 0, nullptr, nullptr, handle, server.get(),
                                         MHD_OPTION_LISTEN_SOCKET, socket->get(), MHD_OPTION_CONNECTION_TIMEOUT, 30u,
                                         MHD_OPTION_END);
     if (server->m_daemon == nullptr)
         return base::fail(base::ErrorCode::io, "the HTTP server did not start", "listen", address.toString());
     (void)socket->release(); // the daemon closes it
-    server->m_pollFd = MHD_get_daemon_info(server->m_daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    server->m_pollFd = mhd().getDaemonInfo(server->m_daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     return server;
 }
 
 HttpServer::~HttpServer() {
-    if (m_daemon != nullptr) MHD_stop_daemon(m_daemon);
+    if (m_daemon != nullptr) mhd().stopDaemon(m_daemon);
 }
 
 void HttpServer::serve() {
@@ -84,8 +106,8 @@ void HttpServer::serve() {
     // Bounded, so that one client cannot keep the others waiting.
     MHD_UNSIGNED_LONG_LONG wait = 0;
     for (int round = 0; round < 32; ++round) {
-        MHD_run(m_daemon);
-        if (MHD_get_timeout(m_daemon, &wait) != MHD_YES || wait != 0) break;
+        mhd().run(m_daemon);
+        if (mhd().getTimeout(m_daemon, &wait) != MHD_YES || wait != 0) break;
     }
 }
 
