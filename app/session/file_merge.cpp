@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <deque>
+#include <map>
 #include <unistd.h>
 
 namespace natlens::session {
@@ -34,13 +35,23 @@ base::Result<std::size_t> readSome(const CaptureInput &input, std::span<std::byt
 /// What one file has delivered and the merge has not yet passed on. Ids are translated to the source's on the way in.
 class Queue final : public file::StreamSink {
 public:
-    Queue(file::StreamSink &sink, std::uint32_t &nextPoint, bool keepNumbers)
+    /// `series`: points of the files of one capture so far, by name and kind; null for a file that stands alone.
+    using Series = std::map<std::pair<std::string, packet::LinkType>, base::CapturePointId>;
+    Queue(file::StreamSink &sink, std::uint32_t &nextPoint, bool keepNumbers, Series *series)
         : m_sink(sink)
         , m_nextPoint(nextPoint)
-        , m_keepNumbers(keepNumbers) {}
+        , m_keepNumbers(keepNumbers)
+        , m_series(series) {}
 
     void onCapturePoint(base::CapturePointId id, const file::CapturePoint &point) override {
         if (m_ids.size() <= id.value) m_ids.resize(id.value + 1);
+        if (m_series) {
+            const auto [known, isNew] = m_series->try_emplace({point.name, point.linkType});
+            if (isNew) known->second = base::CapturePointId{m_nextPoint++};
+            m_ids[id.value] = known->second;
+            if (isNew) m_sink.onCapturePoint(known->second, point);
+            return;
+        }
         m_ids[id.value] = m_keepNumbers ? id : base::CapturePointId{m_nextPoint++};
         m_sink.onCapturePoint(m_ids[id.value], point); // at once: before every packet of it, whatever its time
     }
@@ -90,6 +101,7 @@ private:
     file::StreamSink &m_sink;
     std::uint32_t &m_nextPoint;
     bool m_keepNumbers;
+    Series *m_series;
     std::vector<base::CapturePointId> m_ids;
     std::vector<Item> m_items;
     std::vector<std::byte> m_bytes;
@@ -165,8 +177,12 @@ base::Status readMerged(std::vector<CaptureInput> &inputs, file::StreamSink &sin
     std::uint64_t nextPacket = 1;
     std::deque<Queue> queues; // a deque: neither class can be moved
     std::deque<Pull> pulls;
-    for (std::size_t i = 0; i < inputs.size(); ++i)
-        pulls.emplace_back(inputs[i], staged(i, queues.emplace_back(sink, nextPoint, hooks.oneFile)));
+    std::map<std::string, Queue::Series> series;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const std::string &name = inputs[i].series;
+        Queue::Series *known = name.empty() || hooks.oneFile ? nullptr : &series[name];
+        pulls.emplace_back(inputs[i], staged(i, queues.emplace_back(sink, nextPoint, hooks.oneFile, known)));
+    }
     for (;;) {
         std::size_t earliest = inputs.size();
         bool wait = false;

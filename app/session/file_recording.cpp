@@ -54,17 +54,29 @@ public:
     }
     void onPacket(const file::PacketView &packet) override {
         const std::string_view annotation = m_annotations.of(packet);
-        if (!Annotations::isOne(packet.comment)) return m_sink.write(packet, annotation);
-        file::PacketView bare = packet;
-        bare.comment = {};
-        m_sink.write(bare, annotation);
+        if (packet.comment.empty()) return m_sink.write(packet, annotation);
+        file::PacketView own = packet;
+        own.comment = withoutOurs(packet.comment);
+        m_sink.write(own, annotation);
     }
     void onStatistics(const file::PointStatistics &statistics) override { m_sink.onStatistics(statistics); }
 
 private:
+    /// The comments that others made.
+    std::string_view withoutOurs(std::string_view comments) {
+        m_kept.clear();
+        file::eachComment(comments, [&](std::string_view text) {
+            if (Annotations::isOne(text)) return;
+            if (!m_kept.empty()) m_kept += '\0';
+            m_kept += text;
+        });
+        return m_kept;
+    }
+
     RecordingSink &m_sink;
     const ClockPlan &m_clocks;
     Annotations m_annotations;
+    std::string m_kept;
 };
 
 std::unique_ptr<file::StreamSink> stageFor(RecordingSink &sink, const FileRecording &what) {

@@ -8,6 +8,7 @@
 #include "app/session/file_recording.h"
 #include "app/session/ingest.h"
 #include "app/session/publish_clock.h"
+#include "app/session/rotated_files.h"
 #include "app/session/runner.h"
 #include "app/session/stream_store.h"
 #include "app/session/threads.h"
@@ -81,8 +82,9 @@ private:
     const FileSource m_source;
     const Options m_options;
     Publisher &m_publisher;
-    ClusterInput m_cluster; ///< as a person gave it
-    std::string m_facts;    ///< as a person gave them
+    ClusterInput m_cluster;            ///< as a person gave it
+    std::string m_facts;               ///< as a person gave them
+    std::vector<std::string> m_series; ///< of each file
     std::vector<CaptureInput> m_inputs;
     std::vector<std::unique_ptr<StreamStore>>
         m_copies; ///< by input: what came through a pipe; null: a file, or not kept
@@ -152,10 +154,12 @@ base::Status FileRunner::start() {
     }
     if (std::ranges::count(m_source.files, "-") > 1)
         return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
+    m_series = seriesOf(m_source.files);
     const bool readAgain = m_options.keepStream || !m_options.record.empty() || m_source.files.size() > 1;
     for (const auto &path : m_source.files) {
         auto input = CaptureInput::open(path);
         if (!input) return std::unexpected(input.error());
+        input->joinSeries(m_series[m_inputs.size()]);
         input->nameBy(m_source.points);
         m_total += input->size;
         auto &copy = m_copies.emplace_back();
@@ -204,6 +208,7 @@ base::Result<CaptureInput> FileRunner::reopen(std::size_t input) const {
     if (!again) return again;
     again->name = path.string(); // not that of the copy
     again->pointName = file::pointNameOf(path);
+    again->joinSeries(m_series[input]);
     again->nameBy(m_source.points);
     return again;
 }

@@ -5,6 +5,7 @@
 #include "capture/base/timestamp.h"
 #include "capture/packet/decode.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -34,8 +35,18 @@ struct PacketView {
     std::uint32_t originalLength = 0; ///< bytes on the wire
     std::span<const std::byte> data;  ///< captured bytes, possibly fewer
     PacketDirection direction = PacketDirection::unknown;
-    std::string_view comment = {};
+    std::string_view comment = {};    ///< all comments, in order, with '\0' between two; "" none
 };
+
+/// Calls `use` with each comment of a PacketView.
+template<class Use>
+void eachComment(std::string_view comments, Use &&use) {
+    while (!comments.empty()) {
+        const std::size_t end = std::min(comments.find('\0'), comments.size());
+        use(comments.substr(0, end));
+        comments.remove_prefix(std::min(end + 1, comments.size()));
+    }
+}
 
 /// Counters of one capture point (pcapng Interface Statistics Block). Totals since the capture began.
 struct PointStatistics {

@@ -166,6 +166,19 @@ base::Timestamp PcapngParser::timestamp(const Interface &interface, std::uint64_
         nanoseconds, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max()))};
 }
 
+/// One comment is looked at where it lies, several are put side by side.
+void PcapngParser::addComment(std::string_view &all, std::string_view text) {
+    if (text.empty()) return;
+    if (all.empty()) {
+        all = text;
+        return;
+    }
+    if (all.data() != m_comments.data()) m_comments = all;
+    m_comments += '\0';
+    m_comments += text;
+    all = m_comments;
+}
+
 /// Enhanced and obsolete packet blocks are alike from the time stamp on: high, low, captured, original.
 bool PcapngParser::packet(std::uint32_t interfaceId, Body afterHeader, const std::byte *timeAndLengths,
                           std::uint64_t offset) {
@@ -182,7 +195,7 @@ bool PcapngParser::packet(std::uint32_t interfaceId, Body afterHeader, const std
     view.originalLength = std::max(u32(timeAndLengths + 12), captured);
     view.data = afterHeader.first(captured);
     const auto visit = [&](std::uint16_t code, Body value) {
-        if (code == kComment && view.comment.empty()) view.comment = textOf(value);
+        if (code == kComment) addComment(view.comment, textOf(value));
         if (code == kPacketFlags && value.size() == 4) view.direction = directionOf(u32(value.data()));
     };
     const Body options = afterHeader.subspan(std::min(afterHeader.size(), padded(captured)));

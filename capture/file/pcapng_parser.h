@@ -4,6 +4,7 @@
 #include "capture/file/parser.h"
 #include "capture/file/point_names.h"
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -43,6 +44,7 @@ private:
     bool interfaceStatistics(Body body, std::uint64_t offset);
 
     bool packet(std::uint32_t interfaceId, Body afterHeader, const std::byte *timeAndLengths, std::uint64_t offset);
+    void addComment(std::string_view &all, std::string_view text);
     const Interface *findInterface(std::uint32_t id, std::uint64_t offset, std::string_view blockName);
     bool bad(std::uint64_t offset, std::string message);
     template<class Visitor>
@@ -52,6 +54,7 @@ private:
     Delivery &m_delivery;
     PointNames m_names;
     std::vector<Interface> m_interfaces; ///< of the current section
+    std::string m_comments; ///< of a packet that has several
     bool m_swapped = false;
 };
 

@@ -168,11 +168,17 @@ base::Status PcapngWriter::writePacket(const PacketView &packet, std::string_vie
     State &state = *m_state;
     if (auto status = state.ready(); !status) return status;
     if (auto status = state.knownPoint(packet.point); !status) return status;
-    if (packet.comment.size() > kMaxOption || annotation.size() > kMaxOption)
+    std::size_t comments = optionSize(annotation.size());
+    bool tooLong = annotation.size() > kMaxOption;
+    eachComment(packet.comment, [&](std::string_view text) {
+        comments += optionSize(text.size());
+        tooLong = tooLong || text.size() > kMaxOption;
+    });
+    if (tooLong)
         return base::fail(base::ErrorCode::invalidInput, "a packet comment is longer than 65535 bytes",
                           "write capture");
     const bool hasFlags = packet.direction != PacketDirection::unknown;
-    const std::size_t options = optionSize(packet.comment.size()) + optionSize(annotation.size()) + (hasFlags ? 8 : 0);
+    const std::size_t options = comments + (hasFlags ? 8 : 0);
     const std::size_t total = 32 + padded(packet.data.size()) + (options != 0 ? options + 4 : 0);
     if (total > kMaxBlock)
         return base::fail(base::ErrorCode::invalidInput, "a packet is longer than 64 MiB", "write capture");
@@ -185,7 +191,7 @@ base::Status PcapngWriter::writePacket(const PacketView &packet, std::string_vie
     state.put(captured);
     state.put(std::max(packet.originalLength, captured));
     state.putBytes(packet.data.data(), packet.data.size());
-    state.putText(kComment, packet.comment);
+    eachComment(packet.comment, [&](std::string_view text) { state.putText(kComment, text); });
     state.putText(kComment, annotation);
     if (hasFlags) {
         const auto flags = static_cast<std::uint32_t>(packet.direction);

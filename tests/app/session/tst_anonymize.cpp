@@ -403,7 +403,8 @@ private Q_SLOTS:
             view.point = points[frame.point];
             view.time = {1'700'000'000'000'000'000 + frame.microseconds * 1000};
             view.data = frame.bytes;
-            if (++number == 2) view.comment = "look at this";
+            using namespace std::string_view_literals;
+            if (++number == 2) view.comment = "look at this\0and at that"sv;
             QVERIFY(writer.writePacket(view));
         }
         file::PointStatistics statistics{points["node2/eth0"], {1'700'000'000'500'000'000}, 100, 7};
@@ -421,6 +422,8 @@ private Q_SLOTS:
             return found;
         };
         QCOMPARE(count("look at this"), 1);
+        QCOMPARE(count("and at that"), 1);
+        QCOMPARE(count(std::string_view("look at this\0and", 16)), 0); // two comments, not one
         QCOMPARE(count("path 1, hop 1 of 3: client sends"), 4); // four requests
         QCOMPARE(
             count("path 1, hop 2 of 3: SNAT 104.132.1.79 -> 10.240.0.5, DNAT 10.240.0.5:32080 -> 10.180.1.136:8080"),

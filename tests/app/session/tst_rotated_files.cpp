@@ -1,0 +1,125 @@
+// Files that one capture wrote one after the other are one capture point, in order of time.
+#include "app/session/rotated_files.h"
+#include "app/session/session.h"
+#include "recording.h"
+#include "tracer/path/path_json.h"
+
+#include "tests/test_program.h"
+#include <QTemporaryDir>
+#include <regex>
+
+using namespace natlens;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::shared_ptr<const session::View> viewOfFiles(std::vector<std::filesystem::path> files) {
+    session::FileSource source;
+    source.files = std::move(files);
+    auto opened = session::Session::open(source, {});
+    if (!opened) return nullptr;
+    auto view = (*opened)->view();
+    for (int i = 0; i < 600 && !view->ended; ++i)
+        view = (*opened)->waitForChange(view->version, 100ms);
+    return view;
+}
+
+std::string pathsWithoutNumbers(const session::View &view) {
+    std::string text;
+    for (const auto &path : view.traced->paths)
+        text += tracer::toJsonLine(*path) + "\n";
+    return std::regex_replace(text, std::regex("\"packets?\":(\\d+|\\[[^\\]]*\\])"), "");
+}
+
+} // namespace
+
+class TestRotatedFiles : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void names_data();
+    void names();
+    void onePoint_data();
+    void onePoint();
+};
+
+void TestRotatedFiles::names_data() {
+    QTest::addColumn<QByteArrayList>("files");
+    QTest::addColumn<QByteArrayList>("series");
+    const auto row = [](const char *name, const QByteArrayList &files, const QByteArrayList &series) {
+        QTest::newRow(name) << files << series;
+    };
+    row("tcpdump -C", {"a.pcap", "a.pcap1", "a.pcap2", "b.pcap"}, {"a.pcap", "a.pcap", "a.pcap", ""});
+    row("tcpdump -C -W", {"d/a.pcap00", "d/a.pcap01"}, {"d/a.pcap", "d/a.pcap"});
+    row("tcpdump -G", {"n1-eth0_2024-01-31_12:00:00.pcap", "n1-eth0_2024-01-31_12:05:00.pcap"},
+        {"n1-eth0.pcap", "n1-eth0.pcap"});
+    row("-G with a plain date", {"n1-eth0-20240131-120000.pcap", "n1-eth0-20240131-120500.pcap"},
+        {"n1-eth0.pcap", "n1-eth0.pcap"});
+    row("-G with seconds", {"t_1706700000.pcap.gz", "t_1706700300.pcap"}, {"t.pcap", "t.pcap"});
+    row("dumpcap", {"x_00001_20240131120000.pcapng", "x_00002_20240131120500.pcapng"}, {"x.pcapng", "x.pcapng"});
+    row("one alone", {"a.pcap1", "b.pcap2", "x_00001_20240131120000.pcapng"}, {"", "", ""});
+    row("two folders", {"d/a.pcap", "e/a.pcap1"}, {"", ""});
+    row("nodes with numbers", {"node1.pcap", "node2.pcap", "node1-eth0.pcap", "node1-eth1.pcap"}, {"", "", "", ""});
+    row("a date alone", {"20240131-120000.pcap", "20240131-120500.pcap"}, {"", ""});
+    row("standard input", {"-", "a.pcap"}, {"", ""});
+}
+
+void TestRotatedFiles::names() {
+    QFETCH(QByteArrayList, files);
+    QFETCH(QByteArrayList, series);
+    std::vector<std::filesystem::path> paths;
+    for (const QByteArray &file : files)
+        paths.emplace_back(file.toStdString());
+    QByteArrayList found;
+    for (const std::string &name : session::seriesOf(paths))
+        found.push_back(QByteArray::fromStdString(name));
+    QCOMPARE(found, series);
+}
+
+void TestRotatedFiles::onePoint_data() {
+    QTest::addColumn<QByteArrayList>("parts");
+    QTest::newRow("-C") << QByteArrayList{"node2-eth0.pcap", "node2-eth0.pcap1", "node2-eth0.pcap2"};
+    QTest::newRow("-W, given in another order")
+        << QByteArrayList{"node2-eth0.pcap1", "node2-eth0.pcap2", "node2-eth0.pcap0"};
+    QTest::newRow("dumpcap") << QByteArrayList{"node2-eth0_00001_20240131120000.pcap",
+                                               "node2-eth0_00002_20240131120001.pcap",
+                                               "node2-eth0_00003_20240131120002.pcap"};
+}
+
+/// The node's capture in three files shows what it shows in one.
+void TestRotatedFiles::onePoint() {
+    QFETCH(QByteArrayList, parts);
+    QTemporaryDir folder;
+    const auto at = [&](const std::string &name) { return std::filesystem::path(folder.path().toStdString()) / name; };
+    const auto frames = testing::conversation(53210);
+    std::vector<testing::Frame> node;
+    for (testing::Frame frame : frames)
+        if (frame.point == "node2/eth0") {
+            frame.point.clear(); // the file's name says it
+            node.push_back(std::move(frame));
+        }
+    QVERIFY(testing::writeRecording(testing::createFile(at("client-eth0.pcap")), frames, {"client/eth0"}));
+    QVERIFY(testing::writeRecording(testing::createFile(at("node2-eth0.dump")), node, {""}));
+    const auto whole = viewOfFiles({at("client-eth0.pcap"), at("node2-eth0.dump")});
+    QVERIFY(whole && whole->problem.empty());
+    std::vector<std::filesystem::path> files{at("client-eth0.pcap")};
+    QByteArrayList inTime = parts;
+    std::ranges::sort(inTime);
+    for (qsizetype i = 0; i < parts.size(); ++i) {
+        const std::size_t from = node.size() * static_cast<std::size_t>(i) / 3,
+                          to = node.size() * static_cast<std::size_t>(i + 1) / 3;
+        const std::vector<testing::Frame> some(node.begin() + static_cast<std::ptrdiff_t>(from),
+                                               node.begin() + static_cast<std::ptrdiff_t>(to));
+        QVERIFY(testing::writeRecording(testing::createFile(at(inTime[i].toStdString())), some, {""}));
+        files.push_back(at(parts[i].toStdString()));
+    }
+    const auto view = viewOfFiles(files);
+    QVERIFY(view && view->problem.empty());
+    QCOMPARE(view->traced->points.size(), std::size_t(2));
+    QCOMPARE(view->traced->points[1].name, std::string("node2/eth0"));
+    QCOMPARE(view->traced->points[1].packets, std::uint64_t(node.size()));
+    QCOMPARE(pathsWithoutNumbers(*view), pathsWithoutNumbers(*whole));
+}
+
+NATLENS_TEST(TestRotatedFiles)
+#include "tst_rotated_files.moc"
