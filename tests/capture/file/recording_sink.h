@@ -26,7 +26,7 @@ public:
                                        packet.time.toString(), packet.originalLength);
         if (packet.direction != file::PacketDirection::unknown)
             line += packet.direction == file::PacketDirection::inbound ? " in" : " out";
-        if (!packet.comment.empty()) line += fmt::format(" '{}'", packet.comment);
+        file::eachComment(packet.comment, [&](std::string_view text) { line += fmt::format(" '{}'", text); });
         const QByteArray data(reinterpret_cast<const char *>(packet.data.data()), qsizetype(packet.data.size()));
         lines << QString::fromStdString(line) + ": " + QString::fromLatin1(data.toHex());
     }

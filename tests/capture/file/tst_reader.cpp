@@ -58,7 +58,7 @@ FileMaker fullFile(Order order) {
 
 const QStringList kFullFile = {
     "point 0 'node2/eth0' 'uplink' link 1 snap 262144 mac 02..01",
-    "packet 1 on 0 at 1700000000.123456789 of 99 out 'first': 6162636465",
+    "packet 1 on 0 at 1700000000.123456789 of 99 out 'first' 'second': 6162636465",
     "point 1 'node1/eth0' '' link 1 snap 0",
     "packet 2 on 1 at 1700000000.000001000 of 3: 78797a",
     "packet 3 on 0 at 0.000000000 of 4: 73706221",
