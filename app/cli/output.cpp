@@ -112,13 +112,8 @@ std::optional<int> terminalColumns() {
 
 std::string wrapped(const std::string &text, std::size_t indent, std::optional<int> columns) {
     constexpr int kNarrowest = 60;
-    if (!columns || diagram::columns(text) <= *columns) return text;
-    std::string out;
-    const auto start = std::min(text.find_first_not_of(' '), text.size());
-    const int width = std::max(*columns, kNarrowest) - static_cast<int>(indent);
-    for (const std::string &line : diagram::wrap(std::string_view(text).substr(start), width))
-        out += (out.empty() ? std::string(start, ' ') : "\n" + std::string(indent, ' ')) + line;
-    return out;
+    if (!columns) return text;
+    return diagram::wrapIndented(text, std::max(*columns, kNarrowest), static_cast<int>(indent));
 }
 
 Progress::Progress(bool wanted)

@@ -66,6 +66,17 @@ std::vector<std::string> wrap(std::string_view utf8, int width) {
     return lines;
 }
 
+std::string wrapIndented(std::string_view utf8, int width, int indent) {
+    if (columns(utf8) <= width) return std::string(utf8);
+    const std::size_t start = std::min(utf8.find_first_not_of(' '), utf8.size());
+    std::string out;
+    for (const std::string &line : wrap(utf8.substr(start), width - indent)) {
+        out += out.empty() ? std::string(start, ' ') : "\n" + std::string(static_cast<std::size_t>(indent), ' ');
+        out += line;
+    }
+    return out;
+}
+
 void TextGrid::put(int row, int column, std::string_view utf8, int rowStep, int columnStep) {
     for (std::size_t at = 0; at < utf8.size();) {
         const std::size_t length = codePointLength(utf8, at);

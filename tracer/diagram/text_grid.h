@@ -18,6 +18,10 @@ namespace natlens::diagram {
 /// At least one line.
 [[nodiscard]] std::vector<std::string> wrap(std::string_view utf8, int width);
 
+/// A text as wrap() cuts it, if it is wider than `width`: the first line keeps the blanks that it begins with, further
+/// ones are indented. No line break at the end.
+[[nodiscard]] std::string wrapIndented(std::string_view utf8, int width, int indent);
+
 /// Cells may be written at negative columns; the picture is moved right when it is printed.
 class TextGrid final {
 public:

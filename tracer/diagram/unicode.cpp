@@ -32,14 +32,9 @@ std::string printable(std::string text) {
 
 /// Nothing is cut off: what is longer than a line goes on below, indented. Lines end in '\n'.
 std::string wrapped(const std::string &text, int width, int indent) {
-    std::string out;
     const auto first = text.find_first_not_of(' ');
     const std::string start(first == text.npos ? 0 : first, ' ');
-    const std::string words = printable(text.substr(start.size()));
-    const bool fits = columns(start + words) <= width;
-    for (const std::string &line : wrap(words, fits ? width : width - indent))
-        out += (out.empty() ? start : std::string(static_cast<std::size_t>(indent), ' ')) + line + "\n";
-    return out;
+    return wrapIndented(start + printable(text.substr(start.size())), width, indent) + "\n";
 }
 
 /// Connections that differ only in ports and times; the newest one is drawn.

@@ -150,7 +150,7 @@ proxycore::FlowQuery queryOf(const FindingInput &input, const Hop &entry) {
     const Host *host = input.evidence ? input.evidence->host(entry.host) : nullptr;
     return {.protocol = input.path.protocol,
             .source = source,
-            .destination = input.path.requested,
+            .destination = entry.in ? entry.in->dst : input.path.requested,
             .inputInterface = entry.in ? entry.in->interface : std::string(),
             .locallyGenerated = !entry.in || (host && std::ranges::binary_search(host->addresses, source.ip))};
 }
@@ -168,7 +168,7 @@ Prediction toPrediction(const proxycore::Decision &decision) {
 std::optional<Prediction> predictByObjects(const FindingInput &input, const Hop &entry, const ClusterView &view) {
     const Path &path = input.path;
     const auto node = nodeName(input, entry.host);
-    const auto match = view.service(path.protocol, path.requested);
+    const auto match = view.service(path.protocol, entry.in ? entry.in->dst : path.requested);
     if (node.empty() || !view.hasNode(node)) return std::nullopt;
     if (match && view.onlyInRules(match->service->name)) return std::nullopt;
     const NodeFacts *facts = input.facts ? input.facts->at(entry.host, path.firstSeen) : nullptr;

@@ -18,8 +18,8 @@ const Diagnosis kP01{
     .severity = Severity::warning,
     .what =
         "At the node where a Service was entered, the observed verdict, endpoint or source translation is not the "
-        "one that follows from the node's rules, or the rules do not follow from cluster state: the first place where "
-        "they differ is named.",
+        "one that follows from the node's rules, or the rules do not follow from cluster state; or a node behind it "
+        "sends elsewhere what was for an endpoint already: the first place where they differ is named.",
     .why = "Rules that lag behind the cluster state, a kube-proxy that does not run, rules of other programs, or "
            "cluster state or rules that do not belong to the capture.",
     .field = "kube-proxy's rules on the node",
@@ -143,6 +143,31 @@ std::string differenceFromObjects(const FindingInput &input, const Hop &entry, c
     return differs;
 }
 
+/// A node behind the one where the Service was entered meets what is meant for an endpoint already: kube-proxy leaves
+/// it alone.
+std::optional<Finding> findBehind(const FindingInput &input, const Hop &entry) {
+    for (const Hop &hop : input.path.hops) {
+        if (hop.direction != Direction::request || &hop <= &entry || hop.inferred || !hop.in || !hop.out) continue;
+        if (!has(hop.nat, Nat::dnat) || nodeName(input, hop.host).empty() || !sawItBegin(input, hop)) continue;
+        const Timestamp since = input.path.firstSeen + -std::chrono::nanoseconds(kLag);
+        const auto states = input.history->during(since, input.path.firstSeen);
+        const bool leftAlone = !states.empty() && std::ranges::all_of(states, [&](const ClusterView *view) {
+            const auto predicted = predictByObjects(input, hop, *view);
+            return predicted && predicted->verdict == Verdict::notAService;
+        });
+        if (!leftAlone) continue;
+        Finding result =
+            finding(kP01, fmt::format("{} sent the request of {} on to {}, though it was for {} already, which is no "
+                                      "address of a Service: kube-proxy would have left it alone.",
+                                      hop.host, input.path.client.address.toString(), hop.out->dst.toString(),
+                                      hop.in->dst.toString()));
+        addEvidence(result, hop.in);
+        addEvidence(result, hop.out);
+        return result;
+    }
+    return std::nullopt;
+}
+
 std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
     if (path.kind == PathKind::healthCheck || !input.history || !input.cluster || !input.service) return std::nullopt;
@@ -162,7 +187,7 @@ std::optional<Finding> find(const FindingInput &input) {
             lag = fmt::format(" The node did what its rules say{}: it is they that differ from the cluster state.",
                               placeInRules(input, *entry));
     }
-    if (differs.empty()) return std::nullopt;
+    if (differs.empty()) return findBehind(input, *entry);
     Finding result = finding(kP01, fmt::format("{} met the request of {} to {} ({}) and {}.{}", entry->host,
                                                path.client.address.toString(), path.requested.toString(),
                                                serviceInWords(input), differs, lag));
