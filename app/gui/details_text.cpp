@@ -75,7 +75,8 @@ QString pathHtml(const tracer::Path *path, const Theme &theme) {
                        serviceText(*path).toHtmlEscaped());
     if (path->endpoint) {
         const tracer::EndpointEnd &end = *path->endpoint;
-        words += paragraph("Endpoint " + (end.pod.empty() ? html(end.host) : html(end.pod)) + " on " + html(end.node) +
+        words += paragraph("Endpoint " + (end.pod.empty() ? html(end.host) : html(end.pod)) +
+                           (end.node.empty() || end.node == end.host ? QString() : " on " + html(end.node)) +
                            ", <code>" + addressText(end.address) + "</code>");
     }
     if (path->sourcePreserved)

@@ -1,5 +1,6 @@
 // Paths in words. Text reports, tooltips and screen readers all use these sentences, so that they say the same.
 #include "tracer/diagram/diagram.h"
+#include "tracer/diagram/route.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,18 +58,18 @@ std::string translation(const HopEnd &in, const HopEnd &out, Direction direction
     const bool reply = direction == Direction::reply;
     std::string text;
     if (proxied)
-        return reply ? fmt::format("passes the answer on to {}", out.dst.toString())
+        return reply ? fmt::format("passes the answer on to {}", inWords(out.dst))
                      : fmt::format("answers as {} itself and asks {} in its own name, as {} (a proxy, not NAT)",
-                                   in.dst.toString(), out.dst.toString(), out.src.toString());
+                                   inWords(in.dst), inWords(out.dst), inWords(out.src));
     if (in.src != out.src)
-        text = fmt::format("{} the source {} by {} ({})", reply ? "restores" : "replaces", in.src.toString(),
-                           out.src.toString(), reply ? "undoes DNAT" : "SNAT");
+        text = fmt::format("{} the source {} by {} ({})", reply ? "restores" : "replaces", inWords(in.src),
+                           inWords(out.src), reply ? "undoes DNAT" : "SNAT");
     if (in.dst != out.dst)
         text += fmt::format("{}the destination {} by {} ({})",
                             !text.empty() ? " and "
                             : reply       ? "restores "
                                           : "replaces ",
-                            in.dst.toString(), out.dst.toString(), reply ? "undoes SNAT" : "DNAT");
+                            inWords(in.dst), inWords(out.dst), reply ? "undoes SNAT" : "DNAT");
     return text;
 }
 
@@ -155,13 +156,13 @@ std::string describe(const Hop &hop) {
     if (hop.in && hop.out) {
         const auto changed =
             translation(*hop.in, *hop.out, hop.direction, hop.nat == std::vector{tracer::Nat::proxied});
-        text = changed.empty() ? fmt::format("{} passes {} on unchanged: {} to {}", host, what, hop.out->src.toString(),
-                                             hop.out->dst.toString())
+        text = changed.empty() ? fmt::format("{} passes {} on unchanged: {} to {}", host, what, inWords(hop.out->src),
+                                             inWords(hop.out->dst))
                                : fmt::format("{} {}", host, changed);
     } else if (hop.in) {
-        text = fmt::format("{} receives {}: {} to {}", host, what, hop.in->src.toString(), hop.in->dst.toString());
+        text = fmt::format("{} receives {}: {} to {}", host, what, inWords(hop.in->src), inWords(hop.in->dst));
     } else if (hop.out) {
-        text = fmt::format("{} sends {}: {} to {}", host, what, hop.out->src.toString(), hop.out->dst.toString());
+        text = fmt::format("{} sends {}: {} to {}", host, what, inWords(hop.out->src), inWords(hop.out->dst));
     } else {
         text = fmt::format("{} must have passed {} on", host, what);
     }

@@ -147,6 +147,10 @@ bool Route::translated(std::string_view host, tracer::Nat nat) const {
     return path && translatesRequest(*path, host, nat);
 }
 
+std::string inWords(const tracer::SocketAddress &address) {
+    return address.port == 0 ? address.ip.toString() : address.toString();
+}
+
 Route routeOf(const Path &path, const Roles &roles) {
     Route route;
     route.path = &path;

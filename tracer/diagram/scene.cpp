@@ -1,5 +1,6 @@
 #include "tracer/diagram/scene.h"
 
+#include "tracer/diagram/route.h"
 #include "tracer/diagram/text_grid.h"
 #include "tracer/path/telling.h"
 
@@ -167,7 +168,7 @@ private:
         if (!stream.selected) { // paths come oldest first; the newest one is shown unless one is selected
             stream.selected = selected;
             stream.lost = segment.lost;
-            stream.label = {segment.src.toString(), "> " + segment.dst.toString()};
+            stream.label = {inWords(segment.src), "> " + inWords(segment.dst)};
             stream.ref = {path.id, {}, static_cast<int>(index), -1};
         }
     }

@@ -50,7 +50,7 @@ public:
         int row = 0;
         for (const auto *segment : m_elsewhere) {
             const auto words = fmt::format("reply also: {} → {}, {} → {}", orUnseen(segment->from),
-                                           orUnseen(segment->to), segment->src.toString(), segment->dst.toString());
+                                           orUnseen(segment->to), inWords(segment->src), inWords(segment->dst));
             for (const std::string &line : wrap(words, m_width - 4))
                 lines.put(row++, 2, line);
         }
@@ -79,9 +79,9 @@ private:
             if (hop.host != m_hosts[index] || hop.direction != Direction::request) continue;
             if (hop.in && hop.out) {
                 if (hop.in->src != hop.out->src)
-                    line(fmt::format("SNAT  {} ⇒ {}", hop.in->src.toString(), hop.out->src.toString()), kBoxLeft + 4);
+                    line(fmt::format("SNAT  {} ⇒ {}", inWords(hop.in->src), inWords(hop.out->src)), kBoxLeft + 4);
                 if (hop.in->dst != hop.out->dst)
-                    line(fmt::format("DNAT  {} ⇒ {}", hop.in->dst.toString(), hop.out->dst.toString()), kBoxLeft + 4);
+                    line(fmt::format("DNAT  {} ⇒ {}", inWords(hop.in->dst), inWords(hop.out->dst)), kBoxLeft + 4);
             }
             if (!hop.rule.empty()) line("rule  " + hop.rule, kBoxLeft + 4);
         }
@@ -131,8 +131,8 @@ private:
     }
 
     void addresses(int column, const Segment &segment) {
-        m_grid.put(m_row, column, elide(segment.src.toString(), m_width / 2 - 8));
-        m_grid.put(m_row + 1, column, elide("→ " + segment.dst.toString(), m_width / 2 - 8));
+        m_grid.put(m_row, column, elide(inWords(segment.src), m_width / 2 - 8));
+        m_grid.put(m_row + 1, column, elide("→ " + inWords(segment.dst), m_width / 2 - 8));
     }
 
     [[nodiscard]] int boxRight() const { return m_width - 3; }

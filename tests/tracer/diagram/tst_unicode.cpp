@@ -2,6 +2,7 @@
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "layout_samples.h"
 #include "tracer/diagram/diagram.h"
+#include "tracer/diagram/scene.h"
 #endif
 
 #include "tests/test_program.h"
@@ -29,6 +30,7 @@ private Q_SLOTS:
     void widths_data() { shape_data(); }
     void widths();
     void uncaptured();
+    void errorsHaveNoPorts();
     void unnamedService();
     void grouping();
     void selectionOnly();
@@ -93,6 +95,27 @@ void TestUnicode::widths() {
         const auto words = text.simplified();
         QCOMPARE(words.contains("the endpoint sees another address than the client's"), !sample.snapshot.paths.empty());
     }
+}
+
+/// An ICMP error has no ports: none are written, neither in the picture nor in words.
+void TestUnicode::errorsHaveNoPorts() {
+    SampleSnapshot s;
+    s.cluster().nodePort("node2");
+    auto path = *s.snapshot.paths.front();
+    for (auto &segment : path.segments)
+        if (segment.direction == Direction::reply) segment.src.port = segment.dst.port = 0;
+    for (auto &hop : path.hops)
+        for (auto *end : {&hop.in, &hop.out})
+            if (hop.direction == Direction::reply && *end) (*end)->src.port = (*end)->dst.port = 0;
+    s.snapshot.paths.front() = std::make_shared<const Path>(path);
+    const auto text = render(s);
+    QVERIFY2(!text.contains(":0 ") && !text.contains(":0\n"), qPrintable(text));
+    for (const auto &hop : path.hops)
+        if (hop.direction == Direction::reply)
+            QVERIFY2(describe(hop).find(":0") == std::string::npos, describe(hop).c_str());
+    for (const auto &pair : sceneOf(s.snapshot, {}).pairs)
+        for (const auto &line : pair.reply ? pair.reply->label : std::vector<std::string>())
+            QVERIFY2(!line.ends_with(":0"), line.c_str());
 }
 
 /// Nobody captured at the client, nor at the endpoint, which is known by its address only.
