@@ -169,6 +169,51 @@ private Q_SLOTS:
         QCOMPARE(base::exitStatus(session.error()), 2);
     }
 
+    /// What is captured on radio or USB is counted, and said not to be looked into; what else there is stays readable.
+    void unknownLinkTypes_data() {
+        QTest::addColumn<int>("linkType");
+        QTest::addColumn<int>("packets");
+        QTest::addColumn<QString>("said");
+        QTest::newRow("Bluetooth") << 201 << 2 << "radio/mon0: 2 packets are counted but not looked into: ";
+        QTest::newRow("USB") << 220 << 1 << "radio/mon0: 1 packet is counted but not looked into: ";
+        QTest::newRow("one that nobody knows")
+            << 4242 << 3 << "radio/mon0: 3 packets are counted but not looked into: ";
+        QTest::newRow("Ethernet") << 1 << 3 << "";
+        QTest::newRow("none of its packets") << 220 << 0 << "";
+    }
+    void unknownLinkTypes() {
+        QFETCH(int, linkType);
+        QFETCH(int, packets);
+        QFETCH(QString, said);
+        {
+            file::PcapngWriter writer(testing::createFile(at("radio.pcapng")));
+            file::CapturePoint point;
+            point.name = "radio/mon0";
+            point.linkType = static_cast<packet::LinkType>(linkType);
+            const auto id = writer.addPoint(point);
+            QVERIFY(id);
+            const std::vector<std::byte> bytes(60, std::byte{0x45});
+            for (int i = 0; i < packets; ++i) {
+                file::PacketView view;
+                view.point = *id;
+                view.time = {1'700'000'000'000'000'000 + i * 1000};
+                view.originalLength = 60;
+                view.data = bytes;
+                QVERIFY(writer.writePacket(view));
+            }
+            QVERIFY(writer.flush());
+        }
+        const auto view = read({{at("all.pcapng"), at("radio.pcapng")}});
+        QVERIFY(view && view->problem.empty());
+        QCOMPARE(view->traced->paths.size(), std::size_t(2));
+        QCOMPARE(packetsAt(*view, "radio/mon0"), std::uint64_t(packets));
+        QString found;
+        for (const std::string &remark : view->remarks)
+            if (remark.find("not looked into") != std::string::npos) found += QString::fromStdString(remark);
+        QVERIFY2(said.isEmpty() ? found.isEmpty() : found.startsWith(said), qPrintable(found));
+        if (!said.isEmpty()) QVERIFY2(found.endsWith(QString("(LINKTYPE %1)").arg(linkType)), qPrintable(found));
+    }
+
     void filterKeepsMatchingPackets() {
         Options options;
         options.filter = "port 53210 or port 54210";
