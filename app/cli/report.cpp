@@ -225,8 +225,15 @@ std::string pathLine(const Output &output, const Path &path) {
     std::string what;
     if (path.kind == tracer::PathKind::healthCheck) what = "health check ";
     if (path.kind == tracer::PathKind::direct) what = "direct ";
-    return fmt::format("  {:<4} {}{} {} {}: {}, {}", path.id, what, client, unicodeLocale() ? "\u2192" : "->",
-                       path.requested.toString(), endpointText(path), output.styled(styleOf(path), outcomeText(path)));
+    const std::string outcome = outcomeText(path);
+    std::string line =
+        wrapped(fmt::format("  {:<4} {}{} {} {}: {}, {}", path.id, what, client, unicodeLocale() ? "\u2192" : "->",
+                            path.requested.toString(), endpointText(path), outcome),
+                7, output.columns());
+    // Colours take no columns; an outcome that goes over two lines has none.
+    if (line.ends_with(outcome))
+        line.replace(line.size() - outcome.size(), outcome.size(), output.styled(styleOf(path), outcome));
+    return line;
 }
 
 std::string remarkOn500(const tracer::Snapshot &snapshot) {
