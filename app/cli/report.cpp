@@ -36,7 +36,7 @@ std::string endpointText(const Path &path) {
     std::string name = !end.pod.empty() ? end.pod : !end.host.empty() ? end.host : end.address.toString();
     if (!end.node.empty() && end.node != name) name += " on " + end.node;
     if (!path.seenByEndpoint) return name;
-    std::string text = fmt::format("{} sees {}", name, path.seenByEndpoint->toString());
+    std::string text = fmt::format("{} sees {}", name, diagram::inWords(*path.seenByEndpoint));
     if (path.sourcePreserved)
         text += *path.sourcePreserved ? " (client's address kept)" : " (client's address replaced)";
     return text;
@@ -220,15 +220,15 @@ bool isAboutServices(const tracer::Snapshot &snapshot) {
 
 std::string pathLine(const Output &output, const Path &path) {
     const std::string client = path.client.node.empty()
-                                   ? path.client.address.toString()
-                                   : fmt::format("{} {}", path.client.node, path.client.address.toString());
+                                   ? diagram::inWords(path.client.address)
+                                   : fmt::format("{} {}", path.client.node, diagram::inWords(path.client.address));
     std::string what;
     if (path.kind == tracer::PathKind::healthCheck) what = "health check ";
     if (path.kind == tracer::PathKind::direct) what = "direct ";
     const std::string outcome = outcomeText(path);
     std::string line =
         wrapped(fmt::format("  {:<4} {}{} {} {}: {}, {}", path.id, what, client, unicodeLocale() ? "\u2192" : "->",
-                            path.requested.toString(), endpointText(path), outcome),
+                            diagram::inWords(path.requested), endpointText(path), outcome),
                 7, output.columns());
     // Colours take no columns; an outcome that goes over two lines has none.
     if (line.ends_with(outcome))

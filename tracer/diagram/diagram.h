@@ -45,4 +45,7 @@ struct SceneOptions {
 /// "a VXLAN tunnel (network 42) from 192.168.0.1 to 192.168.0.2".
 [[nodiscard]] std::string describe(const tracer::Encapsulation &tunnel);
 
+/// As toString(), but without a port where there is none (ICMP errors, IGMP).
+[[nodiscard]] std::string inWords(const tracer::SocketAddress &address);
+
 } // namespace natlens::diagram

@@ -1,5 +1,7 @@
 #include "tracer/diagram/route.h"
 
+#include "tracer/diagram/diagram.h"
+
 #include <algorithm>
 #include <cctype>
 

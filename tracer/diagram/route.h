@@ -59,9 +59,6 @@ struct Route {
     [[nodiscard]] bool translated(std::string_view host, tracer::Nat nat) const; ///< on the request's way
 };
 
-/// As toString(), but for an ICMP error's addresses, which have no ports.
-[[nodiscard]] std::string inWords(const tracer::SocketAddress &address);
-
 [[nodiscard]] Route routeOf(const tracer::Path &path, const Roles &roles);
 
 } // namespace natlens::diagram
