@@ -3,6 +3,8 @@
 //   up to 1.24     KUBE-SERVICES marks and goes to KUBE-SVC or KUBE-XLB; KUBE-FW ends in KUBE-MARK-DROP
 #include "proxycore/rules/iptables_services.h"
 
+#include "proxycore/rules/iptables_chains.h"
+
 #include <algorithm>
 #include <set>
 
@@ -11,9 +13,6 @@ namespace natlens::proxycore::detail {
 namespace {
 
 using Draft = ServiceDrafts::Draft;
-using Rules = std::vector<IptablesRule>;
-
-constexpr std::string_view kMarkMasquerade = "KUBE-MARK-MASQ", kMarkDrop = "KUBE-MARK-DROP";
 
 /// The part of a comment before one of kube-proxy's endings; empty when it ends otherwise.
 std::string_view before(std::string_view comment, std::string_view ending) {
@@ -26,7 +25,8 @@ public:
         : m_nat(nat)
         , m_filter(filter)
         , m_problems(problems)
-        , m_drafts(emptyPlan(Mode::iptables, hasOldChains() ? ProxyRelease::v1_5 : ProxyRelease::today, family)) {}
+        , m_drafts(emptyPlan(Mode::iptables, hasOldChains() ? ProxyRelease::v1_5 : ProxyRelease::today, family))
+        , m_chains(nat, m_drafts, problems) {}
 
     std::optional<FamilyRules> read() {
         if (!isKubeProxys()) return std::nullopt;
@@ -34,7 +34,7 @@ public:
             m_problems.add("", "", "kube-proxy runs in ipvs mode: its Services stand in IPVS and not in these rules");
             return std::nullopt;
         }
-        readEndpoints();
+        m_chains.readEndpoints();
         readFixed();
         capture();
         nodePorts();
@@ -46,13 +46,6 @@ public:
     }
 
 private:
-    [[nodiscard]] static const Rules &chain(const IptablesTable *table, std::string_view name) {
-        static const Rules none;
-        if (table == nullptr) return none;
-        const auto found = table->chains.find(name);
-        return found == table->chains.end() ? none : found->second;
-    }
-
     [[nodiscard]] bool isKubeProxys() const {
         return (m_nat != nullptr && m_nat->chains.contains("KUBE-SERVICES")) ||
                (m_filter != nullptr && m_filter->chains.contains("KUBE-SERVICES"));
@@ -74,180 +67,33 @@ private:
     [[nodiscard]] bool isOld() { return m_drafts.plan().behaviour.layout == RuleLayout::v1_5; }
 
     [[nodiscard]] bool usesIpvs() const {
-        return std::ranges::any_of(chain(m_nat, "KUBE-SERVICES"), [](const auto &rule) { return rule.matchesSet; });
+        return std::ranges::any_of(rulesOf(m_nat, "KUBE-SERVICES"), [](const auto &rule) { return rule.matchesSet; });
     }
 
     void problem(const std::string &chainName, const IptablesRule &rule, std::string text) {
         m_problems.add("chain " + chainName, fmt::format("line {}", rule.line), std::move(text));
     }
 
-    /// KUBE-SEP- chains: where they send packets.
-    void readEndpoints() {
-        if (m_nat == nullptr) return;
-        for (const auto &[name, rules] : m_nat->chains) {
-            if (!name.starts_with("KUBE-SEP-")) continue;
-            for (const auto &rule : rules) {
-                if (rule.target != "DNAT") continue;
-                if (const auto address = packet::SocketAddress::parse(rule.toDestination))
-                    m_endpoints.emplace(name, *address);
-                else if (rule.toDestination.empty()) // "[unsupported revision]": the comment that leads here may say it
-                    m_unprinted.insert(name);
-                else
-                    problem(name, rule,
-                            fmt::format("\"{}\" is no address and port; rule left out", rule.toDestination));
-            }
-        }
-    }
-
     void readFixed() {
         auto &plan = m_drafts.plan();
-        for (const auto &rule : chain(m_nat, kMarkMasquerade))
+        for (const auto &rule : rulesOf(m_nat, kMarkMasquerade))
             if (rule.marks && rule.mark != 0) plan.masqueradeMark = rule.mark;
         auto &behaviour = plan.behaviour;
-        const auto &postrouting = chain(m_nat, "KUBE-POSTROUTING");
+        const auto &postrouting = rulesOf(m_nat, "KUBE-POSTROUTING");
         if (!postrouting.empty()) {
             behaviour.fullyRandomPorts = std::ranges::any_of(postrouting, &IptablesRule::fullyRandom);
             behaviour.clearMark = std::ranges::any_of(postrouting, &IptablesRule::clearsMark);
         }
         if (m_filter != nullptr) {
-            behaviour.dropInvalid = std::ranges::any_of(chain(m_filter, "KUBE-FORWARD"), [](const auto &rule) {
+            behaviour.dropInvalid = std::ranges::any_of(rulesOf(m_filter, "KUBE-FORWARD"), [](const auto &rule) {
                 return rule.invalidState && rule.target == "DROP";
             });
-            plan.localhostNodePorts = std::ranges::any_of(chain(m_filter, "KUBE-FIREWALL"), [](const auto &rule) {
+            plan.localhostNodePorts = std::ranges::any_of(rulesOf(m_filter, "KUBE-FIREWALL"), [](const auto &rule) {
                 return rule.destination && rule.destination->range.address.isLoopback();
             });
         }
         plan.nodePorts = {.allLocal = false, .addresses = {}, .loopback = false};
         behaviour.capturesOwnExternalIp = true; // until a rule says otherwise
-    }
-
-    /// Notes whom a rule that masks cluster IP packets takes for a local pod.
-    void detector(const IptablesRule &rule) {
-        auto &plan = m_drafts.plan();
-        using Kind = LocalDetector::Kind;
-        if (rule.source && rule.source->negated)
-            plan.detector = {Kind::sourceRange, rule.source->range, ""};
-        else if (!rule.inputInterface.empty() && rule.inputNegated)
-            interface(rule.inputInterface);
-        else if (!rule.source && rule.inputInterface.empty())
-            m_masqueradeAll = true;
-    }
-
-    void interface(const std::string &name) {
-        using Kind = LocalDetector::Kind;
-        const bool prefix = name.ends_with('+');
-        m_drafts.plan().detector = {
-            prefix ? Kind::interfacePrefix : Kind::interface, {}, prefix ? name.substr(0, name.size() - 1) : name};
-    }
-
-    /// In the chains of external packets it is the other way round: `-s RANGE -j KUBE-SVC-...`.
-    void detectorOfPods(const IptablesRule &rule) {
-        if (rule.source && !rule.source->negated)
-            m_drafts.plan().detector = {LocalDetector::Kind::sourceRange, rule.source->range, ""};
-        else if (!rule.inputInterface.empty() && !rule.inputNegated)
-            interface(rule.inputInterface);
-    }
-
-    /// The address that a jump to a KUBE-SEP- chain means.
-    std::optional<packet::SocketAddress> endpoint(const std::string &chainName, const IptablesRule &rule) {
-        if (const auto found = m_endpoints.find(rule.target); found != m_endpoints.end()) return found->second;
-        if (m_unprinted.contains(rule.target))
-            if (const auto arrow = rule.comment.rfind(" -> "); arrow != rule.comment.npos)
-                if (const auto address = packet::SocketAddress::parse(std::string_view(rule.comment).substr(arrow + 4)))
-                    return address;
-        problem(chainName, rule,
-                fmt::format("leads to {}, which does not say where to; endpoint left out", rule.target));
-        return std::nullopt;
-    }
-
-    /// KUBE-SVC-, KUBE-SVL-, KUBE-XLB-: the endpoints, and who is remembered.
-    void balance(Draft &draft, const std::string &name, bool local) {
-        auto &place = local ? draft.chains.local : draft.chains.cluster;
-        if (!place.empty()) return;
-        place = name;
-        const bool old = name.starts_with("KUBE-XLB-");
-        auto &list = local ? draft.plan.local : draft.plan.cluster;
-        std::set<packet::SocketAddress> seen;
-        for (const auto &rule : chain(m_nat, name)) {
-            if (rule.target.starts_with("KUBE-SEP-")) {
-                if (rule.remembered.count() > 0) {
-                    draft.plan.affinity = rule.remembered;
-                    m_localAffinity = m_localAffinity || local;
-                }
-                const auto address = endpoint(name, rule);
-                if (!address) continue;
-                draft.chains.endpoints.emplace(*address, rule.target);
-                if (local) m_drafts.runsHere(address->ip);
-                if (!seen.insert(*address).second) continue;
-                addEndpoint(list, *address);
-            } else if (rule.target == kMarkMasquerade && !old && !rule.sourceIsLocal) {
-                detector(rule);
-            } else if (old && rule.target.starts_with("KUBE-SVC-")) {
-                if (rule.sourceIsLocal)
-                    m_drafts.plan().behaviour.nodeShortCircuit = true;
-                else
-                    detectorOfPods(rule);
-                balance(draft, rule.target, false);
-            } else if (old && rule.target == kMarkDrop) {
-                draft.noLocal = true;
-            }
-        }
-    }
-
-    /// Follows what a captured packet meets next. False: not a chain of the service port.
-    bool follow(Draft &draft, const std::string &name) {
-        if (name.starts_with("KUBE-SVC-")) {
-            balance(draft, name, false);
-        } else if (name.starts_with("KUBE-SVL-")) {
-            balance(draft, name, true);
-        } else if (name.starts_with("KUBE-XLB-")) {
-            setPolicy(draft, true);
-            balance(draft, name, true);
-        } else if (name.starts_with("KUBE-EXT-")) {
-            external(draft, name);
-        } else if (name.starts_with("KUBE-FW-")) {
-            firewall(draft, name);
-        } else {
-            return false;
-        }
-        return true;
-    }
-
-    static void setPolicy(Draft &draft, bool local) {
-        draft.plan.externalLocal = draft.plan.externalLocal || local;
-        draft.policyFromRules = true;
-    }
-
-    void external(Draft &draft, const std::string &name) {
-        if (!draft.chains.external.empty()) return;
-        draft.chains.external = name;
-        const auto &rules = chain(m_nat, name);
-        if (rules.empty()) {
-            m_problems.add("chain " + name, "", "has no rules; where external packets go is not known");
-            return;
-        }
-        bool local = true;
-        for (const auto &rule : rules) {
-            if (rule.target == kMarkMasquerade) {
-                if (!rule.sourceIsLocal && !rule.source && rule.inputInterface.empty()) local = false;
-            } else if (rule.target.starts_with("KUBE-SVC-") || rule.target.starts_with("KUBE-SVL-")) {
-                if (rule.target.starts_with("KUBE-SVC-") && !rule.sourceIsLocal) detectorOfPods(rule);
-                balance(draft, rule.target, rule.target.starts_with("KUBE-SVL-"));
-            }
-        }
-        setPolicy(draft, local);
-    }
-
-    void firewall(Draft &draft, const std::string &name) {
-        if (!draft.chains.firewall.empty()) return;
-        draft.chains.firewall = name;
-        for (const auto &rule : chain(m_nat, name)) {
-            if (rule.target == kMarkDrop) m_marksDrop.insert(draft.plan.name);
-            if (rule.target == kMarkMasquerade || rule.target == kMarkDrop || rule.target.empty()) continue;
-            if (rule.target.starts_with("KUBE-FW-")) continue; // nobody wrote this, but it must not go round
-            if (!follow(draft, rule.target)) continue;
-            if (rule.source && !rule.source->negated) draft.plan.allowedSources.push_back(rule.source->range);
-        }
     }
 
     /// The Service that a rule of a shared chain is about; `ending` belongs to its comment.
@@ -260,7 +106,7 @@ private:
     void capture() {
         auto &plan = m_drafts.plan();
         static const std::string kName = "KUBE-SERVICES";
-        for (const auto &rule : chain(m_nat, kName)) {
+        for (const auto &rule : rulesOf(m_nat, kName)) {
             if (rule.target == "KUBE-NODEPORTS") {
                 if (rule.destinationIsLocal) {
                     plan.nodePorts.allLocal = true;
@@ -285,11 +131,11 @@ private:
             }
             auto &front = ServiceDrafts::frontEnd(*draft, via, rule.destination->range.address, rule.destinationPort);
             if (rule.target == kMarkMasquerade) {
-                if (via == Via::clusterIP) detector(rule);
+                if (via == Via::clusterIP) m_chains.detector(rule);
                 continue;
             }
             if (rule.physdev) plan.behaviour.capturesOwnExternalIp = false;
-            if (!follow(*draft, rule.target)) continue;
+            if (!m_chains.follow(*draft, rule.target)) continue;
             route(*draft, front, rule);
         }
     }
@@ -308,7 +154,7 @@ private:
 
     void nodePorts() {
         static const std::string kName = "KUBE-NODEPORTS";
-        for (const auto &rule : chain(m_nat, kName)) {
+        for (const auto &rule : rulesOf(m_nat, kName)) {
             if (!rule.target.starts_with("KUBE-")) continue;
             auto *draft = draftOf(rule.comment, rule);
             if (draft == nullptr || rule.destinationPort == 0) {
@@ -317,14 +163,14 @@ private:
                 continue;
             }
             auto &front = ServiceDrafts::frontEnd(*draft, Via::nodePort, {}, rule.destinationPort);
-            if (rule.target == kMarkMasquerade || !follow(*draft, rule.target)) continue;
+            if (rule.target == kMarkMasquerade || !m_chains.follow(*draft, rule.target)) continue;
             front.route = Route::external;
         }
     }
 
     /// filter KUBE-SERVICES and KUBE-EXTERNAL-SERVICES: packets for which there is no endpoint.
     void withoutEndpoints(const std::string &name, bool internal) {
-        for (const auto &rule : chain(m_filter, name)) {
+        for (const auto &rule : rulesOf(m_filter, name)) {
             if (rule.target != "REJECT" && rule.target != "DROP") continue;
             const bool noneLocal = rule.comment.ends_with(" has no local endpoints");
             auto service = before(rule.comment, noneLocal ? " has no local endpoints" : " has no endpoints");
@@ -354,7 +200,7 @@ private:
 
     /// Today's drop of what KUBE-FW- let through; up to 1.24 KUBE-FW- marks it itself.
     void firewalls() {
-        for (const auto &rule : chain(m_filter, "KUBE-PROXY-FIREWALL")) {
+        for (const auto &rule : rulesOf(m_filter, "KUBE-PROXY-FIREWALL")) {
             const auto at = rule.comment.find(" traffic not accepted by ");
             auto *draft =
                 at == rule.comment.npos ? nullptr : draftOf(std::string_view(rule.comment).substr(0, at), rule);
@@ -365,7 +211,7 @@ private:
     }
 
     void healthChecks() {
-        for (const auto &rule : chain(m_filter, "KUBE-NODEPORTS")) {
+        for (const auto &rule : rulesOf(m_filter, "KUBE-NODEPORTS")) {
             auto *draft = draftOf(before(rule.comment, " health check node port"), rule);
             if (draft != nullptr && rule.destinationPort != 0) draft->healthCheckPort = rule.destinationPort;
         }
@@ -374,11 +220,11 @@ private:
     FamilyRules finish() {
         auto &plan = m_drafts.plan();
         using Masquerade = ClusterIpMasquerade;
-        plan.clusterIpMasquerade = m_masqueradeAll                                   ? Masquerade::always
+        plan.clusterIpMasquerade = m_chains.masqueradesAll()                         ? Masquerade::always
                                    : plan.detector.kind != LocalDetector::Kind::none ? Masquerade::fromOutside
                                                                                      : Masquerade::never;
         std::ranges::sort(plan.nodePorts.addresses);
-        if (isOld()) plan.behaviour.localAffinity = m_localAffinity;
+        if (isOld()) plan.behaviour.localAffinity = m_chains.remembersLocally();
         auto rules = m_drafts.finish();
         for (auto &service : rules.plan.services) {
             auto changed = std::make_shared<ServicePortPlan>(*service);
@@ -401,7 +247,7 @@ private:
             return true;
         });
         for (auto &front : service.frontEnds)
-            if (front.via == Via::loadBalancerIP && !ranges.empty() && m_marksDrop.contains(service.name))
+            if (front.via == Via::loadBalancerIP && !ranges.empty() && m_chains.marksDrop(service.name))
                 front.firewalled = true;
         if (behaviour.layout != RuleLayout::v1_5) return;
         for (auto &front : service.frontEnds) {
@@ -415,11 +261,7 @@ private:
     const IptablesTable *m_filter;
     Problems &m_problems;
     ServiceDrafts m_drafts;
-    std::map<std::string, packet::SocketAddress> m_endpoints; ///< by KUBE-SEP- chain
-    std::set<std::string> m_unprinted;                        ///< KUBE-SEP- chains whose address was not printed
-    std::set<ServicePortName> m_marksDrop;                    ///< KUBE-FW- ends in KUBE-MARK-DROP
-    bool m_masqueradeAll = false;
-    bool m_localAffinity = false; ///< chains of policy Local remember clients (since 1.9)
+    IptablesChains m_chains;
 };
 
 } // namespace
