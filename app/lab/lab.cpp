@@ -173,6 +173,7 @@ base::Status Lab::startWorkloads() {
         if (auto status = (*agent)->installTrace(); !status) return status;
         m_nodes.emplace(host.name, std::move(*agent));
     }
+    m_pace.synced(std::chrono::steady_clock::now());
     if (!m_scenario.loadBalancer) return routeServices();
     m_loadBalancer = std::make_unique<LoadBalancer>(*m_scenario.loadBalancer, m_client,
                                                     *m_topology->find(m_scenario.loadBalancer->name),
@@ -255,6 +256,11 @@ void Lab::loop() {
         auto wake = now + (m_player.playing() ? milliseconds(20) : kIdle);
         if (m_loadBalancer) wake = std::min(wake, m_loadBalancer->tick(now));
         m_player.advance(now);
+        if (const auto due = m_pace.due(); due && *due <= now) {
+            if (auto status = syncAll(); !status) m_control.error(status.error(), false);
+        } else if (due) {
+            wake = std::min(wake, *due);
+        }
         lookForDrift(now);
 
         servers.clear();
@@ -312,6 +318,13 @@ void Lab::lookForDrift(std::chrono::steady_clock::time_point now) {
         log(fmt::format("warning: someone else changed the rules of {}: {}", node->first, sentence));
 }
 
+base::Status Lab::syncAll() {
+    for (const auto &[name, agent] : m_nodes)
+        if (auto status = sync(name, *agent); !status) return status;
+    m_pace.synced(std::chrono::steady_clock::now());
+    return {};
+}
+
 void Lab::resync() {
     for (const auto &[name, agent] : m_nodes) {
         const auto mended = agent->resync();
@@ -352,8 +365,8 @@ base::Status Lab::apply(const ClusterChange &change) {
         if (auto status = startServer(pod); !status) return status;
         if (auto status = tellOfLinks(Topology::awaitLinks(**host)); !status) return status;
     }
-    for (const auto &[name, agent] : m_nodes)
-        if (auto status = sync(name, *agent); !status) return status;
+    if (m_pace.changed(std::chrono::steady_clock::now()))
+        if (auto status = syncAll(); !status) return status;
     if (m_loadBalancer) return m_loadBalancer->configure(m_cluster.state());
     // A scenario that changes hosts itself has its own ways to Services that are new.
     return m_scenario.needsKernel() ? base::Status{} : routeServices();

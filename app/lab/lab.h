@@ -9,6 +9,7 @@
 #include "app/lab/load_balancer.h"
 #include "app/lab/node_agent.h"
 #include "app/lab/sctp_server.h"
+#include "app/lab/sync_pace.h"
 #include "app/lab/topology.h"
 #include "app/lab/udp_server.h"
 #include "app/probe/capture_service.h"
@@ -37,6 +38,7 @@ private:
     [[nodiscard]] base::Status buildHosts();
     [[nodiscard]] base::Status makeDatapaths();
     [[nodiscard]] base::Status sync(const std::string &node, NodeAgent &agent);
+    [[nodiscard]] base::Status syncAll();
     [[nodiscard]] base::Status startCaptures();
     [[nodiscard]] live::CaptureOptions captureOptions() const;
     [[nodiscard]] base::Status captureEvidence(LabHost &node);
@@ -74,6 +76,7 @@ private:
     std::map<std::string, std::unique_ptr<NodeAgent>> m_nodes;              ///< by node name
     std::multimap<std::string, std::unique_ptr<HttpServer>> m_podServers;   ///< by host
     std::multimap<std::string, std::unique_ptr<UdpServer>> m_udpServers;     ///< by host
+    SyncPace m_pace{m_scenario.syncPeriod()};
     std::multimap<std::string, std::unique_ptr<SctpServer>> m_sctpServers;   ///< by host
     std::map<std::string, std::unique_ptr<Datapath>> m_datapaths;            ///< by node name, until its agent takes it
     const bool m_hasSctp = kernelHasSctp();

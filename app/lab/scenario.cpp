@@ -123,6 +123,7 @@ Scenario readFields(const json &object) {
     scenario.title = fields.text("title", scenario.name);
     scenario.summary = fields.text("summary");
     scenario.profile = fields.text("profile", scenario.profile);
+    scenario.obeyMinSyncPeriod = fields.flag("obeyMinSyncPeriod");
     scenario.keepStaleConnections = fields.flag("keepStaleConnections");
     scenario.needs = fields.texts("needs");
     for (const auto &name : fields.texts("datapaths")) {

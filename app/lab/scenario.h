@@ -59,6 +59,7 @@ struct Scenario {
     proxycore::ClusterState cluster;
     std::vector<std::string> otherObjects; ///< watch events of objects that the lab only passes on (NetworkPolicy, ...)
     proxycore::ProxyConfig proxyConfig;
+    bool obeyMinSyncPeriod = false;     ///< changes wait for the nodes' proxies (SyncPace); otherwise none does
     bool keepStaleConnections = false;  ///< the nodes' proxies do not delete stale UDP connections
     std::vector<std::string> needs;     ///< sysctls that the kernel must have ("net/bridge/bridge-nf-call-iptables")
     std::vector<DatapathKind> datapaths; ///< those that it can be played on; empty: all
@@ -68,6 +69,10 @@ struct Scenario {
 
     /// It changes hosts in ways that only a kernel can be changed in.
     [[nodiscard]] bool needsKernel() const;
+    /// How long a change waits after a sync.
+    [[nodiscard]] milliseconds syncPeriod() const {
+        return obeyMinSyncPeriod ? proxyConfig.minSyncPeriod : milliseconds(0);
+    }
 };
 
 struct BuiltInScenario { std::string_view name, json; };

@@ -69,6 +69,7 @@ base::Status SimulatedLab::build() {
                 host->tcp().listen({anyAddress(address.family), port}, echo);
     for (Host *host : m_network.hosts())
         if (host->spec().kind == HostKind::node) startProxy(*host);
+    m_pace.synced(virtualNow());
     if (m_scenario.loadBalancer) {
         m_rotation.emplace(*m_scenario.loadBalancer);
         (void)m_rotation->configure(m_cluster.state());
@@ -147,6 +148,11 @@ void SimulatedLab::sync(const std::string &nodeName) {
         host.tcp().listen(port.address, proxy.answers->healthCheckHandler(port));
         proxy.healthChecks.push_back(port.address);
     }
+}
+
+void SimulatedLab::syncAll() {
+    for (const auto &[node, proxy] : m_proxies) sync(node);
+    m_pace.synced(virtualNow());
 }
 
 packet::IpAddress SimulatedLab::addressOf(const std::string &name, packet::IpFamily family) {
@@ -231,7 +237,10 @@ base::Status SimulatedLab::apply(const ClusterChange &change) {
         if (auto status = m_network.addHost(*spec); !status) return status;
         startServers(pod);
     }
-    for (const auto &[node, proxy] : m_proxies) sync(node);
+    if (const bool waited = m_pace.due().has_value(); m_pace.changed(virtualNow()))
+        syncAll();
+    else if (!waited)
+        m_events.after(*m_pace.due() - virtualNow(), [this] { syncAll(); });
     if (m_rotation) {
         for (const auto &vip : m_rotation->configure(m_cluster.state()))
             m_network.find(m_scenario.loadBalancer->name)->route(vip, {});

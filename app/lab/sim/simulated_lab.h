@@ -4,6 +4,7 @@
 #include "app/lab/director.h"
 #include "app/lab/node_answers.h"
 #include "app/lab/sim/network.h"
+#include "app/lab/sync_pace.h"
 
 #include <list>
 #include <map>
@@ -36,6 +37,7 @@ private:
     void routeServices();
     void startProxy(Host &node);
     void sync(const std::string &nodeName);
+    void syncAll();
     [[nodiscard]] packet::IpAddress addressOf(const std::string &name,
                                               packet::IpFamily family); ///< none when it has none
     void loop();
@@ -61,6 +63,7 @@ private:
     SeededRandom m_random;
     Recorder m_recorder;
     Network m_network;
+    SyncPace m_pace{m_scenario.syncPeriod()};
     std::map<std::string, Proxy> m_proxies; ///< by node name
     std::optional<Rotation> m_rotation;
 };

@@ -133,6 +133,35 @@ private Q_SLOTS:
         QVERIFY2(closed["outcome"] == "rejected", lab.said());
     }
 
+    /// A change is carried out at once, or, if the scenario wants it so, when kube-proxy's minSyncPeriod allows it.
+    void changesWait_data() {
+        QTest::addColumn<bool>("wait");
+        QTest::addColumn<QString>("outcomes");
+        QTest::newRow("at once") << false << "dropped dropped";
+        QTest::newRow("minSyncPeriod") << true << "delivered dropped";
+    }
+    void changesWait() {
+        QFETCH(bool, wait);
+        QFETCH(QString, outcomes);
+        QByteArray text("{'name': 'pace', 'base': 'nodeport', 'obeyMinSyncPeriod': WAIT, 'steps': ["
+                        "{'do': 'set-policy', 'service': 'default/nodeport', 'policy': 'Local'},"
+                        "{'do': 'request', 'from': 'client', 'url': 'http://10.240.0.5:32080/'},"
+                        "{'do': 'pause', 'durationMs': 1500},"
+                        "{'do': 'request', 'from': 'client', 'url': 'http://10.240.0.5:32080/'}], 'expect': []}");
+        text.replace('\'', '"').replace("WAIT", wait ? "true" : "false");
+        QFile file(at("pace.json"));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write(text);
+        file.close();
+        const Run lab = simulate(at("pace.json"), {"--json", "--profile", "today"});
+        QVERIFY2(lab.status == 0, lab.said());
+        auto paths = lab.paths();
+        std::ranges::sort(paths, {}, [](const auto &path) { return path["hops"][0]["in"]["time"].template get<std::string>(); });
+        QStringList found;
+        for (const auto &path : paths) found << QString::fromStdString(path["outcome"].template get<std::string>());
+        QCOMPARE(found.join(' '), outcomes);
+    }
+
     void bothModes_data() { scenarios(); }
     void bothModes() {
         QFETCH(QString, scenario);
