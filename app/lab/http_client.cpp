@@ -20,11 +20,14 @@ struct Curl {
     decltype(::curl_easy_cleanup) *easyCleanup = library.find<decltype(::curl_easy_cleanup)>("curl_easy_cleanup");
     decltype(::curl_multi_init) *multiInit = library.find<decltype(::curl_multi_init)>("curl_multi_init");
     decltype(::curl_multi_cleanup) *multiCleanup = library.find<decltype(::curl_multi_cleanup)>("curl_multi_cleanup");
-    decltype(::curl_multi_add_handle) *multiAddHandle = library.find<decltype(::curl_multi_add_handle)>("curl_multi_add_handle");
-    decltype(::curl_multi_remove_handle) *multiRemoveHandle = library.find<decltype(::curl_multi_remove_handle)>("curl_multi_remove_handle");
+    decltype(::curl_multi_add_handle) *multiAddHandle =
+        library.find<decltype(::curl_multi_add_handle)>("curl_multi_add_handle");
+    decltype(::curl_multi_remove_handle) *multiRemoveHandle =
+        library.find<decltype(::curl_multi_remove_handle)>("curl_multi_remove_handle");
     decltype(::curl_multi_perform) *multiPerform = library.find<decltype(::curl_multi_perform)>("curl_multi_perform");
     decltype(::curl_multi_poll) *multiPoll = library.find<decltype(::curl_multi_poll)>("curl_multi_poll");
-    decltype(::curl_multi_info_read) *multiInfoRead = library.find<decltype(::curl_multi_info_read)>("curl_multi_info_read");
+    decltype(::curl_multi_info_read) *multiInfoRead =
+        library.find<decltype(::curl_multi_info_read)>("curl_multi_info_read");
 };
 
 const Curl &curl() {
