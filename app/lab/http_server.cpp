@@ -14,14 +14,20 @@ namespace {
 /// The functions of libmicrohttpd that are used here.
 struct Mhd {
     LateLibrary library{"libmicrohttpd.so.12"};
-    decltype(::MHD_get_connection_values) *getConnectionValues = library.find<decltype(::MHD_get_connection_values)>("MHD_get_connection_values");
-    decltype(::MHD_get_connection_info) *getConnectionInfo = library.find<decltype(::MHD_get_connection_info)>("MHD_get_connection_info");
-    decltype(::MHD_create_response_from_buffer) *createResponseFromBuffer = library.find<decltype(::MHD_create_response_from_buffer)>("MHD_create_response_from_buffer");
-    decltype(::MHD_add_response_header) *addResponseHeader = library.find<decltype(::MHD_add_response_header)>("MHD_add_response_header");
+    decltype(::MHD_get_connection_values) *getConnectionValues =
+        library.find<decltype(::MHD_get_connection_values)>("MHD_get_connection_values");
+    decltype(::MHD_get_connection_info) *getConnectionInfo =
+        library.find<decltype(::MHD_get_connection_info)>("MHD_get_connection_info");
+    decltype(::MHD_create_response_from_buffer) *createResponseFromBuffer =
+        library.find<decltype(::MHD_create_response_from_buffer)>("MHD_create_response_from_buffer");
+    decltype(::MHD_add_response_header) *addResponseHeader =
+        library.find<decltype(::MHD_add_response_header)>("MHD_add_response_header");
     decltype(::MHD_queue_response) *queueResponse = library.find<decltype(::MHD_queue_response)>("MHD_queue_response");
-    decltype(::MHD_destroy_response) *destroyResponse = library.find<decltype(::MHD_destroy_response)>("MHD_destroy_response");
+    decltype(::MHD_destroy_response) *destroyResponse =
+        library.find<decltype(::MHD_destroy_response)>("MHD_destroy_response");
     decltype(::MHD_start_daemon) *startDaemon = library.find<decltype(::MHD_start_daemon)>("MHD_start_daemon");
-    decltype(::MHD_get_daemon_info) *getDaemonInfo = library.find<decltype(::MHD_get_daemon_info)>("MHD_get_daemon_info");
+    decltype(::MHD_get_daemon_info) *getDaemonInfo =
+        library.find<decltype(::MHD_get_daemon_info)>("MHD_get_daemon_info");
     decltype(::MHD_stop_daemon) *stopDaemon = library.find<decltype(::MHD_stop_daemon)>("MHD_stop_daemon");
     decltype(::MHD_run) *run = library.find<decltype(::MHD_run)>("MHD_run");
     decltype(::MHD_get_timeout) *getTimeout = library.find<decltype(::MHD_get_timeout)>("MHD_get_timeout");
