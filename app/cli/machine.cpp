@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fstream>
@@ -271,6 +272,15 @@ std::vector<Ability> tryAbilities() {
         if (found != 0 && found != kNotTried) ability.remedy = descriptions[step].remedy;
         abilities.push_back(std::move(ability));
     }
+    // What app/lab's HTTP servers and clients load when the lab begins.
+    Ability http{"HTTP libraries", true, true, {}, {}};
+    for (const char *library : {"libmicrohttpd.so.12", "libcurl.so.4"}) {
+        if (::dlopen(library, RTLD_LAZY | RTLD_LOCAL) != nullptr) continue;
+        http.available = false;
+        http.detail = ::dlerror();
+        http.remedy = "install what scripts/packages.txt lists";
+    }
+    abilities.push_back(std::move(http));
     // On this host itself, outside any namespace: what `tcpdump` needs. The lab does without.
     const base::UniqueFd host(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)));
     Ability live{"capture on this host", host.valid(), false, {}, {}};

@@ -201,4 +201,9 @@ std::optional<std::vector<std::string>> Director::settledRotation() const {
     return nodes->inRotation();
 }
 
+milliseconds Director::rotationPatience() const {
+    const auto least = StepActions::rotationPatience();
+    return m_scenario.loadBalancer ? std::max(least, 2 * m_scenario.loadBalancer->longestJudgement()) : least;
+}
+
 } // namespace natlens::lab

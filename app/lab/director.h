@@ -57,6 +57,7 @@ protected:
     void change(const Step &step) override;
     void act(const HostAction &action, std::function<void()> done) override; ///< cannot, unless overridden
     [[nodiscard]] std::optional<std::vector<std::string>> settledRotation() const override;
+    [[nodiscard]] milliseconds rotationPatience() const override;
 
 private:
     void report(const base::Result<ClusterChange> &change, const std::string &what);

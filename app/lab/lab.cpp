@@ -319,10 +319,15 @@ void Lab::lookForDrift(std::chrono::steady_clock::time_point now) {
 }
 
 base::Status Lab::syncAll() {
+    base::Status first; // what went wrong at one node keeps no other from its rules
     for (const auto &[name, agent] : m_nodes)
-        if (auto status = sync(name, *agent); !status) return status;
-    m_pace.synced(std::chrono::steady_clock::now());
-    return {};
+        if (auto status = sync(name, *agent); !status && first) first = status;
+    const auto now = std::chrono::steady_clock::now();
+    if (first)
+        m_pace.synced(now);
+    else
+        m_pace.failed(now);
+    return first;
 }
 
 void Lab::resync() {
@@ -365,6 +370,8 @@ base::Status Lab::apply(const ClusterChange &change) {
         if (auto status = startServer(pod); !status) return status;
         if (auto status = tellOfLinks(Topology::awaitLinks(**host)); !status) return status;
     }
+    for (const auto &[name, agent] : m_nodes)
+        agent->queued(m_cluster.state());
     if (m_pace.changed(std::chrono::steady_clock::now()))
         if (auto status = syncAll(); !status) return status;
     if (m_loadBalancer) return m_loadBalancer->configure(m_cluster.state());

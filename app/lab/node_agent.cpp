@@ -47,7 +47,7 @@ base::Status NodeAgent::startServers() {
 }
 
 base::Status NodeAgent::sync(const proxycore::ClusterState &state) {
-    m_answers.queued(state, m_families);
+    if (!m_answers.isWaiting()) queued(state);
     for (const auto family : m_families)
         if (auto status = syncFamily(state, family); !status) return status;
     updateHealthCheckServers();

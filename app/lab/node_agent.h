@@ -24,6 +24,8 @@ public:
                                                                         proxycore::HealthProfile profile,
                                                                         const proxycore::ProxyConfig &config);
 
+    /// Hears of a change that a later sync() will carry out: from then on its health checks and metrics know of it.
+    void queued(const proxycore::ClusterState &state) { m_answers.queued(state, m_families); }
     /// Has the datapath carry out what changed, then opens and closes health check ports. A port that cannot be opened
     /// is a warning, as kube-proxy makes an event of it, and is tried again at the next sync.
     [[nodiscard]] base::Status sync(const proxycore::ClusterState &state);

@@ -55,6 +55,10 @@ void NodeAnswers::queued(const proxycore::ClusterState &state, std::span<const p
     m_state = state;
 }
 
+bool NodeAnswers::isWaiting() const {
+    return std::ranges::any_of(m_families, [](const auto &entry) { return entry.second.waiting.has_value(); });
+}
+
 void NodeAnswers::synced(std::shared_ptr<const proxycore::ProxyPlan> plan,
                          std::shared_ptr<const proxycore::Node> node, std::chrono::nanoseconds duration) {
     using Sync = proxycore::ProxyMetrics::Sync;

@@ -30,6 +30,8 @@ public:
 
     /// Before each sync of the rules of these families.
     void queued(const proxycore::ClusterState &state, std::span<const packet::IpFamily> families);
+    /// A change has been heard of that no sync has carried out yet.
+    [[nodiscard]] bool isWaiting() const;
     /// After each successful sync of the rules of the plan's family.
     void synced(std::shared_ptr<const proxycore::ProxyPlan> plan, std::shared_ptr<const proxycore::Node> node,
                 std::chrono::nanoseconds duration);

@@ -42,6 +42,12 @@ struct LoadBalancerSpec {
     milliseconds interval{150}, timeout{1000};
     unsigned healthyAfter = 1, unhealthyAfter = 3;
     packet::Port checkPort = 0; ///< asked instead of the right one; 0: the right one
+
+    /// From a node's change to the answer that decides: up to one interval passes before it is asked for the first
+    /// time.
+    [[nodiscard]] milliseconds longestJudgement() const {
+        return (std::max(healthyAfter, unhealthyAfter) + 1) * interval + timeout;
+    }
 };
 
 struct OutsideHost {

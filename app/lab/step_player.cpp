@@ -4,13 +4,6 @@
 #include <fmt/ranges.h>
 
 namespace natlens::lab {
-namespace {
-
-/// A load balancer that has not settled by then never will; the scenario's expectations then say what is missing.
-constexpr std::chrono::seconds kRotationPatience{15};
-
-} // namespace
-
 void StepPlayer::play() {
     if (m_playing) return;
     m_playing = true;
@@ -45,7 +38,7 @@ void StepPlayer::begin(const Step &step, Clock::time_point now) {
         do startRequest(step);
         while (step.together && m_nextUrl < step.urls.size());
         break;
-    case Step::Kind::waitRotation: m_deadline = now + kRotationPatience; break;
+    case Step::Kind::waitRotation: m_deadline = now + m_actions.rotationPatience(); break;
     case Step::Kind::pause: break;
     case Step::Kind::annotate:
     case Step::Kind::setPolicy:

@@ -24,6 +24,8 @@ public:
     virtual void act(const HostAction &action, std::function<void()> done) = 0;
     /// Nodes that the load balancer uses, once all of them have been judged; nothing while it is still undecided.
     [[nodiscard]] virtual std::optional<std::vector<std::string>> settledRotation() const = 0;
+    /// A load balancer that has not settled by then never will; the scenario's expectations then say what is missing.
+    [[nodiscard]] virtual milliseconds rotationPatience() const { return std::chrono::seconds(15); }
     virtual void stepsDone() = 0;
 };
 

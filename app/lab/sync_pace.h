@@ -1,6 +1,7 @@
 // When kube-proxies write rules after a change: at once, or not before the last time is long enough ago.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -24,15 +25,22 @@ public:
     void synced(Time now) {
         m_synced = now;
         m_waits = false;
+        m_retry.reset();
     }
-    /// When the changes that wait are to be carried out; nothing when none do.
+    /// A sync did not come to its end: it is tried again, but not at once. kube-proxy waits for its syncPeriod, 30
+    /// seconds.
+    void failed(Time now) {
+        synced(now);
+        m_retry = now + std::max<std::chrono::milliseconds>(std::chrono::seconds(30), m_period);
+    }
+    /// When the changes that wait, or the sync that failed, are to be carried out; nothing when there are none.
     [[nodiscard]] std::optional<Time> due() const {
-        return m_waits ? std::optional<Time>(*m_synced + m_period) : std::nullopt;
+        return m_waits ? std::optional<Time>(*m_synced + m_period) : m_retry;
     }
 
 private:
     std::chrono::milliseconds m_period;
-    std::optional<Time> m_synced;
+    std::optional<Time> m_synced, m_retry;
     bool m_waits = false;
 };
 

@@ -52,6 +52,21 @@ void CaptureInput::nameBy(const std::vector<PointName> &names) {
     }
 }
 
+void nameWholeSeries(std::vector<PointName> &names, const std::vector<std::filesystem::path> &files,
+                     const std::vector<std::string> &series) {
+    const std::vector<PointName> given = names;
+    const auto isNamed = [&](const std::filesystem::path &file) {
+        return std::ranges::any_of(given, [&](const PointName &name) { return isSameFile(name.file, file); });
+    };
+    for (const PointName &name : given)
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            if (series[i].empty() || !isSameFile(name.file, files[i])) continue;
+            for (std::size_t other = 0; other < files.size(); ++other)
+                if (series[other] == series[i] && !isNamed(files[other]))
+                    names.push_back({files[other].string(), name.name});
+        }
+}
+
 base::Status checkPointNames(const std::vector<PointName> &names, const std::vector<std::filesystem::path> &files) {
     for (const PointName &given : names) {
         if (given.name.empty() || given.name.front() == '/' || given.name.back() == '/')

@@ -34,6 +34,10 @@ struct CaptureInput {
     void nameBy(const std::vector<PointName> &names);
 };
 
+/// Whoever names one file of a series (rotated_files.h, one entry a file) names them all.
+void nameWholeSeries(std::vector<PointName> &names, const std::vector<std::filesystem::path> &files,
+                     const std::vector<std::string> &series);
+
 /// An error if one of the names is for none of the files, or says nothing.
 [[nodiscard]] base::Status checkPointNames(const std::vector<PointName> &names,
                                            const std::vector<std::filesystem::path> &files);

@@ -79,7 +79,7 @@ private:
         m_view.problemStatus = 2;
     }
 
-    const FileSource m_source;
+    FileSource m_source;
     const Options m_options;
     Publisher &m_publisher;
     ClusterInput m_cluster;            ///< as a person gave it
@@ -155,6 +155,7 @@ base::Status FileRunner::start() {
     if (std::ranges::count(m_source.files, "-") > 1)
         return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
     m_series = seriesOf(m_source.files);
+    nameWholeSeries(m_source.points, m_source.files, m_series);
     const bool readAgain = m_options.keepStream || !m_options.record.empty() || m_source.files.size() > 1;
     for (const auto &path : m_source.files) {
         auto input = CaptureInput::open(path);

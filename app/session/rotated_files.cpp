@@ -1,6 +1,7 @@
 #include "app/session/rotated_files.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <string_view>
 
@@ -36,7 +37,11 @@ std::string baseOf(const std::filesystem::path &path) {
         }
     std::string extension = file.extension().string(), name = file.stem().string();
     const auto letters = extension.find_last_not_of("0123456789") + 1;
-    if (letters > 1 && letters < extension.size()) return name + extension.substr(0, letters); // ".pcap12"
+    // ".pcap12", but not "capture.node2" and "capture.eth1", which are two places.
+    constexpr std::array<std::string_view, 6> kCaptures{".pcap", ".cap", ".pcapng", ".dump", ".dmp", ".ntar"};
+    if (letters < extension.size() &&
+        std::ranges::find(kCaptures, std::string_view(extension).substr(0, letters)) != kCaptures.end())
+        return name + extension.substr(0, letters);
     for (const char *pattern : {"_99999_99999999999999", "?99999999?999999", "?99999999999999", "?9999-99-99?99?99?99",
                                 "?9999999999"}) // the last one is -G's %s
         if (const auto length = tailLike(name, pattern); length != 0)

@@ -209,7 +209,7 @@ private:
     void balance(bool local) {
         const auto &endpoints = local ? m_choice.service->local : m_choice.service->cluster;
         // Rules that somebody else wrote may jump to a chain without endpoints; it returns.
-        if (endpoints.empty()) return m_teller.otherwise(m_choice);
+        if (endpoints.empty()) return otherwise();
         m_choice.endpoints = &endpoints;
         m_choice.localEndpoints = local;
         if (!local && m_line->count > 0) m_choice.line = m_line;

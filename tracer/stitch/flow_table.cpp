@@ -53,7 +53,11 @@ void FlowTable::addFragment(const Observation &seen) {
     if (found == m_fragmented.end()) return;
     Flow &flow = m_flows[found->second];
     Pass &pass = passFor(flow, seen);
-    if (pass.packets == 0) pass.first = seen.time;
+    if (pass.packets == 0 || seen.time < pass.first) {
+        pass.first = seen.time;
+        pass.setNumber(seen.number);
+        pass.ipId = seen.ipId;
+    }
     pass.last = std::max(pass.last, seen.time);
     ++pass.packets;
     flow.addPayload(seen.payloadLength);

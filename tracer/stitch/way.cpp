@@ -27,12 +27,15 @@ void addPasses(std::vector<Sighting> &found, std::vector<Sighting> &resets, cons
     const Timestamp first = flows.first(flow);
     const packet::Tuple tuple = flows.tuple(flow);
     const bool icmp = flow.kind == Flow::Kind::icmpError;
-    const base::PacketNumber reset = flows.extra(flow).rstNumber;
-    const bool only = flow.pass.number() == reset; // its first packet: all passes are those of resets
+    const FlowExtra &extra = flows.extra(flow);
+    const auto isReset = [&](const Pass &pass) {
+        return extra.rstTime.nanoseconds != 0 && pass.number() == extra.rstNumber;
+    };
+    const bool only = isReset(flow.pass); // its first packet: all passes are those of resets
     for (const Pass *at = &flow.pass; at; at = flows.next(*at)) {
         const Pass &pass = *at;
         if (pass.first - first > kSamePacket) continue;
-        (only || pass.number() == reset ? resets : found)
+        (only || isReset(pass) ? resets : found)
             .push_back(
                 Sighting{.host = points.points()[flow.point.value].host,
                          .point = flow.point,

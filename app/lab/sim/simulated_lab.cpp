@@ -132,7 +132,7 @@ void SimulatedLab::startProxy(Host &node) {
 void SimulatedLab::sync(const std::string &nodeName) {
     Host &host = *m_network.find(nodeName);
     Proxy &proxy = m_proxies[nodeName];
-    proxy.answers->queued(m_cluster.state(), proxy.families);
+    if (!proxy.answers->isWaiting()) proxy.answers->queued(m_cluster.state(), proxy.families);
     for (const auto family : proxy.families) {
         auto &plan = proxy.plans[family];
         const proxycore::PlanTarget target{nodeName, nodeAddresses(host.spec().addresses), m_scenario.proxyConfig.mode,
@@ -237,6 +237,8 @@ base::Status SimulatedLab::apply(const ClusterChange &change) {
         if (auto status = m_network.addHost(*spec); !status) return status;
         startServers(pod);
     }
+    for (auto &[node, proxy] : m_proxies)
+        proxy.answers->queued(m_cluster.state(), proxy.families);
     if (const bool waited = m_pace.due().has_value(); m_pace.changed(virtualNow()))
         syncAll();
     else if (!waited)

@@ -25,6 +25,8 @@ struct Recorder final : StepActions {
         open.push_back(std::move(done));
     }
     std::optional<std::vector<std::string>> settledRotation() const override { return rotation; }
+    milliseconds patience = 15s;
+    milliseconds rotationPatience() const override { return patience; }
     void stepsDone() override { events.push_back("done"); }
 
     void end(std::size_t index) { open.at(index)(); }
@@ -99,6 +101,27 @@ private Q_SLOTS:
         QVERIFY(player.playing());
         recorder.rotation = std::vector<std::string>{"node1"};
         player.advance(kStart + 3s);
+        QVERIFY(!player.playing());
+    }
+
+    /// A provider that asks every eight seconds needs three answers.
+    void slowLoadBalancersHaveTheirTime() {
+        Step wait;
+        wait.kind = Step::Kind::waitRotation;
+        wait.nodes = {"node1"};
+        const std::vector<Step> steps{wait};
+        Recorder recorder;
+        LoadBalancerSpec slow;
+        slow.interval = 8s;
+        slow.timeout = 1s;
+        QVERIFY(slow.longestJudgement() > 25s);
+        recorder.patience = slow.longestJudgement();
+        StepPlayer player(steps, recorder);
+        player.play();
+        player.advance(kStart);
+        player.advance(kStart + 25s);
+        QVERIFY(player.playing());
+        player.advance(kStart + 40s);
         QVERIFY(!player.playing());
     }
 

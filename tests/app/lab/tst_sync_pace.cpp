@@ -44,6 +44,17 @@ private Q_SLOTS:
         QCOMPARE(found, syncs);
         QVERIFY(!pace.due());
     }
+    /// What failed is tried again after kube-proxy's syncPeriod, and with the next change.
+    void failure() {
+        const SyncPace::Time start{std::chrono::hours(1)};
+        SyncPace pace{milliseconds(0)};
+        QVERIFY(pace.changed(start));
+        pace.failed(start);
+        QVERIFY(pace.due() == start + std::chrono::seconds(30));
+        QVERIFY(pace.changed(start + milliseconds(10)));
+        pace.synced(start + milliseconds(20));
+        QVERIFY(!pace.due());
+    }
 };
 
 NATLENS_TEST(TestSyncPace)

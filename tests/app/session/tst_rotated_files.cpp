@@ -1,4 +1,5 @@
 // Files that one capture wrote one after the other are one capture point, in order of time.
+#include "app/session/capture_input.h"
 #include "app/session/rotated_files.h"
 #include "app/session/session.h"
 #include "recording.h"
@@ -39,6 +40,7 @@ class TestRotatedFiles : public QObject {
 private Q_SLOTS:
     void names_data();
     void names();
+    void oneName();
     void onePoint_data();
     void onePoint();
 };
@@ -60,6 +62,7 @@ void TestRotatedFiles::names_data() {
     row("one alone", {"a.pcap1", "b.pcap2", "x_00001_20240131120000.pcapng"}, {"", "", ""});
     row("two folders", {"d/a.pcap", "e/a.pcap1"}, {"", ""});
     row("nodes with numbers", {"node1.pcap", "node2.pcap", "node1-eth0.pcap", "node1-eth1.pcap"}, {"", "", "", ""});
+    row("places as extensions", {"a.eth0", "a.eth1", "b.node1", "b.node2"}, {"", "", "", ""});
     row("a date alone", {"20240131-120000.pcap", "20240131-120500.pcap"}, {"", ""});
     row("standard input", {"-", "a.pcap"}, {"", ""});
 }
@@ -74,6 +77,18 @@ void TestRotatedFiles::names() {
     for (const std::string &name : session::seriesOf(paths))
         found.push_back(QByteArray::fromStdString(name));
     QCOMPARE(found, series);
+}
+
+void TestRotatedFiles::oneName() {
+    const std::vector<std::filesystem::path> files{"a.pcap", "a.pcap1", "a.pcap2", "b.pcap"};
+    std::vector<session::PointName> names{{"a.pcap1", "node9/eth0"}, {"a.pcap2", "node8/eth0"}, {"b.pcap", "lb/eth0"}};
+    session::nameWholeSeries(names, files, session::seriesOf(files));
+    QByteArrayList found;
+    for (const auto &name : names)
+        found.push_back(QByteArray::fromStdString(name.file + "=" + name.name));
+    QCOMPARE(found.first(3), (QByteArrayList{"a.pcap1=node9/eth0", "a.pcap2=node8/eth0", "b.pcap=lb/eth0"}));
+    QVERIFY(found.contains("a.pcap=node9/eth0")); // the other one keeps its own
+    QVERIFY(!found.contains("b.pcap=node9/eth0") && found.count("a.pcap2=node9/eth0") == 0);
 }
 
 void TestRotatedFiles::onePoint_data() {
