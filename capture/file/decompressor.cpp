@@ -108,9 +108,9 @@ public:
         ZSTD_inBuffer in{bytes.data(), 0, 0};
         bool more = true; // the last call filled the output: the library may hold more
         while (in.pos < bytes.size() || more) {
-            // No more than the library wishes at a time, about a block: what a call has unpacked before it meets damage
-            // is lost, and a whole small frame is unpacked in one call.
-            in.size = std::min(in.pos + m_wish, bytes.size());
+            // No more than a block at a time: what a call has unpacked before it meets damage is lost, and a whole small
+            // frame is unpacked in one call. What the library wishes is a block and the three bytes that begin the next.
+            in.size = std::min(in.pos + (m_wish > kBlockHeader ? m_wish - kBlockHeader : m_wish), bytes.size());
             ZSTD_outBuffer out{m_out.data(), m_out.size(), 0};
             const std::size_t left = ZSTD_decompressStream(m_stream.get(), &out, &in);
             if (out.pos != 0)
@@ -132,6 +132,7 @@ private:
     };
     std::unique_ptr<ZSTD_DStream, Free> m_stream{ZSTD_createDStream()};
     bool m_between = false; ///< the last frame is complete
+    static constexpr std::size_t kBlockHeader = 3;
     std::size_t m_wish = 1; ///< bytes that the library asks for next
     std::uint64_t m_offset = 0;
     std::vector<std::byte> m_out = std::vector<std::byte>(kPortion);
