@@ -41,6 +41,14 @@ Step request(std::vector<std::string> urls, bool together) {
     return step;
 }
 
+/// Until the load balancer uses node1 and no other.
+Step waitForNode1() {
+    Step step;
+    step.kind = Step::Kind::waitRotation;
+    step.nodes = {"node1"};
+    return step;
+}
+
 const StepPlayer::Clock::time_point kStart{};
 
 } // namespace
@@ -85,10 +93,7 @@ private Q_SLOTS:
     }
 
     void waitsForTheRotation() {
-        Step wait;
-        wait.kind = Step::Kind::waitRotation;
-        wait.nodes = {"node1"};
-        const std::vector<Step> steps{wait};
+        const std::vector<Step> steps{waitForNode1()};
         Recorder recorder;
         recorder.rotation = std::vector<std::string>{"node1", "node2"};
         StepPlayer player(steps, recorder);
@@ -106,10 +111,7 @@ private Q_SLOTS:
 
     /// A provider that asks every eight seconds needs three answers.
     void slowLoadBalancersHaveTheirTime() {
-        Step wait;
-        wait.kind = Step::Kind::waitRotation;
-        wait.nodes = {"node1"};
-        const std::vector<Step> steps{wait};
+        const std::vector<Step> steps{waitForNode1()};
         Recorder recorder;
         LoadBalancerSpec slow;
         slow.interval = 8s;
@@ -126,10 +128,7 @@ private Q_SLOTS:
     }
 
     void givesUpOnARotationThatNeverComes() {
-        Step wait;
-        wait.kind = Step::Kind::waitRotation;
-        wait.nodes = {"node1"};
-        const std::vector<Step> steps{wait};
+        const std::vector<Step> steps{waitForNode1()};
         Recorder recorder;
         StepPlayer player(steps, recorder);
         player.play();
