@@ -48,8 +48,7 @@ struct PacketDetails {
     std::array<packet::IpAddress, 2> ip;        ///< those that a PackedTuple has no room for
     packet::IpAddress icmpSource;               ///< who sent the ICMP error
     std::optional<packet::Encapsulation> outer; ///< the tunnel that the packet was taken out of
-    std::uint64_t fragmentOf =
-        0; ///< fragments: point, addresses, protocol and id, which all of one packet have; else 0
+    std::uint64_t fragmentOf = 0; ///< of point, addresses, protocol and id, which all fragments share; 0: it is none
 };
 
 /// Room for details, at places that stay.
