@@ -1,4 +1,3 @@
-#include "app/gui/arguments.h"
 #include "app/gui/details_panel.h"
 #include "app/gui/diagram_widget.h"
 #include "app/gui/hop_model.h"
@@ -301,30 +300,6 @@ private Q_SLOTS:
             QVERIFY(!box->accessibleName().isEmpty());
         QVERIFY(!bench.window.paths()->view()->accessibleName().isEmpty());
         QVERIFY(!bench.window.picture()->accessibleName().isEmpty());
-    }
-
-    void arguments_data() {
-        QTest::addColumn<QStringList>("words");
-        QTest::addColumn<QString>("error"); // a part of it; "" when all is well
-        QTest::newRow("none") << QStringList{} << "";
-        QTest::newRow("lab") << QStringList{"lab:nodeport", "--theme", "dark", "--size", "800x600"} << "";
-        QTest::newRow("files") << QStringList{"a.pcapng", "b.pcapng", "--screenshot", "x.png"} << "";
-        QTest::newRow("both") << QStringList{"lab:nodeport", "a.pcapng"} << "not both";
-        QTest::newRow("two labs") << QStringList{"lab:a", "lab:b"} << "one scenario";
-        QTest::newRow("theme") << QStringList{"--theme", "pink"} << "choose light";
-        QTest::newRow("size") << QStringList{"--size", "big"} << "1280x800";
-        QTest::newRow("profile") << QStringList{"--profile", "x"} << "choose picture";
-        QTest::newRow("ending") << QStringList{"--screenshot", "x.jpg"} << ".png";
-        QTest::newRow("unknown") << QStringList{"--nonsense"} << "nonsense";
-    }
-    void arguments() {
-        QFETCH(QStringList, words);
-        QFETCH(QString, error);
-        const auto parsed = parseArguments(QStringList{"natlens-gui"} + words);
-        QCOMPARE(parsed.has_value(), error.isEmpty());
-        if (!parsed)
-            QVERIFY2(QString::fromStdString(parsed.error().sentence()).contains(error),
-                     parsed.error().sentence().c_str());
     }
 
     void themesAreReadable_data() {
