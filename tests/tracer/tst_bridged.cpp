@@ -48,6 +48,30 @@ void addBridgedDatagrams(Scenario &scenario, const Talk &talk, bool ownIds) {
         }
 }
 
+/// Packets without IP ids and timestamps (IPv6, embedded systems): what is sent again, a second later, looks the same.
+void addNameless(Scenario &scenario, const Talk &talk, unsigned asked, unsigned answered) {
+    std::int64_t time = talk.begin;
+    const auto packet = [&](bool reply, std::uint8_t flags, std::uint32_t seq, std::uint32_t ack, const char *text) {
+        send(scenario, reply ? talk.reply : talk.request, time, reply, [&](auto &builder, const Tuple &tuple) {
+            builder.tcp(tuple.src.port, tuple.dst.port, flags).seq(seq).ack(ack).ipId(0);
+            builder.payload(std::string_view(text));
+        });
+        time += kMilli;
+    };
+    const std::uint32_t client = talk.clientIsn, server = talk.serverIsn;
+    for (unsigned i = 0; i < asked; ++i) {
+        packet(false, TcpFlags::syn, client, 0, "");
+        if (i + 1 < asked) time += 999 * kMilli;
+    }
+    for (unsigned i = 0; i < answered; ++i) {
+        packet(true, TcpFlags::syn | TcpFlags::ack, server, client + 1, "");
+        if (i + 1 < answered) time += 999 * kMilli;
+    }
+    packet(false, TcpFlags::ack, client + 1, server + 1, "");
+    packet(false, TcpFlags::ack | TcpFlags::psh, client + 1, server + 1, "a question of some length");
+    packet(true, TcpFlags::ack | TcpFlags::psh, server + 1, client + 26, "an answer to all of that");
+}
+
 } // namespace
 
 class TestBridged : public QObject {
@@ -59,6 +83,10 @@ private Q_SLOTS:
     void halves();
     void copies_data();
     void copies();
+    void repeated_data();
+    void repeated();
+    void repeatedCopies_data();
+    void repeatedCopies();
     void datagrams_data();
     void datagrams();
 };
@@ -148,6 +176,60 @@ void TestBridged::copies() {
     const auto snapshot = trace(scenario);
     QCOMPARE(translatedPaths(*snapshot), 0u);
     QCOMPARE(snapshot->paths.size(), 2u);
+}
+
+void TestBridged::repeated_data() {
+    QTest::addColumn<unsigned>("asked");
+    QTest::addColumn<unsigned>("answered");
+    QTest::addColumn<bool>("directions");
+    QTest::addColumn<bool>("routed");
+    for (const bool routed : {false, true})
+        for (const bool directions : {false, true})
+            for (const auto &[asked, answered] : {std::pair(1u, 1u), {1u, 3u}, {2u, 1u}, {3u, 2u}})
+                QTest::addRow("%s%s: %u SYNs, %u answers", routed ? "routed" : "bridged",
+                              directions ? ", with directions" : "", asked, answered)
+                    << asked << answered << directions << routed;
+}
+
+/// What was sent again is no reason to keep the two sides apart.
+void TestBridged::repeated() {
+    QFETCH(unsigned, asked);
+    QFETCH(unsigned, answered);
+    QFETCH(bool, directions);
+    QFETCH(bool, routed);
+    Talk talk = bridgedTalk({"r/c0", "r/s0", kIn, kOut}, asBridgeMeets(), asBridgeSends());
+    if (routed) talk.request[1].ttl = talk.reply[1].ttl = 63;
+    Scenario scenario;
+    addNameless(scenario, talk, asked, answered);
+    for (const bool byPoint : {false, true}) {
+        const auto snapshot = trace(scenario, {.crossings = directions, .byPoint = byPoint});
+        QCOMPARE(snapshot->paths.size(), 1u);
+        QCOMPARE(text(route(*snapshot->paths[0])), "r[SNAT,DNAT]");
+    }
+}
+
+void TestBridged::repeatedCopies_data() {
+    QTest::addColumn<qint64>("later");
+    for (const std::int64_t later : {-1001, -1000, -999, -1, 0, 1, 999, 1000, 1001, 2001})
+        QTest::addRow("%lld ms", static_cast<long long>(later)) << static_cast<qint64>(later * kMilli);
+}
+
+/// One session under two pairs of addresses, whose repetitions fall together.
+void TestBridged::repeatedCopies() {
+    QFETCH(qint64, later);
+    for (const bool asked : {true, false}) {
+        Scenario scenario;
+        for (const int copy : {0, 1}) {
+            Talk talk;
+            talk.request =
+                talk.reply = {{copy == 0 ? "r/c0" : "r/s0", kNoWay, 64, copy == 0 ? asBridgeMeets() : asBridgeSends()}};
+            talk.begin = 3000 * kMilli + copy * later;
+            addNameless(scenario, talk, asked ? 3 : 1, 3);
+        }
+        const auto snapshot = trace(scenario);
+        QCOMPARE(translatedPaths(*snapshot), 0u);
+        QCOMPARE(snapshot->paths.size(), 2u);
+    }
 }
 
 void TestBridged::datagrams_data() {

@@ -14,11 +14,22 @@ namespace {
 
 /// Forwarding takes microseconds; a second is an eternity in which another packet may look the same.
 constexpr std::chrono::seconds kMaxDelay{1};
+/// Nobody says sooner again what got no answer (a SYN waits a second, RFC 6298; Linux never less than this).
+constexpr std::chrono::milliseconds kRepeatedAfter{200};
 /// More than this says nothing more.
 constexpr double kMostForSamples = 4;
 
 std::uint64_t identity(const Mark &mark) {
     return (std::uint64_t{mark.tsVal} << 16 | mark.ipId) ^ mark.payloadHash;
+}
+
+/// Looks the same when it is sent again: only its time tells which of them it is.
+bool isNameless(const std::optional<Mark> &mark) {
+    return mark && mark->ipId == 0 && !mark->hasTs;
+}
+
+std::chrono::nanoseconds apart(base::Timestamp one, base::Timestamp other) {
+    return one < other ? other - one : one - other;
 }
 
 /// Port numbers as a hint: the request goes to the well-known one, to the node port, or to the one that is no
@@ -117,8 +128,18 @@ struct LegJudge::Level {
     bool later = false;    ///< `after` was later
     bool untimely = false; ///< `after` was earlier, or far too late, or it went out before or came in afterwards
     HostIndex host = 0;
+    /// Of packets that look the same when they are sent again the first ones must belong together.
+    std::optional<base::Timestamp> firstBefore = {}, firstAfter = {};
 
+    [[nodiscard]] bool fits() const {
+        return !untimely && (!firstBefore || apart(*firstBefore, *firstAfter) < kRepeatedAfter);
+    }
     void add(const Sight &before, const Sight &after) {
+        if (isNameless(before.mark)) {
+            firstBefore = std::min(firstBefore.value_or(before.time), before.time);
+            firstAfter = std::min(firstAfter.value_or(after.time), after.time);
+            if (apart(before.time, after.time) >= kRepeatedAfter) return;
+        }
         const auto delay = after.time - before.time;
         if (delay < std::chrono::nanoseconds(0) || delay >= kMaxDelay || after.facing == Facing::in ||
             before.facing == Facing::out) {
@@ -182,8 +203,7 @@ LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::v
                 same = identity(x) == identity(y);
                 if (same) {
                     shared.insert(identity(x));
-                    const auto apart = a.time < b.time ? b.time - a.time : a.time - b.time;
-                    course.near = course.near || apart < kMaxDelay;
+                    course.near = course.near || apart(a.time, b.time) < kMaxDelay;
                 }
             }
             if (a.ttl == b.ttl && (same || (!a.mark && !b.mark && a.ipId != 0 && a.ipId == b.ipId))) level.add(b, a);
@@ -196,8 +216,9 @@ LegJudge::Course LegJudge::follow(const std::vector<Sight> &before, const std::v
         }
     }
     course.falls = stepped || highestAfter < lowestBefore;
-    course.bridged = !course.falls && lowestBefore == highestAfter && level.crossed && !level.untimely;
-    course.level = course.bridged || (!course.falls && lowestBefore == highestAfter && level.later && !level.untimely);
+    const bool even = !course.falls && lowestBefore == highestAfter && level.fits();
+    course.bridged = even && level.crossed;
+    course.level = even && (level.crossed || level.later);
     if (course.bridged) course.host = m_points->host(level.host).name;
     course.contradicts = !course.falls && !course.level;
     course.untimely = untimely && !timely;
