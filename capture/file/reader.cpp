@@ -65,11 +65,10 @@ public:
         if (m_offset == 0 && m_pending.empty() && !cutOff)
             text = "the capture is empty: it has not even a file header";
         else if (cutOff)
-            text = fmt::format("the {} data breaks off at byte {}; {} packets were read", m_unpacker->name(), m_fed,
-                               m_delivery.packets);
+            text = fmt::format("the {} data breaks off at byte {}; {}", m_unpacker->name(), m_fed, packetsRead());
         else
-            text = fmt::format("breaks off at byte {}, inside {}; {} packets were read", m_offset + m_pending.size(),
-                               m_parser ? m_parser->unitName(m_pending) : "the file header", m_delivery.packets);
+            text = fmt::format("breaks off at byte {}, inside {}; {}", m_offset + m_pending.size(),
+                               m_parser ? m_parser->unitName(m_pending) : "the file header", packetsRead());
         return keep({base::ErrorCode::truncated, std::move(text), "read capture", fmt::format("at byte {}", m_fed)});
     }
 
@@ -79,6 +78,9 @@ public:
 private:
     static constexpr std::size_t kMagic = 4;
 
+    [[nodiscard]] std::string packetsRead() const {
+        return fmt::format("{} {} read", m_delivery.packets, m_delivery.packets == 1 ? "packet was" : "packets were");
+    }
     void begin(std::span<const std::byte> bytes) {
         m_begun = true;
         m_unpacker = detail::Decompressor::forMagic(bytes);

@@ -106,10 +106,12 @@ void TestCompressed::everyTruncation() {
         QVERIFY(outcome.lines.size() >= longest);
         longest = outcome.lines.size();
         QCOMPARE(outcome.code(), int(base::ErrorCode::truncated));
-        QVERIFY2(outcome.sentence().contains(QString("the %1 data breaks off at byte %2; %3 packets were read")
-                                                 .arg(format)
-                                                 .arg(length)
-                                                 .arg(std::max<qsizetype>(outcome.lines.size() - 1, 0))),
+        const auto packets = std::max<qsizetype>(outcome.lines.size() - 1, 0);
+        QVERIFY2(outcome.sentence().contains(
+                     QString("the %1 data breaks off at byte %2; %3 read")
+                         .arg(format)
+                         .arg(length)
+                         .arg(packets == 1 ? "1 packet was" : QString("%1 packets were").arg(packets))),
                  qPrintable(outcome.sentence()));
     }
     QCOMPARE(longest, expected.size()); // only the checksum was missing

@@ -307,7 +307,7 @@ void TestReader::truncationSentence() {
     f.section().interface("a").packet(0, 1, "good").packet(0, 2, "lost");
     const auto cut = readIn(1000, f.span().first(std::size_t(f.bytes.size()) - 3));
     QCOMPARE(cut.sentence(),
-             QString("read capture at byte 129: breaks off at byte 129, inside a packet block; 1 packets were read"));
+             QString("read capture at byte 129: breaks off at byte 129, inside a packet block; 1 packet was read"));
     QCOMPARE(readIn(1, {}).sentence(),
              QString("read capture at byte 0: the capture is empty: it has not even a file header"));
 }

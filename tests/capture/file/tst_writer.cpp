@@ -268,7 +268,7 @@ void TestWriter::readFileErrors() {
     out.close();
     QCOMPARE(read(path("cut.pcapng"), &status).size(), 2);
     QCOMPARE(QString::fromStdString(status.error().sentence()),
-             QString("read %1 at byte 100: breaks off at byte 100, inside a block header; 1 packets were read")
+             QString("read %1 at byte 100: breaks off at byte 100, inside a block header; 1 packet was read")
                  .arg(path("cut.pcapng")));
 
     std::uint32_t nextPoint = 5;
