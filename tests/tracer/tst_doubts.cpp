@@ -63,6 +63,17 @@ bool isThirdSegment(const Captured &packet, const std::string &host) {
     return packet.time >= 5 * kMilli && packet.time < 6 * kMilli && packet.point.starts_with(host);
 }
 
+/// When the last segment of an answer was sent.
+constexpr std::int64_t kLast = 20 * kMilli;
+
+bool isAt(const Captured &packet, std::int64_t time) {
+    return packet.time >= time && packet.time < time + kMilli;
+}
+
+bool isLastSegment(const Captured &packet, const std::string &host) {
+    return isAt(packet, kLast) && packet.point.starts_with(host);
+}
+
 } // namespace
 
 class TestDoubts : public QObject {
@@ -71,6 +82,8 @@ class TestDoubts : public QObject {
 private Q_SLOTS:
     void captured_data();
     void captured();
+    void fragmentOrder_data();
+    void fragmentOrder();
     void fragments_data();
     void fragments();
 };
@@ -108,6 +121,18 @@ void TestDoubts::captured_data() {
             }
     });
     row("not seen to begin", "", "", [](Scenario &s) { s = longTalk(false); });
+    row("the last segment missing at the node", "", "node: shows 5500 of 6000 bytes",
+        [](Scenario &s) { std::erase_if(s.packets, [](const Captured &c) { return isLastSegment(c, "node"); }); });
+    row("the last segment missing everywhere, acknowledged", "", "node: 500 bytes / client: 500 bytes",
+        [](Scenario &s) { std::erase_if(s.packets, [](const Captured &c) { return isLastSegment(c, ""); }); });
+    row("the last FIN missing everywhere", "", "",
+        [](Scenario &s) { std::erase_if(s.packets, [](const Captured &c) { return isAt(c, kLast + 3 * kMilli); }); });
+    row("a question missing everywhere, and the SYN read after it", "client: 100 bytes / node: 100 bytes", "",
+        [](Scenario &s) {
+            std::erase_if(s.packets, [](const Captured &c) { return isAt(c, 12 * kMilli); });
+            for (Captured &packet : s.packets)
+                if (packet.time < kMilli) packet.time += 30 * kMilli;
+        });
     row("only the end is missing", "", "", [](Scenario &s) {
         std::erase_if(s.packets, [](const Captured &c) { return c.time > 15 * kMilli - 500 * kMicro; });
     });
@@ -123,6 +148,37 @@ void TestDoubts::captured() {
     QCOMPARE(snapshot->paths.size(), 1u);
     QCOMPARE(doubtsOf(*snapshot, Direction::request), request);
     QCOMPARE(doubtsOf(*snapshot, Direction::reply), reply);
+}
+
+/// Fragments that come in another order count as they do in order.
+void TestDoubts::fragmentOrder_data() {
+    QTest::addColumn<QByteArray>("order");
+    for (const char *order : {"012", "210", "120"})
+        QTest::newRow(order) << QByteArray(order);
+}
+
+void TestDoubts::fragmentOrder() {
+    QFETCH(QByteArray, order);
+    constexpr auto kUdp = packet::Protocol::udp;
+    const Tuple before{kUdp, at("192.0.2.11:40000"), at("192.0.2.1:80")},
+        after{kUdp, at("10.9.0.1:50000"), at("10.9.0.11:9090")};
+    const std::vector<Stop> request = {{"node/eth0", kIn, 64, before}, {"node/eth1", kOut, 63, after}};
+    Scenario scenario;
+    for (std::uint16_t turn = 0; turn < 2; ++turn)
+        for (qsizetype place = 0; place < order.size(); ++place) {
+            const int part = order[place] - '0';
+            send(scenario, request, (turn * 10 + place) * kMilli / 10, false, [&](auto &builder, const Tuple &tuple) {
+                builder.udp(tuple.src.port, tuple.dst.port).ipId(static_cast<std::uint16_t>(0x1000 + turn));
+                builder.dontFragment(false).fragment(static_cast<std::uint16_t>(part * 800), part != 2);
+                builder.payload(std::string_view(std::string(part == 2 ? 100 : part == 1 ? 800 : 792, 'a')));
+            });
+        }
+    const auto snapshot = trace(scenario);
+    QCOMPARE(snapshot->paths.size(), 1u);
+    QCOMPARE(translatedPaths(*snapshot), 1u);
+    QCOMPARE(snapshot->paths[0]->packets, 6u);
+    for (const auto &segment : snapshot->paths[0]->segments)
+        QCOMPARE(segment.packets, 6u);
 }
 
 void TestDoubts::fragments_data() {

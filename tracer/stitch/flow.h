@@ -65,7 +65,8 @@ struct FlowExtra {
     Facing duplicateFacing = Facing::unknown;
     std::uint32_t duplicates = 0;       ///< the same IP id again at once, which no retransmission has
     base::PacketNumber duplicateNumber; ///< of the first of them
-    std::uint64_t streamEnd = 0;        ///< where a segment ends before which not all were seen, or not yet
+    std::uint64_t streamEnd = 0;        ///< how far the stream is known to go where not all before was seen, or not yet
+    std::uint32_t laterFragments = 0;   ///< of its packets: those that are no datagrams of their own
     std::uint32_t marks = kNone;        ///< FlowTable's own: further marks
 };
 

@@ -19,6 +19,8 @@ constexpr std::size_t kFirstDatagrams = 4;
 constexpr std::chrono::milliseconds kAtOnce{1};
 /// Fragmented packets at a time: their fragments follow each other at once.
 constexpr std::size_t kMostFragmented = 65536;
+/// The same without the first fragment, which may never come (a filter for ports lets no other through, or only those).
+constexpr std::size_t kMostEarly = 4096;
 
 void keepEarliest(base::Timestamp &kept, base::Timestamp time) {
     if (kept.nanoseconds == 0 || time < kept) kept = time;
@@ -35,7 +37,8 @@ void FlowTable::add(const Observation &seen) {
     if (newest != kNone) {
         Leg &leg = (*m_legs)[newest];
         const FlowIndex index = find(leg, seen);
-        if (index != kNone && belongsToNewest(m_flows[index], seen)) {
+        if (index != kNone && belongsToNewest(m_flows[index], seen) &&
+            (leg.older == kNone || !m_legs->isLate(leg, seen))) {
             leg.flows = index;
             return count(index, seen);
         }
@@ -47,11 +50,21 @@ void FlowTable::add(const Observation &seen) {
     count(index, seen);
 }
 
-/// Whose a fragment without ports is, its first one has told.
+/// Whose a fragment without ports is, its first one tells. Some senders begin with the last one.
 void FlowTable::addFragment(const Observation &seen) {
-    const auto found = m_fragmented.find(seen.details->fragmentOf);
-    if (found == m_fragmented.end()) return;
-    Flow &flow = m_flows[found->second];
+    const std::uint64_t key = seen.details->fragmentOf;
+    if (const auto found = m_fragmented.find(key); found != m_fragmented.end())
+        return countFragment(m_flows[found->second], seen);
+    if (m_early.size() >= kMostEarly) m_early.clear();
+    auto &early = m_early[key];
+    if (!early.empty() && seen.time - early.front().time > kReorderWindow) early.clear(); // of another packet
+    Observation &kept = early.emplace_back(seen);
+    kept.details = nullptr; // it goes, and so does the payload
+    kept.payloadData = nullptr;
+    kept.payloadSize = 0;
+}
+
+void FlowTable::countFragment(Flow &flow, const Observation &seen) {
     Pass &pass = passFor(flow, seen);
     if (pass.packets == 0 || seen.time < pass.first) {
         pass.first = seen.time;
@@ -60,9 +73,21 @@ void FlowTable::addFragment(const Observation &seen) {
     }
     pass.last = std::max(pass.last, seen.time);
     ++pass.packets;
+    ++extraOf(flow).laterFragments;
     flow.addPayload(seen.payloadLength);
     flow.cut = flow.cut || seen.isCut;
     m_legs->touch(flow.leg);
+}
+
+/// The first fragment is there: further ones are its flow's, those that came a little before it, too.
+void FlowTable::beginFragments(FlowIndex index, const Observation &first) {
+    const std::uint64_t key = first.details->fragmentOf;
+    if (m_fragmented.size() >= kMostFragmented) m_fragmented.clear();
+    m_fragmented.insert_or_assign(key, index);
+    const auto early = m_early.extract(key);
+    if (early.empty()) return;
+    for (const Observation &fragment : early.mapped())
+        if (first.time - fragment.time <= kReorderWindow) countFragment(m_flows[index], fragment);
 }
 
 base::Timestamp FlowTable::first(const Flow &flow) const {
@@ -185,12 +210,10 @@ void FlowTable::count(FlowIndex index, const Observation &seen) {
     } else {
         flow.addPayload(seen.payloadLength);
         flow.cut = flow.cut || seen.isCut;
-        if (seen.details && seen.details->fragmentOf != 0) [[unlikely]] {
-            if (m_fragmented.size() >= kMostFragmented) m_fragmented.clear();
-            m_fragmented.insert_or_assign(seen.details->fragmentOf, index);
-        }
-        if (seen.isTcp) addTcp(flow, pass, seen);
+        if (seen.isTcp) addTcp(index, pass, seen);
         mark(flow, isFirst, seen);
+        if (seen.details && seen.details->fragmentOf != 0) [[unlikely]]
+            beginFragments(index, seen);
     }
     m_legs->learn(flow.leg, flow.side, seen);
 }
@@ -203,7 +226,8 @@ void FlowTable::addDuplicate(Flow &flow, const Pass &pass, const Observation &se
     extra.duplicateFacing = pass.facing;
 }
 
-void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
+void FlowTable::addTcp(FlowIndex index, Pass &pass, const Observation &seen) {
+    Flow &flow = m_flows[index];
     flow.flags |= seen.tcpFlags;
     constexpr std::uint8_t kRare = TcpFlags::syn | TcpFlags::fin | TcpFlags::rst;
     if (seen.tcpFlags & kRare) {
@@ -218,18 +242,38 @@ void FlowTable::addTcp(Flow &flow, Pass &pass, const Observation &seen) {
             flow.hasIsn = true;
         }
     }
-    if (flow.hasIsn && !(seen.tcpFlags & (TcpFlags::syn | TcpFlags::rst))) noteGap(flow, seen);
+    if (!(seen.tcpFlags & (TcpFlags::syn | TcpFlags::rst))) noteEnd(flow, seen);
+    if (seen.tcpFlags & TcpFlags::fin) noteAcknowledged(index, seen);
     if (seen.payloadSize != 0) peek(flow, seen);
     if ((seen.tcpFlags & TcpFlags::fin) && flow.http != kNone)
         m_http.end(flow.http, flow.isn + 1, seen.tcpSeq + seen.payloadLength);
 }
 
 /// Where a segment ends further on than all bytes together that were seen, some of them were not, or not yet. The one
-/// that ends last is noted in whatever order they come.
-void FlowTable::noteGap(Flow &flow, const Observation &seen) {
+/// that ends last is noted in whatever order they come. Where the stream begins, another capture point may have seen.
+void FlowTable::noteEnd(Flow &flow, const Observation &seen) {
+    const Leg &leg = (*m_legs)[flow.leg];
+    if (!leg.hasIsn(flow.side)) return;
+    const std::uint32_t begin = seen.tcpSeq - leg.isn[flow.side] - 1;
+    keepEnd(flow, begin, std::uint64_t{begin} + seen.payloadLength + ((seen.tcpFlags & TcpFlags::fin) != 0));
+}
+
+/// What the other side sent last may be missing with nothing behind it: who says its own last word has received it.
+void FlowTable::noteAcknowledged(FlowIndex by, const Observation &seen) {
+    const Flow &last = m_flows[by];
+    const Leg &leg = (*m_legs)[last.leg];
+    const std::uint8_t other = 1 - last.side;
+    if (!leg.hasIsn(other) || !(seen.tcpFlags & TcpFlags::ack)) return;
+    for (FlowIndex i = last.next; i != by; i = m_flows[i].next) {
+        Flow &flow = m_flows[i];
+        if (flow.point != last.point || flow.side != other || flow.kind != Flow::Kind::packets) continue;
+        const std::uint32_t end = seen.tcpAck - leg.isn[other] - 1;
+        return keepEnd(flow, end, end);
+    }
+}
+
+void FlowTable::keepEnd(Flow &flow, std::uint32_t begin, std::uint64_t end) {
     constexpr std::uint32_t kFar = std::uint32_t{1} << 30; // more than any window, and far from going round
-    const std::uint32_t begin = seen.tcpSeq - flow.isn - 1;
-    const std::uint64_t end = std::uint64_t{begin} + seen.payloadLength + ((seen.tcpFlags & TcpFlags::fin) != 0);
     if (begin >= 2 * kFar || flow.payloadBytes() >= kFar || end <= bytesOf(flow)) return;
     FlowExtra &extra = extraOf(flow);
     extra.streamEnd = std::max(extra.streamEnd, end);
@@ -242,7 +286,9 @@ std::uint64_t FlowTable::bytesOf(const Flow &flow) {
 
 std::uint64_t FlowTable::missingBytes(const Flow &flow) const {
     const std::uint64_t end = extra(flow).streamEnd, seen = bytesOf(flow);
-    return seen < end ? end - seen : 0;
+    // One may be the FIN.
+    const std::uint64_t least = seen + ((flow.flags & TcpFlags::fin) == 0);
+    return least < end ? end - seen : 0;
 }
 
 /// The same packet once more: caught twice, or by two capture points that one file mixes. A SYN that is sent again has
@@ -298,7 +344,8 @@ void FlowTable::addMark(Flow &flow, const Mark &mark) {
 
 void FlowTable::mark(Flow &flow, bool isFirst, const Observation &seen) {
     const bool tcp = seen.isTcp;
-    const bool wanted = tcp ? (seen.tcpFlags & TcpFlags::syn) != 0 : packets(flow) <= kFirstDatagrams;
+    const bool wanted =
+        tcp ? (seen.tcpFlags & TcpFlags::syn) != 0 : packets(flow) - extra(flow).laterFragments <= kFirstDatagrams;
     if (!wanted) return;
     const std::uint64_t payloadHash = tcp ? 0 : seen.tcpSeq;
     if (isFirst) {

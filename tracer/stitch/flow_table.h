@@ -91,8 +91,8 @@ public:
     /// At most Flow::kMaxMarks, in the order in which they came.
     [[nodiscard]] SmallVector<Mark, 2> marks(const Flow &flow) const;
     [[nodiscard]] const FlowExtra &extra(const Flow &flow) const;
-    /// Bytes of a TCP stream that its later sequence numbers count and that no packet of it brought: 0 where none are
-    /// missing, where it was not seen to begin, or where repetitions hide it.
+    /// Bytes of a TCP stream that its later sequence numbers count, or the other side acknowledged with its FIN, and
+    /// that no packet of it brought: 0 where none are missing, where nobody saw it begin, or where repetitions hide it.
     [[nodiscard]] std::uint64_t missingBytes(const Flow &flow) const;
     /// What HTTP said first on this stream; nullptr if it was not HTTP, or not yet.
     [[nodiscard]] const HttpFirstLines *http(const Flow &flow) const { return m_http.found(flow.http); }
@@ -109,11 +109,15 @@ private:
     [[nodiscard]] FlowIndex create(LegIndex leg, const Observation &seen);
     void count(FlowIndex index, const Observation &seen);
     void addFragment(const Observation &seen);
-    void noteGap(Flow &flow, const Observation &seen);
+    void countFragment(Flow &flow, const Observation &seen);
+    void beginFragments(FlowIndex index, const Observation &first);
+    void noteEnd(Flow &flow, const Observation &seen);
+    void noteAcknowledged(FlowIndex by, const Observation &seen);
+    void keepEnd(Flow &flow, std::uint32_t begin, std::uint64_t end);
     [[nodiscard]] static std::uint64_t bytesOf(const Flow &flow);
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
     [[nodiscard]] bool seenBefore(const Flow &flow, const Observation &seen) const;
-    void addTcp(Flow &flow, Pass &pass, const Observation &seen);
+    void addTcp(FlowIndex index, Pass &pass, const Observation &seen);
     [[nodiscard]] std::uint16_t remember(const packet::Encapsulation &tunnel);
     [[nodiscard]] Pass &passFor(Flow &flow, const Observation &seen);
     [[nodiscard]] FlowExtra &extraOf(Flow &flow);
@@ -128,6 +132,7 @@ private:
     Pool<FlowExtra> m_extras;
     std::vector<packet::Encapsulation> m_tunnels;              ///< few: one for each pair of nodes and network
     std::unordered_map<std::uint64_t, FlowIndex> m_fragmented; ///< the flows of first fragments, by fragmentOf
+    std::unordered_map<std::uint64_t, std::vector<Observation>> m_early; ///< fragments whose first one is yet to come
     HttpStreams m_http;
     LegTable *m_legs;
 };

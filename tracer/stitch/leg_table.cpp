@@ -115,6 +115,15 @@ LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &see
     return possible;
 }
 
+bool LegTable::isLate(const Leg &newest, const Observation &seen) const {
+    if (!seen.isTcp || (seen.tcpFlags & TcpFlags::syn) || seen.time - newest.first >= kStragglers ||
+        numbersFit(newest, seen.side, seen))
+        return false;
+    for (LegIndex i = newest.older; i != kNone; i = m_legs[i].older)
+        if (numbersFit(m_legs[i], seen.side, seen)) return true;
+    return false;
+}
+
 LegIndex LegTable::legFor(LegIndex &head, const PackedTuple &tuple, const Observation &seen) {
     const int side = seen.side;
     LegIndex found = kNone;

@@ -16,6 +16,9 @@ namespace natlens::tracer {
 
 /// Packets that arrive this much too late are still put where they belong.
 inline constexpr std::chrono::milliseconds kReorderWindow{50};
+/// What an earlier connection with the same addresses still has on its way, the last try of its end included, is there
+/// by then: far later, and numbers have gone round.
+inline constexpr std::chrono::seconds kStragglers{1};
 /// A pause after which datagrams between the same sockets are a new conversation (the kernel's own limit for
 /// assured UDP entries, nf_conntrack_udp_timeout_stream).
 inline constexpr std::chrono::seconds kIdleLimit{120};
@@ -45,6 +48,8 @@ public:
     }
     /// The leg that a packet belongs to, made if there is none; `head` is newest().
     [[nodiscard]] LegIndex legFor(LegIndex &head, const PackedTuple &tuple, const Observation &seen);
+    /// A packet of the connection that had these addresses before `newest` and that came a little late, by its numbers.
+    [[nodiscard]] bool isLate(const Leg &newest, const Observation &seen) const;
     /// The tuple as legs have it: to be compared by Leg::has().
     [[nodiscard]] PackedTuple pack(const Observation &seen) { return m_addresses.pack(seen); }
     /// Takes over what the packet says about its leg: times and initial sequence numbers.

@@ -122,6 +122,25 @@ Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction directi
     return hop;
 }
 
+/// Of the host's capture points the one that saw most of the stream says how much is missing.
+PathBuilder::Unseen PathBuilder::unseenAt(HostIndex host, const Connection &connection, Direction direction) const {
+    std::optional<std::uint64_t> missing;
+    bool cut = false;
+    for (const Step &step : connection.steps) {
+        if (step.leg == kNone) continue;
+        for (const FlowIndex i : m_sources.flows.of(m_sources.legs[step.leg])) {
+            const Flow &flow = m_sources.flows[i];
+            if (flow.kind != Flow::Kind::packets || m_sources.points.points()[flow.point.value].host != host ||
+                (m_sources.flows.tuple(flow) == step.request) != (direction == Direction::request))
+                continue;
+            cut = cut || flow.cut;
+            const std::uint64_t here = m_sources.flows.missingBytes(flow);
+            missing = std::min(missing.value_or(here), here);
+        }
+    }
+    return {missing.value_or(0), cut};
+}
+
 /// What this host's captures do not show: nobody should conclude anything from its absence.
 void PathBuilder::addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Direction direction) const {
     const auto &points = m_sources.points;
@@ -143,26 +162,13 @@ void PathBuilder::addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Di
     if (fewer)
         hop.doubts.push_back(fmt::format("shows {} of {} bytes of the {} that were seen", *visit.payloadBytes, most,
                                          direction == Direction::request ? "request" : "reply"));
-    // Of the host's capture points the one that saw most of the stream.
-    std::optional<std::uint64_t> missing;
-    bool cut = false;
-    for (const Step &step : draft.connection.steps) {
-        if (step.leg == kNone) continue;
-        for (const FlowIndex i : m_sources.flows.of(m_sources.legs[step.leg])) {
-            const Flow &flow = m_sources.flows[i];
-            if (flow.kind != Flow::Kind::packets || points.points()[flow.point.value].host != visit.host ||
-                (m_sources.flows.tuple(flow) == step.request) != (direction == Direction::request))
-                continue;
-            cut = cut || flow.cut;
-            const std::uint64_t here = m_sources.flows.missingBytes(flow);
-            missing = std::min(missing.value_or(here), here);
-        }
-    }
-    if (missing.value_or(0) != 0 && !fewer)
-        hop.doubts.push_back(fmt::format(
-            "{} bytes of the {} are missing before later ones: the capture lost packets, or did not see them come",
-            *missing, direction == Direction::request ? "request" : "reply"));
-    if (cut) hop.doubts.emplace_back("packets were cut by the snap length: what they carry beyond is not known");
+    const Unseen unseen = unseenAt(visit.host, draft.connection, direction);
+    if (unseen.bytes != 0 && !fewer)
+        hop.doubts.push_back(
+            fmt::format("{} bytes of the {} are missing that later packets count or acknowledge: the capture lost "
+                        "packets, or did not see them come",
+                        unseen.bytes, direction == Direction::request ? "request" : "reply"));
+    if (unseen.cut) hop.doubts.emplace_back("packets were cut by the snap length: what they carry beyond is not known");
 }
 
 /// A translation that happened where nobody captured: between two hosts that were seen.

@@ -38,10 +38,16 @@ public:
 
 private:
     struct Draft;
+    /// What one host's captures do not show of one direction.
+    struct Unseen {
+        std::uint64_t bytes = 0; ///< missing before others that came, or acknowledged all the same
+        bool cut = false;        ///< by the snap length
+    };
 
     void addHops(Draft &draft, Direction direction) const;
     [[nodiscard]] Hop hopOf(const Draft &draft, const Visit &visit, Direction direction) const;
     void addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Direction direction) const;
+    [[nodiscard]] Unseen unseenAt(HostIndex host, const Connection &connection, Direction direction) const;
     [[nodiscard]] std::optional<Hop> hiddenTranslation(const Draft &draft, const Visit &before, const Visit &after,
                                                        Direction direction) const;
     void addSegments(Draft &draft, Direction direction) const;

@@ -68,6 +68,7 @@ private Q_SLOTS:
     void flowsStandInTheOrderOfTheirFirstPackets();
     void bothDirectionsAreOneLeg_data();
     void bothDirectionsAreOneLeg();
+    void whatComesLateIsOfTheOldOne();
     void legsThatBeganAlikeFindEachOther_data();
     void legsThatBeganAlikeFindEachOther();
 };
@@ -137,6 +138,31 @@ void TestLegTable::bothDirectionsAreOneLeg() {
         QCOMPARE(bench.legs.tuple(bench.legs[2]), (packet::Tuple{packet::Protocol::tcp, low, high}));
         QCOMPARE(bench.legs.request(bench.legs[2]), request);
     }
+}
+
+/// A connection with the addresses of one before it, of which something is still on its way.
+void TestLegTable::whatComesLateIsOfTheOldOne() {
+    const auto client = at("10.0.0.1:40000"), server = at("10.0.0.2:80");
+    Bench bench;
+    const auto open = [&](std::uint32_t isn, std::uint32_t other) {
+        bench.see(0, client, server, kSyn, isn);
+        bench.see(0, server, client, kSyn | kAck, other, isn + 1);
+    };
+    const auto answer = [&](std::uint32_t sequence, std::uint32_t acknowledged) {
+        bench.see(0, server, client, kAck, sequence, acknowledged);
+    };
+    open(1'000, 90'000);
+    answer(90'001, 1'001);
+    open(2'000'000, 5'000'000);
+    answer(90'501, 1'001);
+    answer(5'000'001, 2'000'001);
+    QCOMPARE(bench.legs.size(), 2U);
+    QCOMPARE(bench.flowsOf(0), (std::vector<std::string>{"0 0 1", "0 1 3"}));
+    QCOMPARE(bench.flowsOf(1), (std::vector<std::string>{"0 0 1", "0 1 2"}));
+    bench.see(0, client, server, kAck, 1'001, 90'501);
+    QCOMPARE(bench.legs.size(), 2U);
+    QCOMPARE(bench.flowsOf(0), (std::vector<std::string>{"0 0 2", "0 1 3"}));
+    QCOMPARE(bench.flowsOf(1), (std::vector<std::string>{"0 0 1", "0 1 2"}));
 }
 
 void TestLegTable::legsThatBeganAlikeFindEachOther_data() {
