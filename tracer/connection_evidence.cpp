@@ -22,11 +22,11 @@ bool isCooked(packet::LinkType type) {
 
 } // namespace
 
-void StitchedEvidence::add(const Flow &flow, unsigned leg, Direction direction, bool attempt) const {
+void StitchedEvidence::add(const Leg &of, const Flow &flow, unsigned leg, Direction direction, bool attempt) const {
     const auto &point = m_sources.points.points()[flow.point.value];
     const auto &flows = m_sources.flows;
     const FlowExtra &extra = flows.extra(flow);
-    const packet::Tuple tuple = flows.tuple(flow);
+    const packet::Tuple tuple = flows.tuple(of, flow);
     Sight sight;
     sight.host = point.status.host;
     sight.interface = point.status.interface;
@@ -37,8 +37,8 @@ void StitchedEvidence::add(const Flow &flow, unsigned leg, Direction direction, 
     sight.cooked = isCooked(point.linkType);
     sight.src = sight.icmp ? SocketAddress{extra.icmpSource, 0} : tuple.src;
     sight.dst = tuple.dst;
-    sight.tcpFlags = flow.flags;
-    sight.isn = flow.isn;
+    sight.tcpFlags = flows.flags(flow);
+    if (flow.hasIsn) sight.isn = of.isn[flow.side];
     sight.syn = flow.hasIsn;
     sight.reset = extra.rstTime;
     sight.resetPacket = extra.rstNumber;
@@ -66,9 +66,11 @@ const std::vector<Sight> &StitchedEvidence::sights() const {
     for (unsigned step = 0; step < m_connection.steps.size(); ++step) {
         const Step &at = m_connection.steps[step];
         if (at.leg == kNone) continue;
-        for (const FlowIndex i : m_sources.flows.of(legs[at.leg])) {
+        const Leg &leg = legs[at.leg];
+        for (const FlowIndex i : m_sources.flows.of(leg)) {
             const Flow &flow = m_sources.flows[i];
-            add(flow, step, m_sources.flows.tuple(flow) == at.request ? Direction::request : Direction::reply, false);
+            add(leg, flow, step, m_sources.flows.tuple(leg, flow) == at.request ? Direction::request : Direction::reply,
+                false);
         }
     }
     for (const LegIndex attempt : m_connection.attempts) {
@@ -76,7 +78,8 @@ const std::vector<Sight> &StitchedEvidence::sights() const {
         const packet::Tuple request = legs.request(leg);
         for (const FlowIndex i : m_sources.flows.of(leg)) {
             const Flow &flow = m_sources.flows[i];
-            add(flow, 1, m_sources.flows.tuple(flow) == request ? Direction::request : Direction::reply, true);
+            add(leg, flow, 1, m_sources.flows.tuple(leg, flow) == request ? Direction::request : Direction::reply,
+                true);
         }
     }
     std::ranges::sort(*m_sights, {}, [](const Sight &s) {

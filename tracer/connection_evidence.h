@@ -22,7 +22,7 @@ public:
     [[nodiscard]] Timestamp now() const override { return m_moment.now; }
 
 private:
-    void add(const Flow &flow, unsigned leg, Direction direction, bool attempt) const;
+    void add(const Leg &of, const Flow &flow, unsigned leg, Direction direction, bool attempt) const;
 
     const Connection &m_connection;
     const PathSources &m_sources;

@@ -61,12 +61,13 @@ bool Likeness::addLeg(std::uint32_t place, const Leg &leg) {
 
 bool Likeness::addFlow(std::uint32_t place, const Flow &flow, bool reply) {
     // A SYN sent again, a reset, a packet caught twice: those are told apart by more than is written here.
-    if (flow.kind != Flow::Kind::packets || flow.extra != kNone) return false;
+    if (flow.kind != Flow::Kind::packets || FlowTable::hasExtra(flow)) return false;
     const CapturePointInfo &point = m_points->points()[flow.point.value];
     if (point.mixed) return false;
-    m_answered = m_answered || (reply ? flow.hasIsn : (flow.flags & TcpFlags::ack) != 0);
+    const std::uint8_t flags = m_flows->flags(flow);
+    m_answered = m_answered || (reply ? flow.hasIsn : (flags & TcpFlags::ack) != 0);
     put(flow.point.value);
-    put(static_cast<std::uint8_t>(flow.flags & kFlags));
+    put(static_cast<std::uint8_t>(flags & kFlags));
     const HttpFirstLines *lines = m_flows->http(flow);
     const unsigned http = !lines ? 0 : lines->method.empty() ? 1 : Annotator::isHealthTarget(lines->target) ? 3 : 2;
     put(static_cast<std::uint16_t>(lines ? lines->status : 0));
@@ -80,7 +81,7 @@ bool Likeness::addFlow(std::uint32_t place, const Flow &flow, bool reply) {
         const bool stray = pass->isStray(packets);
         put(static_cast<std::uint8_t>(pass->ttl));
         put(static_cast<std::uint8_t>(static_cast<unsigned>(pass->facing) | unsigned{stray} << 2 |
-                                      unsigned{pass->syns} << 3 | unsigned{pass->next != kNone} << 4));
+                                      unsigned{pass->syns} << 3 | unsigned{m_flows->next(*pass) != nullptr} << 4));
         put(pass->tunnel);
         put(pass->macFrom);
         put(pass->macTo);
@@ -152,17 +153,15 @@ void Likeness::compareOpenings() {
     for (std::size_t i = 0; i < m_seen.size(); ++i) {
         const Flow &a = *m_seen[i].flow;
         if (!a.firstIsMark) continue;
-        const auto identity = std::uint64_t{a.opening >> 32} << 16 | a.pass.ipId;
         std::uint8_t sameStamp = 0, sameId = 0, sameOptions = 0, sameAll = 0;
         for (std::size_t j = 0; j < i; ++j) {
             const Flow &b = *m_seen[j].flow;
             if (!b.firstIsMark || m_seen[i].reply != m_seen[j].reply) continue;
             const auto here = static_cast<std::uint8_t>(j + 1);
-            if (sameStamp == 0 && a.hasTs == b.hasTs && a.opening >> 32 == b.opening >> 32) sameStamp = here;
+            if (sameStamp == 0 && a.hasTs == b.hasTs && a.stamp == b.stamp) sameStamp = here;
             if (sameId == 0 && a.pass.ipId == b.pass.ipId) sameId = here;
-            if (sameOptions == 0 && static_cast<std::uint32_t>(a.opening) == static_cast<std::uint32_t>(b.opening))
-                sameOptions = here;
-            if (sameAll == 0 && identity == (std::uint64_t{b.opening >> 32} << 16 | b.pass.ipId)) sameAll = here;
+            if (sameOptions == 0 && a.optionsHash == b.optionsHash) sameOptions = here;
+            if (sameAll == 0 && a.stamp == b.stamp && a.pass.ipId == b.pass.ipId) sameAll = here;
             // Without a falling time to live the order in time decides, wherever it was seen.
             if (m_seen[i].leg == m_seen[j].leg || (a.point != b.point && a.pass.ttl != b.pass.ttl)) continue;
             const auto apart = a.pass.first < b.pass.first ? b.pass.first - a.pass.first : a.pass.first - b.pass.first;

@@ -37,24 +37,25 @@ void FlowTable::add(const Observation &seen) {
     if (newest != kNone) {
         Leg &leg = (*m_legs)[newest];
         const FlowIndex index = find(leg, seen);
-        if (index != kNone && belongsToNewest(m_flows[index], seen) &&
+        if (index != kNone && belongsToNewest(leg, m_flows[index], seen) &&
             (leg.older == kNone || !m_legs->isLate(leg, seen))) {
             leg.flows = index;
-            return count(index, seen);
+            return count({newest, index}, seen);
         }
     }
-    const LegIndex leg = m_legs->legFor(newest, tuple, seen);
-    FlowIndex index = find((*m_legs)[leg], seen);
+    const LegIndex legIndex = m_legs->legFor(newest, tuple, seen);
+    Leg &leg = (*m_legs)[legIndex];
+    FlowIndex index = find(leg, seen);
     if (index == kNone) index = create(leg, seen);
-    (*m_legs)[leg].flows = index;
-    count(index, seen);
+    leg.flows = index;
+    count({legIndex, index}, seen);
 }
 
 /// Whose a fragment without ports is, its first one tells. Some senders begin with the last one.
 void FlowTable::addFragment(const Observation &seen) {
     const std::uint64_t key = seen.details->fragmentOf;
     if (const auto found = m_fragmented.find(key); found != m_fragmented.end())
-        return countFragment(m_flows[found->second], seen);
+        return countFragment(found->second, seen);
     if (m_early.size() >= kMostEarly) m_early.clear();
     auto &early = m_early[key];
     if (!early.empty() && seen.time - early.front().time > kReorderWindow) early.clear(); // of another packet
@@ -64,7 +65,8 @@ void FlowTable::addFragment(const Observation &seen) {
     kept.payloadSize = 0;
 }
 
-void FlowTable::countFragment(Flow &flow, const Observation &seen) {
+void FlowTable::countFragment(Place place, const Observation &seen) {
+    Flow &flow = m_flows[place.flow];
     Pass &pass = passFor(flow, seen);
     if (pass.packets == 0 || seen.time < pass.first) {
         pass.first = seen.time;
@@ -76,18 +78,18 @@ void FlowTable::countFragment(Flow &flow, const Observation &seen) {
     ++extraOf(flow).laterFragments;
     flow.addPayload(seen.payloadLength);
     flow.cut = flow.cut || seen.isCut;
-    m_legs->touch(flow.leg);
+    m_legs->touch(place.leg);
 }
 
 /// The first fragment is there: further ones are its flow's, those that came a little before it, too.
-void FlowTable::beginFragments(FlowIndex index, const Observation &first) {
+void FlowTable::beginFragments(Place place, const Observation &first) {
     const std::uint64_t key = first.details->fragmentOf;
     if (m_fragmented.size() >= kMostFragmented) m_fragmented.clear();
-    m_fragmented.insert_or_assign(key, index);
+    m_fragmented.insert_or_assign(key, place);
     const auto early = m_early.extract(key);
     if (early.empty()) return;
     for (const Observation &fragment : early.mapped())
-        if (first.time - fragment.time <= kReorderWindow) countFragment(m_flows[index], fragment);
+        if (first.time - fragment.time <= kReorderWindow) countFragment(place, fragment);
 }
 
 base::Timestamp FlowTable::first(const Flow &flow) const {
@@ -104,12 +106,19 @@ base::Timestamp FlowTable::last(const Flow &flow) const {
     return time;
 }
 
+base::Timestamp FlowTable::last(const Leg &leg) const {
+    base::Timestamp time = leg.first;
+    for (const FlowIndex i : of(leg))
+        time = std::max(time, last(m_flows[i]));
+    return time;
+}
+
 /// The quick answer for nearly all packets; false means "look closer", not "no".
-bool FlowTable::belongsToNewest(const Flow &flow, const Observation &seen) const {
+bool FlowTable::belongsToNewest(const Leg &leg, const Flow &flow, const Observation &seen) const {
     if (seen.time + kReorderWindow < flow.pass.first) return false;
     if (flow.kind == Flow::Kind::icmpError) return true;
     if (!seen.isTcp) return seen.time - last(flow) < kIdleLimit;
-    return !(seen.tcpFlags & TcpFlags::syn) || (flow.hasIsn && flow.isn == seen.tcpSeq);
+    return !(seen.tcpFlags & TcpFlags::syn) || (flow.hasIsn && leg.isn[flow.side] == seen.tcpSeq);
 }
 
 /// The flow of a leg that the packet belongs to.
@@ -126,14 +135,13 @@ FlowIndex FlowTable::find(const Leg &leg, const Observation &seen) const {
 }
 
 /// A new flow, the last one of its leg.
-FlowIndex FlowTable::create(LegIndex legIndex, const Observation &seen) {
+FlowIndex FlowTable::create(Leg &leg, const Observation &seen) {
     const FlowIndex index = m_flows.add();
     Flow &flow = m_flows[index];
     flow.point = seen.point;
     flow.kind = seen.isIcmpError ? Flow::Kind::icmpError : Flow::Kind::packets;
-    flow.leg = legIndex;
     flow.side = seen.side;
-    FlowIndex last = (*m_legs)[legIndex].flows;
+    FlowIndex last = leg.flows;
     if (last == kNone) {
         flow.next = index;
         flow.isFirst = true;
@@ -168,19 +176,19 @@ Pass &FlowTable::passFor(Flow &flow, const Observation &seen) {
     }
     for (unsigned n = 1; pass->ttl != ttl || pass->facing != seen.facing; ++n) {
         if (n == kMaxPasses) return *pass;
-        if (pass->next == kNone) {
-            const std::uint32_t index = m_passes.add();
-            pass->next = index;
-            m_passes[index].ttl = ttl;
-            m_passes[index].facing = seen.facing;
+        std::uint32_t &next = pass == &flow.pass && hasExtra(flow) ? extraOf(flow).passes : pass->next;
+        if (next == kNone) {
+            next = m_passes.add();
+            m_passes[next].ttl = ttl;
+            m_passes[next].facing = seen.facing;
         }
-        pass = &m_passes[pass->next];
+        pass = &m_passes[next];
     }
     return *pass;
 }
 
-void FlowTable::count(FlowIndex index, const Observation &seen) {
-    Flow &flow = m_flows[index];
+void FlowTable::count(Place place, const Observation &seen) {
+    Flow &flow = m_flows[place.flow];
     Pass &pass = passFor(flow, seen);
     if (pass.packets == 0 || seen.time < pass.first) {
         if (&pass == &flow.pass && flow.firstIsMark) {
@@ -210,12 +218,12 @@ void FlowTable::count(FlowIndex index, const Observation &seen) {
     } else {
         flow.addPayload(seen.payloadLength);
         flow.cut = flow.cut || seen.isCut;
-        if (seen.isTcp) addTcp(index, pass, seen);
+        if (seen.isTcp) addTcp(place, pass, seen);
         mark(flow, isFirst, seen);
         if (seen.details && seen.details->fragmentOf != 0) [[unlikely]]
-            beginFragments(index, seen);
+            beginFragments(place, seen);
     }
-    m_legs->learn(flow.leg, flow.side, seen);
+    m_legs->learn(place.leg, flow.side, seen);
 }
 
 void FlowTable::addDuplicate(Flow &flow, const Pass &pass, const Observation &seen) {
@@ -226,42 +234,42 @@ void FlowTable::addDuplicate(Flow &flow, const Pass &pass, const Observation &se
     extra.duplicateFacing = pass.facing;
 }
 
-void FlowTable::addTcp(FlowIndex index, Pass &pass, const Observation &seen) {
-    Flow &flow = m_flows[index];
-    flow.flags |= seen.tcpFlags;
+void FlowTable::addTcp(Place place, Pass &pass, const Observation &seen) {
+    const Leg &leg = (*m_legs)[place.leg];
+    Flow &flow = m_flows[place.flow];
+    pass.flags |= seen.tcpFlags;
+    std::uint32_t isn = leg.isn[flow.side];
     constexpr std::uint8_t kRare = TcpFlags::syn | TcpFlags::fin | TcpFlags::rst;
     if (seen.tcpFlags & kRare) {
-        if (seen.isSyn() && pass.syns != 0xff && !seenBefore(flow, seen)) ++pass.syns;
+        if (seen.isSyn() && pass.syns != Pass::kMostSyns && !seenBefore(flow, seen)) ++pass.syns;
         if (seen.tcpFlags & TcpFlags::rst) {
             FlowExtra &extra = extraOf(flow);
             if (extra.rstTime.nanoseconds == 0 || seen.time < extra.rstTime) extra.rstNumber = seen.number;
             keepEarliest(extra.rstTime, seen.time);
         }
         if (seen.tcpFlags & TcpFlags::syn) {
-            flow.isn = seen.tcpSeq;
+            isn = seen.tcpSeq;
             flow.hasIsn = true;
         }
     }
-    if (!(seen.tcpFlags & (TcpFlags::syn | TcpFlags::rst))) noteEnd(flow, seen);
-    if (seen.tcpFlags & TcpFlags::fin) noteAcknowledged(index, seen);
-    if (seen.payloadSize != 0) peek(flow, seen);
-    if ((seen.tcpFlags & TcpFlags::fin) && flow.http != kNone)
-        m_http.end(flow.http, flow.isn + 1, seen.tcpSeq + seen.payloadLength);
+    if (!(seen.tcpFlags & (TcpFlags::syn | TcpFlags::rst))) noteEnd(leg, flow, seen);
+    if (seen.tcpFlags & TcpFlags::fin) noteAcknowledged(leg, place.flow, seen);
+    if (seen.payloadSize != 0) peek(flow, isn, seen);
+    if ((seen.tcpFlags & TcpFlags::fin) && mayBeHttp(flow))
+        m_http.end(flow.http, isn + 1, seen.tcpSeq + seen.payloadLength);
 }
 
 /// Where a segment ends further on than all bytes together that were seen, some of them were not, or not yet. The one
 /// that ends last is noted in whatever order they come. Where the stream begins, another capture point may have seen.
-void FlowTable::noteEnd(Flow &flow, const Observation &seen) {
-    const Leg &leg = (*m_legs)[flow.leg];
+void FlowTable::noteEnd(const Leg &leg, Flow &flow, const Observation &seen) {
     if (!leg.hasIsn(flow.side)) return;
     const std::uint32_t begin = seen.tcpSeq - leg.isn[flow.side] - 1;
     keepEnd(flow, begin, std::uint64_t{begin} + seen.payloadLength + ((seen.tcpFlags & TcpFlags::fin) != 0));
 }
 
 /// What the other side sent last may be missing with nothing behind it: who says its own last word has received it.
-void FlowTable::noteAcknowledged(FlowIndex by, const Observation &seen) {
+void FlowTable::noteAcknowledged(const Leg &leg, FlowIndex by, const Observation &seen) {
     const Flow &last = m_flows[by];
-    const Leg &leg = (*m_legs)[last.leg];
     const std::uint8_t other = 1 - last.side;
     if (!leg.hasIsn(other) || !(seen.tcpFlags & TcpFlags::ack)) return;
     for (FlowIndex i = last.next; i != by; i = m_flows[i].next) {
@@ -280,14 +288,14 @@ void FlowTable::keepEnd(Flow &flow, std::uint32_t begin, std::uint64_t end) {
 }
 
 /// As sequence numbers count them: a FIN is one.
-std::uint64_t FlowTable::bytesOf(const Flow &flow) {
-    return flow.payloadBytes() + ((flow.flags & TcpFlags::fin) != 0);
+std::uint64_t FlowTable::bytesOf(const Flow &flow) const {
+    return flow.payloadBytes() + ((flags(flow) & TcpFlags::fin) != 0);
 }
 
 std::uint64_t FlowTable::missingBytes(const Flow &flow) const {
     const std::uint64_t end = extra(flow).streamEnd, seen = bytesOf(flow);
     // One may be the FIN.
-    const std::uint64_t least = seen + ((flow.flags & TcpFlags::fin) == 0);
+    const std::uint64_t least = seen + ((flags(flow) & TcpFlags::fin) == 0);
     return least < end ? end - seen : 0;
 }
 
@@ -301,22 +309,25 @@ bool FlowTable::seenBefore(const Flow &flow, const Observation &seen) const {
 }
 
 FlowExtra &FlowTable::extraOf(Flow &flow) {
-    if (flow.extra == kNone) flow.extra = m_extras.add();
-    return m_extras[flow.extra];
+    if (!hasExtra(flow)) {
+        const std::uint32_t index = m_extras.add();
+        m_extras[index].passes = std::exchange(flow.pass.next, index | kHasExtra);
+    }
+    return m_extras[flow.pass.next & ~kHasExtra];
 }
 
 const FlowExtra &FlowTable::extra(const Flow &flow) const {
     static const FlowExtra kNothing;
-    return flow.extra == kNone ? kNothing : m_extras[flow.extra];
+    return hasExtra(flow) ? m_extras[flow.pass.next & ~kHasExtra] : kNothing;
 }
 
-/// The mark that `pass` and `opening` say together.
+/// The mark that a flow with `firstIsMark` has in itself.
 Mark FlowTable::firstMark(const Flow &flow) {
     const bool tcp = flow.markIsTcp;
     return Mark{.time = flow.pass.first,
-                .payloadHash = tcp ? 0 : flow.opening,
-                .tsVal = tcp ? static_cast<std::uint32_t>(flow.opening >> 32) : 0,
-                .optionsHash = tcp ? static_cast<std::uint32_t>(flow.opening) : 0,
+                .payloadHash = tcp ? 0 : flow.stamp,
+                .tsVal = tcp ? flow.stamp : 0,
+                .optionsHash = flow.optionsHash,
                 .ipId = flow.pass.ipId,
                 .ttl = flow.pass.ttl,
                 .facing = flow.pass.facing,
@@ -347,33 +358,34 @@ void FlowTable::mark(Flow &flow, bool isFirst, const Observation &seen) {
     const bool wanted =
         tcp ? (seen.tcpFlags & TcpFlags::syn) != 0 : packets(flow) - extra(flow).laterFragments <= kFirstDatagrams;
     if (!wanted) return;
-    const std::uint64_t payloadHash = tcp ? 0 : seen.tcpSeq;
+    const auto optionsHash = static_cast<std::uint16_t>(seen.tcpOptionsHash ^ seen.tcpOptionsHash >> 16);
     if (isFirst) {
         flow.firstIsMark = true;
         flow.hasTs = seen.hasTcpTimestamp;
         flow.markIsTcp = tcp;
-        flow.opening = tcp ? std::uint64_t{seen.tcpTsVal} << 32 | seen.tcpOptionsHash : payloadHash;
+        flow.stamp = tcp ? seen.tcpTsVal : seen.tcpSeq;
+        flow.optionsHash = optionsHash;
         return;
     }
     addMark(flow, Mark{.time = seen.time,
-                       .payloadHash = payloadHash,
+                       .payloadHash = tcp ? 0 : seen.tcpSeq,
                        .tsVal = seen.tcpTsVal,
-                       .optionsHash = seen.tcpOptionsHash,
+                       .optionsHash = optionsHash,
                        .ipId = seen.ipId,
                        .ttl = seen.ttl,
                        .facing = seen.facing,
                        .hasTs = seen.hasTcpTimestamp});
 }
 
-void FlowTable::peek(Flow &flow, const Observation &seen) {
-    if (flow.http != kNone) return m_http.add(flow.http, flow.isn + 1, seen.tcpSeq, seen.payload());
-    if (flow.noHttp) return;
+void FlowTable::peek(Flow &flow, std::uint32_t isn, const Observation &seen) {
+    if (mayBeHttp(flow)) return m_http.add(flow.http, isn + 1, seen.tcpSeq, seen.payload());
+    if (flow.http == kNotHttp) return;
     // Without the SYN only a segment that begins like HTTP can be the beginning.
-    const std::uint32_t base = flow.hasIsn ? flow.isn + 1 : seen.tcpSeq;
+    const std::uint32_t base = flow.hasIsn ? isn + 1 : seen.tcpSeq;
     if (seen.tcpSeq - base >= HttpPeek::kLimit) return;
     const bool begins = seen.tcpSeq == base && seen.payloadSize >= 4;
     if (begins && !HttpPeek::looksLikeHttp(seen.payload())) {
-        flow.noHttp = flow.hasIsn;
+        if (flow.hasIsn) flow.http = kNotHttp;
         return;
     }
     if (!begins && !flow.hasIsn) return;

@@ -70,9 +70,9 @@ public:
     };
     [[nodiscard]] OfLeg of(const Leg &leg) const { return {*this, leg.flows}; }
 
-    /// From sender to receiver; of an ICMP error: the quoted tuple, reversed.
-    [[nodiscard]] packet::Tuple tuple(const Flow &flow) const {
-        const packet::Tuple tuple = m_legs->tuple((*m_legs)[flow.leg]);
+    /// From sender to receiver, of a flow of this leg; of an ICMP error: the quoted tuple, reversed.
+    [[nodiscard]] packet::Tuple tuple(const Leg &leg, const Flow &flow) const {
+        const packet::Tuple tuple = m_legs->tuple(leg);
         return flow.side == 0 ? tuple : tuple.reversed();
     }
     /// Of all passes.
@@ -82,56 +82,83 @@ public:
             sum += pass->packets;
         return sum;
     }
+    /// All TCP flags seen, of all passes.
+    [[nodiscard]] std::uint8_t flags(const Flow &flow) const {
+        std::uint8_t all = flow.pass.flags;
+        for (const Pass *pass = next(flow.pass); pass; pass = next(*pass))
+            all |= pass->flags;
+        return all;
+    }
     /// Time of the earliest packet.
     [[nodiscard]] base::Timestamp first(const Flow &flow) const;
+    /// Time of a leg's newest packet.
+    [[nodiscard]] base::Timestamp last(const Leg &leg) const;
     /// The pass after this one, nullptr at the last: for (p = &flow.pass; p; p = flows.next(*p)).
     [[nodiscard]] const Pass *next(const Pass &pass) const {
-        return pass.next == kNone ? nullptr : &m_passes[pass.next];
+        if (pass.next == kNone) return nullptr;
+        const std::uint32_t at = pass.next & kHasExtra ? m_extras[pass.next & ~kHasExtra].passes : pass.next;
+        return at == kNone ? nullptr : &m_passes[at];
     }
     /// At most Flow::kMaxMarks, in the order in which they came.
     [[nodiscard]] SmallVector<Mark, 2> marks(const Flow &flow) const;
     [[nodiscard]] const FlowExtra &extra(const Flow &flow) const;
+    [[nodiscard]] static bool hasExtra(const Flow &flow) {
+        return flow.pass.next != kNone && (flow.pass.next & kHasExtra) != 0;
+    }
     /// Bytes of a TCP stream that its later sequence numbers count, or the other side acknowledged with its FIN, and
     /// that no packet of it brought: 0 where none are missing, where nobody saw it begin, or where repetitions hide it.
     [[nodiscard]] std::uint64_t missingBytes(const Flow &flow) const;
     /// What HTTP said first on this stream; nullptr if it was not HTTP, or not yet.
-    [[nodiscard]] const HttpFirstLines *http(const Flow &flow) const { return m_http.found(flow.http); }
+    [[nodiscard]] const HttpFirstLines *http(const Flow &flow) const {
+        return mayBeHttp(flow) ? m_http.found(flow.http) : nullptr;
+    }
 
 private:
+    /// In Pass::next of a flow's first pass: what it has besides, which knows the next pass.
+    static constexpr std::uint32_t kHasExtra = 0x80000000;
+    /// Instead of a handle: the stream began with something else.
+    static constexpr std::uint32_t kNotHttp = kNone - 1;
+
+    /// A flow, and the leg that it belongs to.
+    struct Place {
+        LegIndex leg;
+        FlowIndex flow;
+    };
     struct MoreMark {
         Mark mark;
         std::uint32_t next = kNone;
     };
 
     [[nodiscard]] base::Timestamp last(const Flow &flow) const;
-    [[nodiscard]] bool belongsToNewest(const Flow &flow, const Observation &seen) const;
+    [[nodiscard]] bool belongsToNewest(const Leg &leg, const Flow &flow, const Observation &seen) const;
     [[nodiscard]] FlowIndex find(const Leg &leg, const Observation &seen) const;
-    [[nodiscard]] FlowIndex create(LegIndex leg, const Observation &seen);
-    void count(FlowIndex index, const Observation &seen);
+    [[nodiscard]] FlowIndex create(Leg &leg, const Observation &seen);
+    void count(Place place, const Observation &seen);
     void addFragment(const Observation &seen);
-    void countFragment(Flow &flow, const Observation &seen);
-    void beginFragments(FlowIndex index, const Observation &first);
-    void noteEnd(Flow &flow, const Observation &seen);
-    void noteAcknowledged(FlowIndex by, const Observation &seen);
+    void countFragment(Place place, const Observation &seen);
+    void beginFragments(Place place, const Observation &first);
+    void noteEnd(const Leg &leg, Flow &flow, const Observation &seen);
+    void noteAcknowledged(const Leg &leg, FlowIndex by, const Observation &seen);
     void keepEnd(Flow &flow, std::uint32_t begin, std::uint64_t end);
-    [[nodiscard]] static std::uint64_t bytesOf(const Flow &flow);
+    [[nodiscard]] std::uint64_t bytesOf(const Flow &flow) const;
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
     [[nodiscard]] bool seenBefore(const Flow &flow, const Observation &seen) const;
-    void addTcp(FlowIndex index, Pass &pass, const Observation &seen);
+    void addTcp(Place place, Pass &pass, const Observation &seen);
     [[nodiscard]] std::uint16_t remember(const packet::Encapsulation &tunnel);
     [[nodiscard]] Pass &passFor(Flow &flow, const Observation &seen);
     [[nodiscard]] FlowExtra &extraOf(Flow &flow);
     [[nodiscard]] static Mark firstMark(const Flow &flow);
     void mark(Flow &flow, bool isFirst, const Observation &seen);
     void addMark(Flow &flow, const Mark &mark);
-    void peek(Flow &flow, const Observation &seen);
+    [[nodiscard]] static bool mayBeHttp(const Flow &flow) { return flow.http < kNotHttp; }
+    void peek(Flow &flow, std::uint32_t isn, const Observation &seen);
 
     Pool<Flow> m_flows;
     Pool<Pass> m_passes; ///< beyond the first of each flow
     Pool<MoreMark> m_marks;
     Pool<FlowExtra> m_extras;
-    std::vector<packet::Encapsulation> m_tunnels;              ///< few: one for each pair of nodes and network
-    std::unordered_map<std::uint64_t, FlowIndex> m_fragmented; ///< the flows of first fragments, by fragmentOf
+    std::vector<packet::Encapsulation> m_tunnels;          ///< few: one for each pair of nodes and network
+    std::unordered_map<std::uint64_t, Place> m_fragmented; ///< the flows of first fragments, by fragmentOf
     std::unordered_map<std::uint64_t, std::vector<Observation>> m_early; ///< fragments whose first one is yet to come
     HttpStreams m_http;
     LegTable *m_legs;

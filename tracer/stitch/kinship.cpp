@@ -20,7 +20,7 @@ void addCommon(Kinship &kin, const Samples &a, const Samples &b) {
             ++kin.payloads;
         }
         ++kin.segments;
-        if (mine.tsVal != 0 && mine.tsVal == theirs->tsVal) ++kin.timestamps;
+        if (mine.stamp != 0 && mine.stamp == theirs->stamp) ++kin.timestamps;
         kin.shared.push_back(mine.seq);
     }
 }

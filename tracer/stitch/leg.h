@@ -7,6 +7,7 @@
 #include "tracer/stitch/stream_samples.h"
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,8 +26,8 @@ struct Leg {
     bool dirty : 1 = false;
     bool news : 1 = false; ///< LegTable's own: one of those that are alike is new; one of them has this
     std::array<std::uint8_t, 2> sampleCounts{};
-    std::array<std::uint32_t, 2> isn{}; ///< initial sequence number of each side
-    base::Timestamp first, last;
+    std::array<std::uint32_t, 2> isn{}; ///< TCP: initial sequence number of each side; others: last()
+    base::Timestamp first;
     LegIndex older = kNone;   ///< the leg that had this tuple before
     FlowIndex flows = kNone;  ///< the one that the newest packet belongs to, see FlowTable::of
     std::uint32_t pathId = 0; ///< of the path this leg belonged to last; 0 none
@@ -43,6 +44,9 @@ struct Leg {
         isn[side] = number;
         (side == 0 ? hasIsn0 = true : hasIsn1 = true);
     }
+    /// Of the newest packet; not of TCP, whose packets are told apart by their numbers: see FlowTable::last().
+    [[nodiscard]] base::Timestamp last() const { return std::bit_cast<base::Timestamp>(isn); }
+    void setLast(base::Timestamp time) { isn = std::bit_cast<std::array<std::uint32_t, 2>>(time); }
     /// Whether `tuple`, as it was sent by `side`, is this leg's.
     [[nodiscard]] bool has(const PackedTuple &tuple, std::size_t side) const {
         return ip[side] == tuple.ip[0] && ip[1 - side] == tuple.ip[1] && port[side] == tuple.port[0] &&
@@ -58,6 +62,6 @@ struct Leg {
         sampleLevels[side] = set.level;
     }
 };
-static_assert(sizeof(Leg) == 72); // counted in docs/performance.md
+static_assert(sizeof(Leg) == 64); // counted in docs/performance.md
 
 } // namespace natlens::tracer

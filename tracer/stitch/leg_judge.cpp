@@ -87,7 +87,7 @@ Sense LegJudge::sense(LegIndex index) const {
         const int side = flow.side;
         if (flow.kind == Flow::Kind::icmpError) {
             // The quoted packet is what was asked, whether we saw it or not.
-            if (flow.next == i) return {m_flows->tuple(flow).reversed(), Sense::shown};
+            if (flow.next == i) return {m_flows->tuple(leg, flow).reversed(), Sense::shown};
             quoted = true;
             continue;
         }
@@ -107,9 +107,10 @@ Sense LegJudge::sense(LegIndex index) const {
 
 std::vector<LegJudge::Sight> LegJudge::sights(LegIndex index, const Tuple &tuple) const {
     std::vector<Sight> marked, passed;
-    for (const FlowIndex i : m_flows->of((*m_legs)[index])) {
+    const Leg &leg = (*m_legs)[index];
+    for (const FlowIndex i : m_flows->of(leg)) {
         const Flow &flow = (*m_flows)[i];
-        if (flow.kind != Flow::Kind::packets || m_flows->tuple(flow) != tuple) continue;
+        if (flow.kind != Flow::Kind::packets || m_flows->tuple(leg, flow) != tuple) continue;
         const HostIndex host = m_points->points()[flow.point.value].host;
         for (const Mark &mark : m_flows->marks(flow))
             marked.push_back({host, flow.point, mark.ttl, mark.facing, mark.time, mark.ipId, mark});

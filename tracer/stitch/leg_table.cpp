@@ -68,7 +68,8 @@ LegIndex LegTable::create(const PackedTuple &tuple, base::Timestamp time, std::u
     leg.port = tuple.port;
     leg.protocol = tuple.protocol;
     leg.isV6 = tuple.isV6;
-    leg.first = leg.last = time;
+    leg.first = time;
+    if (!leg.isTcp()) leg.setLast(time);
     leg.older = head;
     head = index;
     return index;
@@ -107,7 +108,7 @@ LegIndex LegTable::forLater(LegIndex newestLeg, int side, const Observation &see
         const Leg &leg = m_legs[i];
         if (seen.isTcp ? !numbersFit(leg, side, seen)
                        : !seen.isIcmpError && !leg.isTcp() &&
-                             (leg.last + kIdleLimit < seen.time || seen.time + kIdleLimit < leg.first))
+                             (leg.last() + kIdleLimit < seen.time || seen.time + kIdleLimit < leg.first))
             continue;
         if (leg.first <= seen.time + kReorderWindow) return i;
         possible = i;
@@ -167,9 +168,9 @@ void LegTable::sample(Leg &leg, int side, const Observation &seen) {
     const auto own = static_cast<std::size_t>(side);
     auto set = leg.samples(own);
     if (!StreamSamples::wants(set, seen.tcpSeq)) return;
-    m_samples.keep(
-        set,
-        StreamSample{.seq = seen.tcpSeq, .payload = seen.payloadHash, .tsVal = seen.isTcp ? seen.tcpTsVal : seen.ipId});
+    m_samples.keep(set, StreamSample{.seq = seen.tcpSeq,
+                                     .payload = seen.payloadHash,
+                                     .stamp = seen.isTcp ? StreamSample::stampOf(seen.tcpTsVal) : seen.ipId});
     leg.setSamples(own, set);
 }
 
@@ -186,7 +187,7 @@ void LegTable::open(LegIndex index, int side, std::uint32_t offset, const Observ
         const auto [preface, incomplete] = readPreface(text);
         if (preface.version != 0) {
             m_prefaces.insert_or_assign(index, preface);
-            opening.header = static_cast<std::uint16_t>(preface.length);
+            opening.header = static_cast<std::uint32_t>(preface.length) & StreamOpening::kMostHeader;
             payload = payload.subspan(preface.length);
         }
     }
@@ -196,7 +197,7 @@ void LegTable::open(LegIndex index, int side, std::uint32_t offset, const Observ
 void LegTable::learn(LegIndex index, int side, const Observation &seen) {
     Leg &leg = m_legs[index];
     if (seen.time < leg.first) leg.first = seen.time;
-    if (seen.time > leg.last) leg.last = seen.time;
+    if (!leg.isTcp() && seen.time > leg.last()) leg.setLast(seen.time);
     touch(index);
     if (seen.isIcmpError) return;
     if (!seen.isTcp) return sample(leg, side, seen);

@@ -97,7 +97,7 @@ struct Observation {
     std::uint32_t tcpTsVal = 0;
     std::uint32_t tcpOptionsHash = 0; ///< see packet::DecodedPacket
     std::uint32_t payloadLength = 0;  ///< on the wire
-    std::uint32_t payloadHash = 0;    ///< StreamSamples::payloadHash()
+    std::uint16_t payloadHash = 0;    ///< StreamSamples::payloadHash()
     std::uint16_t payloadSize = 0;
     std::uint16_t ipId = 0;
     std::uint8_t ttl = 0;

@@ -34,13 +34,14 @@ Summary summarise(const Connection &connection, Direction direction, const LegTa
         for (const FlowIndex i : flows.of(legs[step.leg])) {
             const Flow &flow = flows[i];
             if (flow.kind != Flow::Kind::packets ||
-                (flows.tuple(flow) == step.request) != (direction == Direction::request))
+                (flows.tuple(legs[step.leg], flow) == step.request) != (direction == Direction::request))
                 continue;
-            summary.flags |= flow.flags;
+            const std::uint8_t flags = flows.flags(flow);
+            summary.flags |= flags;
             summary.packets = std::max<std::uint64_t>(summary.packets, flows.packets(flow));
             summary.payloadBytes = std::max(summary.payloadBytes, flow.payloadBytes());
             summary.synAck = summary.synAck || (direction == Direction::reply && flow.hasIsn);
-            summary.pureAck = summary.pureAck || ((flow.flags & TcpFlags::ack) && !(flow.flags & TcpFlags::rst));
+            summary.pureAck = summary.pureAck || ((flags & TcpFlags::ack) && !(flags & TcpFlags::rst));
             keepEarliest(summary.rst, flows.extra(flow).rstTime);
             for (const Pass *pass = &flow.pass; pass; pass = flows.next(*pass))
                 summary.last = std::max(summary.last, pass->last);

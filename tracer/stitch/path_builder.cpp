@@ -128,10 +128,11 @@ PathBuilder::Unseen PathBuilder::unseenAt(HostIndex host, const Connection &conn
     bool cut = false;
     for (const Step &step : connection.steps) {
         if (step.leg == kNone) continue;
-        for (const FlowIndex i : m_sources.flows.of(m_sources.legs[step.leg])) {
+        const Leg &leg = m_sources.legs[step.leg];
+        for (const FlowIndex i : m_sources.flows.of(leg)) {
             const Flow &flow = m_sources.flows[i];
             if (flow.kind != Flow::Kind::packets || m_sources.points.points()[flow.point.value].host != host ||
-                (m_sources.flows.tuple(flow) == step.request) != (direction == Direction::request))
+                (m_sources.flows.tuple(leg, flow) == step.request) != (direction == Direction::request))
                 continue;
             cut = cut || flow.cut;
             const std::uint64_t here = m_sources.flows.missingBytes(flow);
@@ -298,11 +299,12 @@ void PathBuilder::addHttp(Draft &draft) const {
     for (const Step &step : draft.connection.steps) {
         if (step.leg == kNone) continue;
         bool told = false;
-        for (const FlowIndex i : m_sources.flows.of(m_sources.legs[step.leg])) {
+        const Leg &leg = m_sources.legs[step.leg];
+        for (const FlowIndex i : m_sources.flows.of(leg)) {
             const Flow &flow = m_sources.flows[i];
             const HttpFirstLines *lines = m_sources.flows.http(flow);
             if (!lines) continue;
-            const bool request = m_sources.flows.tuple(flow) == step.request;
+            const bool request = m_sources.flows.tuple(leg, flow) == step.request;
             if (request && exchange.method.empty()) {
                 exchange.method = lines->method;
                 exchange.target = lines->target;

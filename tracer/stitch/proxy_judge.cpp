@@ -120,7 +120,7 @@ base::Timestamp ProxyJudge::asked(LegIndex index) const {
 }
 
 bool ProxyJudge::nested(const Leg &before, const Leg &after, std::chrono::nanoseconds clockError) const {
-    if (after.first + clockError < before.first || after.first > before.last) return false;
+    if (after.first + clockError < before.first || after.first > m_flows->last(before)) return false;
     const StreamOpening *request = m_legs->opening(before, before.initiator),
                         *passedOn = m_legs->opening(after, after.initiator),
                         *answer = m_legs->opening(after, 1 - after.initiator),
@@ -209,7 +209,7 @@ std::optional<ProxyVerdict> ProxyJudge::compare(LegIndex first, LegIndex second)
     const auto preface = m_legs->prefaces().find(second);
     if (preface != m_legs->prefaces().end() && !preface->second.source.ip.isNone()) {
         if (preface->second.source != m_legs->request(before).src) return std::nullopt;
-        if (after.first + kClockError < before.first || after.first > before.last) return std::nullopt;
+        if (after.first + kClockError < before.first || after.first > m_flows->last(before)) return std::nullopt;
         verdict.kind = ProxyVerdict::Kind::named;
         (void)meet(before, after, verdict.host);
         verdict.evidence = {EvidenceKind::proxyHeader};

@@ -11,12 +11,12 @@ void StreamOpening::learn(std::span<const std::byte> payload, base::Timestamp wh
     if (time().nanoseconds == 0 || when < time()) packedTime = std::bit_cast<std::array<std::uint32_t, 2>>(when);
     const auto looked = payload.first(std::min(payload.size(), kLong));
     if (looked.size() <= length) return;
-    const auto hash = [](std::span<const std::byte> bytes) {
-        return static_cast<std::uint32_t>(base::hashBytes(bytes, 0x6f70656e) >> 32);
+    const auto hash = [](std::span<const std::byte> bytes, unsigned bits) {
+        return static_cast<std::uint32_t>(base::hashBytes(bytes, 0x6f70656e) >> (64 - bits));
     };
-    begin = hash(looked.first(std::min(looked.size(), kShort)));
-    more = hash(looked);
-    length = static_cast<std::uint16_t>(looked.size());
+    begin = hash(looked.first(std::min(looked.size(), kShort)), 22) & 0x3fffff;
+    more = hash(looked, 23) & 0x7fffff;
+    length = static_cast<std::uint32_t>(looked.size()) & 0x1ff;
 }
 
 StreamOpening::Likeness StreamOpening::compare(const StreamOpening &other) const {

@@ -17,11 +17,12 @@ namespace natlens::tracer {
 /// longer) the longest counts, so that their order does not matter.
 struct StreamOpening {
     std::array<std::uint32_t, 2> packedTime{}; ///< see time(): halves, so that no room is lost between openings
-    std::uint32_t begin = 0;                   ///< hash of the first kShort bytes, or of all if there are fewer
-    std::uint32_t more = 0;                    ///< hash of the first `length` bytes
-    std::uint16_t length = 0;                  ///< how many were captured, at most kLong
-    std::uint16_t header = 0;                  ///< bytes of PROXY protocol before
+    std::uint32_t begin : 22 = 0;              ///< hash of the first kShort bytes, or of all if there are fewer
+    std::uint32_t header : 10 = 0;             ///< bytes of PROXY protocol before, at most kMostHeader
+    std::uint32_t more : 23 = 0;               ///< hash of the first `length` bytes
+    std::uint32_t length : 9 = 0;              ///< how many were captured, at most kLong
 
+    static constexpr std::uint32_t kMostHeader = 1023; ///< no more of a payload is looked at
     static constexpr std::size_t kShort = 24; ///< what a snap length of 96 leaves of IPv4 and TCP with timestamps
     static constexpr std::size_t kLong = 256;
 
@@ -34,6 +35,6 @@ struct StreamOpening {
     /// `alike`: the first kShort bytes agree and no more can be compared.
     [[nodiscard]] Likeness compare(const StreamOpening &other) const;
 };
-static_assert(sizeof(StreamOpening) == 20);
+static_assert(sizeof(StreamOpening) == 16); // counted in docs/performance.md
 
 } // namespace natlens::tracer

@@ -7,9 +7,9 @@
 
 namespace natlens::tracer {
 
-std::uint32_t StreamSamples::payloadHash(std::span<const std::byte> payload) {
+std::uint16_t StreamSamples::payloadHash(std::span<const std::byte> payload) {
     if (payload.size() < StreamSample::kPrefix) return 0;
-    return static_cast<std::uint32_t>(base::hashBytes(payload.first(StreamSample::kPrefix)) >> 32) | 1;
+    return static_cast<std::uint16_t>(base::hashBytes(payload.first(StreamSample::kPrefix)) >> 48 | 1);
 }
 
 std::uint32_t StreamSamples::datagramHash(std::span<const std::byte> payload, std::uint32_t length,
@@ -51,8 +51,8 @@ void StreamSamples::keep(Set &set, const StreamSample &sample) {
             if (known.seq != sample.seq) continue;
             // Sent again. What is kept must not depend on which came first here.
             known.payload = std::max(known.payload, sample.payload);
-            known.tsVal = known.tsVal == 0 || sample.tsVal == 0 ? std::max(known.tsVal, sample.tsVal)
-                                                                : std::min(known.tsVal, sample.tsVal);
+            known.stamp = known.stamp == 0 || sample.stamp == 0 ? std::max(known.stamp, sample.stamp)
+                                                                : std::min(known.stamp, sample.stamp);
             return;
         }
         link = &block.next;

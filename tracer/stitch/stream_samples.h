@@ -13,16 +13,23 @@
 namespace natlens::tracer {
 
 /// Where a segment began and how: NAT on Linux leaves sequence numbers, timestamps and payload alone. Of a datagram:
-/// the hash of its beginning, length and IP id stands for the sequence number, and the IP id for the timestamp.
+/// the hash of its beginning, length and IP id stands for the sequence number, and the IP id for the timestamp. One
+/// number of 32 bits that agrees is what finds a sample; of the others half is enough to tell chance from a copy.
 struct StreamSample {
     std::uint32_t seq = 0;     ///< of the segment's first byte, or of a FIN without payload
-    std::uint32_t payload = 0; ///< of its first kPrefix bytes; 0: fewer were there or captured
-    std::uint32_t tsVal = 0;   ///< of the first transmission; 0: no timestamp option
+    std::uint16_t payload = 0; ///< hash of its first kPrefix bytes; 0: fewer were there or captured
+    std::uint16_t stamp = 0;   ///< stampOf() the first transmission's timestamp; 0: no timestamp option
 
     /// Bytes hashed: what remains of a snap length of 96 even behind a cooked header, IPv6 and TCP options.
     static constexpr std::size_t kPrefix = 8;
     /// The same of datagrams, whose headers are shorter.
     static constexpr std::size_t kDatagramPrefix = 24;
+
+    /// The lower half, which goes round once a minute where a tick is a millisecond; never 0 of what is not 0.
+    [[nodiscard]] static std::uint16_t stampOf(std::uint32_t tsVal) {
+        const auto low = static_cast<std::uint16_t>(tsVal);
+        return low != 0 || tsVal == 0 ? low : 1;
+    }
 
     bool operator==(const StreamSample &) const = default;
 };
@@ -51,7 +58,7 @@ public:
     /// By rank, then sequence number: what two sets have in common tends to come first.
     [[nodiscard]] std::vector<StreamSample> of(const Set &set) const;
 
-    [[nodiscard]] static std::uint32_t payloadHash(std::span<const std::byte> payload);
+    [[nodiscard]] static std::uint16_t payloadHash(std::span<const std::byte> payload);
     /// `length` is that on the wire.
     [[nodiscard]] static std::uint32_t datagramHash(std::span<const std::byte> payload, std::uint32_t length,
                                                     std::uint16_t ipId);

@@ -22,10 +22,9 @@ struct Place {
 
 /// Resets go to `resets`: who gives a connection up may send one with other addresses and another time to live than the
 /// packets it refuses.
-void addPasses(std::vector<Sighting> &found, std::vector<Sighting> &resets, const Flow &flow, Place place,
-               const FlowTable &flows, const CapturePoints &points) {
+void addPasses(std::vector<Sighting> &found, std::vector<Sighting> &resets, const Flow &flow,
+               const packet::Tuple &tuple, Place place, const FlowTable &flows, const CapturePoints &points) {
     const Timestamp first = flows.first(flow);
-    const packet::Tuple tuple = flows.tuple(flow);
     const bool icmp = flow.kind == Flow::Kind::icmpError;
     const FlowExtra &extra = flows.extra(flow);
     const auto isReset = [&](const Pass &pass) {
@@ -70,8 +69,10 @@ std::vector<Sighting> findSightings(const Connection &connection, Direction dire
         if (at.leg == kNone) continue;
         for (const FlowIndex i : flows.of(legs[at.leg])) {
             const Flow &flow = flows[i];
-            if ((flows.tuple(flow) == at.request) != (direction == Direction::request)) continue;
-            addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, resets, flow, {step, epoch}, flows, points);
+            const packet::Tuple tuple = flows.tuple(legs[at.leg], flow);
+            if ((tuple == at.request) != (direction == Direction::request)) continue;
+            addPasses(flow.kind == Flow::Kind::icmpError ? errors : found, resets, flow, tuple, {step, epoch}, flows,
+                      points);
         }
     }
     // A reset shows the way only where nothing else does; an ICMP error is the answer only where there is no other.

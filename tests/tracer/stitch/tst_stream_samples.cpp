@@ -17,7 +17,9 @@ namespace {
 std::vector<StreamSample> stream(std::uint32_t first, unsigned segments, std::uint32_t length = 1448) {
     std::vector<StreamSample> all;
     for (unsigned i = 0; i < segments; ++i)
-        all.push_back({.seq = first + i * length, .payload = i + 1, .tsVal = 100 + i});
+        all.push_back({.seq = first + i * length,
+                       .payload = static_cast<std::uint16_t>(i + 1),
+                       .stamp = StreamSample::stampOf(100 + i)});
     return all;
 }
 
@@ -119,16 +121,16 @@ void TestStreamSamples::superPackets() {
 }
 
 void TestStreamSamples::sentAgain() {
-    const StreamSample first{.seq = 5, .payload = 9, .tsVal = 100}, again{.seq = 5, .payload = 9, .tsVal = 300};
+    const StreamSample first{.seq = 5, .payload = 9, .stamp = 100}, again{.seq = 5, .payload = 9, .stamp = 300};
     QVERIFY(sampled({first, again}) == sampled({again, first}));
     QCOMPARE(sampled({first, again}).size(), 1u);
-    QCOMPARE(sampled({first, again})[0].tsVal, 100u);
+    QCOMPARE(sampled({first, again})[0].stamp, 100);
 }
 
 void TestStreamSamples::shortPayload() {
     const std::array<std::byte, 9> bytes{};
-    QCOMPARE(StreamSamples::payloadHash(std::span(bytes).first(7)), 0u);
-    QVERIFY(StreamSamples::payloadHash(std::span(bytes).first(8)) != 0u);
+    QCOMPARE(StreamSamples::payloadHash(std::span(bytes).first(7)), 0);
+    QVERIFY(StreamSamples::payloadHash(std::span(bytes).first(8)) != 0);
     QCOMPARE(StreamSamples::payloadHash(std::span(bytes).first(8)), StreamSamples::payloadHash(bytes));
 }
 
