@@ -28,7 +28,7 @@ struct CaptureInput {
 
     /// "-" is standard input. A folder, a missing or unreadable file is an error (exit status 2).
     [[nodiscard]] static base::Result<CaptureInput> open(const std::filesystem::path &path);
-    /// One of several files of one capture, see seriesOf(); "" alone.
+    /// One of several files of one capture, see seriesOf() and tellSeriesApart(); "" alone.
     void joinSeries(const std::string &seriesName);
     /// Takes the name that a person gave to what this file shows, if there is one.
     void nameBy(const std::vector<PointName> &names);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <deque>
 #include <map>
+#include <optional>
 #include <unistd.h>
 
 namespace natlens::session {
@@ -58,6 +59,7 @@ public:
     void onPacket(const file::PacketView &packet) override {
         Item item{packet, {}, m_bytes.size(), packet.data.size(), packet.comment.size(), false};
         item.packet.point = m_ids.at(packet.point.value);
+        if (!m_begin) m_begin = packet.time;
         m_bytes.insert(m_bytes.end(), packet.data.begin(), packet.data.end());
         const auto comment = std::as_bytes(std::span(packet.comment));
         m_bytes.insert(m_bytes.end(), comment.begin(), comment.end());
@@ -70,6 +72,8 @@ public:
     }
 
     [[nodiscard]] bool empty() const { return m_next == m_items.size(); }
+    /// Time of the first packet of all; nothing before there was one.
+    [[nodiscard]] std::optional<base::Timestamp> begin() const { return m_begin; }
     [[nodiscard]] base::Timestamp time() const {
         const Item &item = m_items[m_next];
         return item.isStatistics ? item.statistics.time : item.packet.time;
@@ -106,6 +110,7 @@ private:
     std::vector<Item> m_items;
     std::vector<std::byte> m_bytes;
     std::size_t m_next = 0;
+    std::optional<base::Timestamp> m_begin;
 };
 
 /// Reads one file portion by portion into a sink.
@@ -183,6 +188,13 @@ base::Status readMerged(std::vector<CaptureInput> &inputs, file::StreamSink &sin
         Queue::Series *known = name.empty() || hooks.oneFile ? nullptr : &series[name];
         pulls.emplace_back(inputs[i], staged(i, queues.emplace_back(sink, nextPoint, hooks.oneFile, known)));
     }
+    // Of one capture's files the one that began earlier ends where the next one begins, in whatever order they are
+    // given.
+    const auto comesBefore = [&](std::size_t one, std::size_t other) {
+        if (queues[one].time() != queues[other].time()) return queues[one].time() < queues[other].time();
+        return !inputs[one].series.empty() && inputs[one].series == inputs[other].series &&
+               queues[one].begin() < queues[other].begin();
+    };
     for (;;) {
         std::size_t earliest = inputs.size();
         bool wait = false;
@@ -195,7 +207,7 @@ base::Status readMerged(std::vector<CaptureInput> &inputs, file::StreamSink &sin
             }
             wait = wait || (queues[i].empty() && pulls[i].mayFollowSoon());
             if (queues[i].empty()) continue;
-            if (earliest == inputs.size() || queues[i].time() < queues[earliest].time()) earliest = i;
+            if (earliest == inputs.size() || comesBefore(i, earliest)) earliest = i;
         }
         const bool nothing = earliest == inputs.size();
         if (nothing && std::ranges::all_of(pulls, &Pull::done)) break;

@@ -31,6 +31,22 @@ bool isRepeatable(const CaptureInput &input) {
     return input.name != "-" && ::fstat(input.fd.get(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/// When the packets of a file were captured.
+class SpanSink final : public file::StreamSink {
+public:
+    void onCapturePoint(base::CapturePointId, const file::CapturePoint &) override {}
+    void onPacket(const file::PacketView &packet) override {
+        if (!m_span) m_span = {packet.time, packet.time};
+        m_span->first = std::min(m_span->first, packet.time);
+        m_span->last = std::max(m_span->last, packet.time);
+    }
+    void onStatistics(const file::PointStatistics &) override {}
+    [[nodiscard]] std::optional<TimeSpan> span() const { return m_span; }
+
+private:
+    std::optional<TimeSpan> m_span;
+};
+
 class FileRunner final : public Runner, private file::StreamSink {
 public:
     FileRunner(const FileSource &source, const Options &options, Publisher &publisher)
@@ -69,6 +85,7 @@ private:
     [[nodiscard]] base::Status spool();
     [[nodiscard]] base::Result<CaptureInput> reopen(std::size_t input) const;
     [[nodiscard]] base::Result<std::vector<CaptureInput>> reopenAll() const;
+    void nameInputs();
     void compareClocks();
     void showBeginning(const ClockPlan &clocks);
     void endWithBeginning();
@@ -85,6 +102,7 @@ private:
     ClusterInput m_cluster;            ///< as a person gave it
     std::string m_facts;               ///< as a person gave them
     std::vector<std::string> m_series; ///< of each file
+    std::vector<std::string> m_seriesRemarks;
     std::vector<CaptureInput> m_inputs;
     std::vector<std::unique_ptr<StreamStore>>
         m_copies; ///< by input: what came through a pipe; null: a file, or not kept
@@ -155,13 +173,10 @@ base::Status FileRunner::start() {
     if (std::ranges::count(m_source.files, "-") > 1)
         return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
     m_series = seriesOf(m_source.files);
-    nameWholeSeries(m_source.points, m_source.files, m_series);
     const bool readAgain = m_options.keepStream || !m_options.record.empty() || m_source.files.size() > 1;
     for (const auto &path : m_source.files) {
         auto input = CaptureInput::open(path);
         if (!input) return std::unexpected(input.error());
-        input->joinSeries(m_series[m_inputs.size()]);
-        input->nameBy(m_source.points);
         m_total += input->size;
         auto &copy = m_copies.emplace_back();
         if (readAgain && !isRepeatable(*input)) {
@@ -222,6 +237,24 @@ base::Result<std::vector<CaptureInput>> FileRunner::reopenAll() const {
         inputs.push_back(std::move(*input));
     }
     return inputs;
+}
+
+/// Which files show one place can be said once all can be read.
+void FileRunner::nameInputs() {
+    const auto spanOf = [this](std::size_t input) -> std::optional<TimeSpan> {
+        std::vector<CaptureInput> one;
+        if (auto opened = reopen(input)) one.push_back(std::move(*opened));
+        SpanSink sink;
+        // Faults are ignored here: whoever reads in earnest will say so.
+        if (!one.empty()) (void)readMerged(one, sink, {[this](std::uint64_t) { return !m_stop.stop_requested(); }});
+        return sink.span();
+    };
+    m_seriesRemarks = tellSeriesApart(m_series, m_source.files, spanOf);
+    nameWholeSeries(m_source.points, m_source.files, m_series);
+    for (std::size_t i = 0; i < m_inputs.size(); ++i) {
+        m_inputs[i].joinSeries(m_series[i]);
+        m_inputs[i].nameBy(m_source.points);
+    }
 }
 
 void FileRunner::compareClocks() {
@@ -333,11 +366,13 @@ void FileRunner::run(std::stop_token stop) {
     m_view.progress = m_total == 0 ? 1 : 0;
     m_cluster.tell(m_tracer);
     if (auto spooled = spool(); !spooled) fail(spooled.error());
+    nameInputs();
     compareClocks();
     if (m_beginning && m_stop.stop_requested() && !m_record) return endWithBeginning();
     m_beginning.reset();
     if (auto done = m_options.replayAtCaptureSpeed ? readHere() : readBeside(); !done) fail(done.error());
     m_view.remarks = m_cluster.remarks;
+    m_view.remarks.insert(m_view.remarks.end(), m_seriesRemarks.begin(), m_seriesRemarks.end());
     for (auto &remark : m_ingest->remarks())
         m_view.remarks.push_back(std::move(remark));
     m_tracer.finish();

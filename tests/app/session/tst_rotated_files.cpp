@@ -1,5 +1,5 @@
 // Files that one capture wrote one after the other are one capture point, in order of time.
-#include "app/session/capture_input.h"
+#include "app/session/file_merge.h"
 #include "app/session/rotated_files.h"
 #include "app/session/session.h"
 #include "recording.h"
@@ -32,6 +32,16 @@ std::string pathsWithoutNumbers(const session::View &view) {
     return std::regex_replace(text, std::regex("\"packets?\":(\\d+|\\[[^\\]]*\\])"), "");
 }
 
+/// The packets in the order in which they come.
+struct Collector final : file::StreamSink {
+    void onCapturePoint(base::CapturePointId, const file::CapturePoint &) override {}
+    void onPacket(const file::PacketView &packet) override {
+        packets.emplace_back(packet.data.begin(), packet.data.end());
+    }
+    void onStatistics(const file::PointStatistics &) override {}
+    std::vector<std::vector<std::byte>> packets;
+};
+
 } // namespace
 
 class TestRotatedFiles : public QObject {
@@ -40,6 +50,10 @@ class TestRotatedFiles : public QObject {
 private Q_SLOTS:
     void names_data();
     void names();
+    void overlapping_data();
+    void overlapping();
+    void twoPoints();
+    void borders();
     void oneName();
     void onePoint_data();
     void onePoint();
@@ -77,6 +91,116 @@ void TestRotatedFiles::names() {
     for (const std::string &name : session::seriesOf(paths))
         found.push_back(QByteArray::fromStdString(name));
     QCOMPARE(found, series);
+}
+
+void TestRotatedFiles::overlapping_data() {
+    QTest::addColumn<QByteArrayList>("files"); ///< "name first last", in seconds
+    QTest::addColumn<QByteArrayList>("series");
+    const auto row = [](const char *name, const QByteArrayList &files, const QByteArrayList &series) {
+        QTest::newRow(name) << files << series;
+    };
+    row("one after the other",
+        {"d/t-1700000000.pcap 0 59.9", "d/t-1700000060.pcap 60 119", "d/t-1700000120.pcap 120 130"},
+        {"d/t.pcap", "d/t.pcap", "d/t.pcap"});
+    row("a border a little out of order", {"t-1700000000.pcap 0 60.02", "t-1700000060.pcap 60 119"},
+        {"t.pcap", "t.pcap"});
+    row("two captures",
+        {"t-1700000000.pcap 0 59.9", "t-1700000007.pcap 7 66.9", "t-1700000060.pcap 60 119.9",
+         "t-1700000067.pcap 67 126"},
+        {"t.pcap", "t#2.pcap", "t.pcap", "t#2.pcap"});
+    row("in another order",
+        {"t-1700000067.pcap 67 126", "t-1700000060.pcap 60 119.9", "t-1700000007.pcap 7 66.9",
+         "t-1700000000.pcap 0 59.9"},
+        {"t#2.pcap", "t.pcap", "t#2.pcap", "t.pcap"});
+    row("one ends, the other goes on",
+        {"t-1700000000.pcap 0 59.9", "t-1700000007.pcap 7 66.9", "t-1700000067.pcap 67 126.9",
+         "t-1700000127.pcap 127 130"},
+        {"t.pcap", "t#2.pcap", "t#2.pcap", "t#2.pcap"});
+    row("whose it is cannot be told", {"t-1700000000.pcap 0 30", "t-1700000007.pcap 7 40", "t-1700000060.pcap 60 70"},
+        {"t.pcap", "t#2.pcap", "t#3.pcap"});
+    row("named after host and interface", {"d/n-1-eth0_1700000000.pcap 0 60", "d/n-1-eth0_1700000007.pcap 7 67"},
+        {"d/n-1-eth0.pcap", "d/n-1#2-eth0.pcap"});
+    row("dumpcap", {"x_00001_20240131120000.pcapng 0 60", "x_00001_20240131120007.pcapng 7 67"},
+        {"x.pcapng", "x#2.pcapng"});
+    row("numbers cannot be two captures'", {"a.pcap0 0 60", "a.pcap1 7 67"}, {"a.pcap", "a.pcap"});
+    row("one without packets", {"t-1700000000.pcap", "t-1700000007.pcap 7 67"}, {"t.pcap", "t.pcap"});
+}
+
+void TestRotatedFiles::overlapping() {
+    QFETCH(QByteArrayList, files);
+    QFETCH(QByteArrayList, series);
+    std::vector<std::filesystem::path> paths;
+    std::vector<std::optional<session::TimeSpan>> spans;
+    const auto moment = [](const QByteArray &seconds) {
+        return base::Timestamp{static_cast<std::int64_t>(seconds.toDouble() * 1000) * 1'000'000};
+    };
+    for (const QByteArray &file : files) {
+        const auto words = file.split(' ');
+        paths.emplace_back(words[0].toStdString());
+        spans.push_back(words.size() == 3 ? std::optional(session::TimeSpan{moment(words[1]), moment(words[2])})
+                                          : std::nullopt);
+    }
+    auto found = session::seriesOf(paths);
+    const auto remarks = session::tellSeriesApart(found, paths, [&](std::size_t i) { return spans[i]; });
+    QByteArrayList names;
+    for (const std::string &name : found)
+        names.push_back(QByteArray::fromStdString(name));
+    QCOMPARE(names, series);
+    QCOMPARE(remarks.empty(), std::ranges::none_of(series, [](const auto &name) { return name.contains('#'); }));
+}
+
+/// Two machines' captures in one folder: each shows one side of the conversation.
+void TestRotatedFiles::twoPoints() {
+    QTemporaryDir folder;
+    const auto at = [&](const char *name) { return std::filesystem::path(folder.path().toStdString()) / name; };
+    std::vector<testing::Frame> client, pod;
+    for (testing::Frame frame : testing::conversation(53210)) {
+        auto *into = frame.point == "client/eth0" ? &client : frame.point == "pod/eth0" ? &pod : nullptr;
+        frame.point.clear();
+        frame.microseconds *= 1000; // longer than what order is known to
+        if (into) into->push_back(std::move(frame));
+    }
+    QVERIFY(testing::writeRecording(testing::createFile(at("t-1700000000.pcap")), client, {""}));
+    QVERIFY(testing::writeRecording(testing::createFile(at("t-1700000007.pcap")), pod, {""}));
+    const auto view = viewOfFiles({at("t-1700000007.pcap"), at("t-1700000000.pcap")});
+    QVERIFY(view && view->problem.empty());
+    QCOMPARE(view->traced->points.size(), std::size_t(2));
+    QCOMPARE(view->traced->points[0].host, std::string("t#2"));
+    QCOMPARE(view->traced->points[1].host, std::string("t"));
+    QCOMPARE(view->traced->paths.size(), std::size_t(1)); // the one translates into the other
+    QCOMPARE(view->remarks.size(), std::size_t(1));
+    QVERIFY(QString::fromStdString(view->remarks[0]).contains("t-1700000007.pcap is t#2"));
+}
+
+/// What one file ends with comes before what the next one begins with at the same moment, however they are given.
+void TestRotatedFiles::borders() {
+    QTemporaryDir folder;
+    const auto at = [&](const std::string &name) { return std::filesystem::path(folder.path().toStdString()) / name; };
+    const std::vector<std::string> names{"t.pcap0", "t.pcap1", "t.pcap2"};
+    const auto frames = testing::conversation(53210);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        std::vector<testing::Frame> some(frames.begin() + static_cast<std::ptrdiff_t>(2 * i),
+                                         frames.begin() + static_cast<std::ptrdiff_t>(2 * i + 2));
+        for (std::size_t k = 0; k < some.size(); ++k) {
+            some[k].point.clear();
+            some[k].microseconds = static_cast<std::int64_t>(i + k);
+        }
+        QVERIFY(testing::writeRecording(testing::createFile(at(names[i])), some, {""}));
+    }
+    for (const auto &order : {std::vector<std::size_t>{0, 1, 2}, {2, 1, 0}, {1, 2, 0}}) {
+        std::vector<session::CaptureInput> inputs;
+        for (const std::size_t i : order) {
+            auto input = session::CaptureInput::open(at(names[i]));
+            QVERIFY(input.has_value());
+            input->joinSeries("t.pcap");
+            inputs.push_back(std::move(*input));
+        }
+        Collector found;
+        QVERIFY(session::readMerged(inputs, found, {[](std::uint64_t) { return true; }}).has_value());
+        QCOMPARE(found.packets.size(), std::size_t(6));
+        for (std::size_t i = 0; i < found.packets.size(); ++i)
+            QVERIFY(found.packets[i] == frames[i].bytes);
+    }
 }
 
 void TestRotatedFiles::oneName() {
