@@ -51,18 +51,6 @@ tracer::Snapshot withPaths(const tracer::Snapshot &snapshot, std::size_t most, s
     return chosen;
 }
 
-namespace {
-
-/// The hosts that arrows of the path are drawn between, and what an HTTP server said.
-std::string wayOf(const tracer::Path &path) {
-    std::string way;
-    for (const auto &segment : path.segments)
-        way += segment.from + '\n' + segment.to + (segment.direction == tracer::Direction::reply ? "\r" : "\n");
-    return way + std::to_string(path.http ? path.http->status : 0);
-}
-
-} // namespace
-
 std::map<std::string, std::uint64_t> kindsOf(const tracer::Snapshot &snapshot, const tracer::Snapshot &chosen) {
     std::map<std::string, std::uint64_t> kinds;
     std::string kind;
@@ -78,13 +66,6 @@ std::map<std::string, std::uint64_t> kindsOf(const tracer::Snapshot &snapshot, c
             tracer::writeKind(*path, kind);
             ++kinds[kind];
         }
-    }
-    if (kinds.empty()) return kinds;
-    std::map<std::string, std::string> ways;
-    for (const auto &path : chosen.paths) {
-        tracer::writeKind(*path, kind);
-        std::string way = wayOf(*path);
-        if (ways.try_emplace(kind, way).first->second != way) kinds.erase(kind);
     }
     return kinds;
 }

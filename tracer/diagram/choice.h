@@ -21,8 +21,8 @@ inline constexpr std::size_t kDrawnPaths = 100;
                                          std::string_view selected = {});
 
 /// For SceneOptions::kinds of a picture that withPaths() has chosen the paths of: how many connections there are of
-/// each kind in the whole snapshot, those included that it does not keep. Empty where all paths are drawn. A kind of
-/// which some went another way is left out: how many went which is not counted.
+/// each kind in the whole snapshot, those included that it does not keep. Empty where all paths are drawn. Which way
+/// they went is not counted: pictures say "some of" where those that are drawn went several.
 [[nodiscard]] std::map<std::string, std::uint64_t> kindsOf(const tracer::Snapshot &snapshot,
                                                            const tracer::Snapshot &chosen);
 

@@ -30,7 +30,10 @@ public:
     SceneBuilder(const Snapshot &snapshot, const SceneOptions &options)
         : m_snapshot(snapshot)
         , m_options(options)
-        , m_roles(snapshot) {}
+        , m_roles(snapshot) {
+        for (const auto &host : snapshot.hosts)
+            if (isAddress(host.name)) m_addressHosts.insert(host.name);
+    }
 
     Scene build() {
         for (const auto &path : m_snapshot.paths)
@@ -38,6 +41,7 @@ public:
         m_scene.selection = m_selected != nullptr;
         for (const auto &host : m_snapshot.hosts)
             if (!isAddress(host.name)) addHost(host.name); // others only where an arrow ends at them
+        countWays();
         for (const auto &path : m_snapshot.paths) {
             if (m_options.onlySelected && m_selected && path.get() != m_selected) continue;
             if (path->kind == PathKind::healthCheck) {
@@ -51,8 +55,35 @@ public:
     }
 
 private:
-    std::string endName(const std::string &name, bool clientSide) const {
-        return !name.empty() ? name : clientSide ? kUnseenClient : kUnseenEndpoint;
+    /// A host without a name, unless the same address is one elsewhere.
+    std::string endName(const Path &path, const std::string &name, bool clientSide) const {
+        if (!name.empty()) return name;
+        if (!clientSide) return kUnseenEndpoint;
+        std::string address = path.client.address.ip.toString();
+        return m_addressHosts.contains(address) ? address : kUnseenClient;
+    }
+
+    static StreamKey keyOf(const std::string &from, const std::string &to, Direction direction) {
+        return direction == Direction::request ? StreamKey{from, to} : StreamKey{to, from};
+    }
+
+    /// Which arrows the connections of a kind are seen on, and how many of those that are drawn.
+    void countWays() {
+        if (m_options.kinds.empty() || (m_options.onlySelected && m_selected)) return;
+        for (const auto &path : m_snapshot.paths) {
+            tracer::writeKind(*path, m_kind);
+            Ways &ways = m_ways[m_kind];
+            ++ways.drawn;
+            std::set<std::pair<StreamKey, Direction>> own;
+            for (const auto &segment : path->segments) {
+                const bool request = segment.direction == Direction::request;
+                own.emplace(keyOf(endName(*path, segment.from, request), endName(*path, segment.to, !request),
+                                  segment.direction),
+                            segment.direction);
+            }
+            for (const auto &arrow : own)
+                ++ways.on[arrow];
+        }
     }
 
     SceneHost &addHost(const std::string &name) {
@@ -87,8 +118,8 @@ private:
         for (std::size_t i = 0; i < path.segments.size(); ++i)
             addSegment(path, i, m_pairs);
         if (!path.segments.empty()) {
-            note(endName(path.client.node, true), path.client.address);
-            if (path.endpoint) note(endName(path.endpoint->host, false), path.endpoint->address);
+            note(endName(path, path.client.node, true), path.client.address);
+            if (path.endpoint) note(endName(path, path.endpoint->host, false), path.endpoint->address);
         }
         for (const auto &hop : path.hops)
             if (path.endpoint && path.endpoint->node == hop.host && path.endpoint->host != hop.host && hop.in &&
@@ -131,26 +162,31 @@ private:
         else
             for (const auto &segment : path.segments)
                 if (segment.lost)
-                    mark(endName(segment.to, segment.direction == Direction::reply), "X", Token::drop, -1);
+                    mark(endName(path, segment.to, segment.direction == Direction::reply), "X", Token::drop, -1);
     }
 
-    /// How many connections a path on an arrow stands for, besides those that are counted there already.
-    std::uint64_t counted(const Path &path, const StreamKey &key, Direction direction) {
-        if (m_options.kinds.empty() || (m_options.onlySelected && m_selected)) return 1;
+    /// Adds how many connections a path on an arrow stands for, besides those that are counted there already.
+    void count(Stream &stream, const Path &path, const StreamKey &key) {
+        const auto one = [&] { ++stream.connections; };
+        if (m_options.kinds.empty() || (m_options.onlySelected && m_selected)) return one();
         tracer::writeKind(path, m_kind);
         const auto all = m_options.kinds.find(m_kind);
-        if (all == m_options.kinds.end()) return 1;
-        return m_counted.emplace(m_kind, key, direction).second ? all->second : 0;
+        if (all == m_options.kinds.end()) return one();
+        if (!m_counted.emplace(m_kind, key, stream.direction).second) return;
+        stream.connections += all->second;
+        // Of those that are not drawn nobody knows which way they went, unless all that are went the same one.
+        const Ways &ways = m_ways[m_kind];
+        stream.atMost = stream.atMost || ways.on.at({key, stream.direction}) < ways.drawn;
     }
 
     void addSegment(const Path &path, std::size_t index, std::map<StreamKey, StreamPair> &pairs) {
         const auto &segment = path.segments[index];
         const bool request = segment.direction == Direction::request;
-        const auto from = endName(segment.from, request), to = endName(segment.to, !request);
+        const auto from = endName(path, segment.from, request), to = endName(path, segment.to, !request);
         if (from == to) return;
         addHost(from);
         addHost(to);
-        const StreamKey key = request ? StreamKey{from, to} : StreamKey{to, from};
+        const StreamKey key = keyOf(from, to, segment.direction);
         auto &pair = pairs[key];
         pair.near = request ? from : to;
         pair.far = request ? to : from;
@@ -162,7 +198,7 @@ private:
         stream.to = to;
         stream.direction = segment.direction;
         stream.packets += segment.packets;
-        stream.connections += counted(path, key, segment.direction);
+        count(stream, path, key);
         if (!stream.selected) stream.weak = (stream.weak && !selected) || segment.confidence < kCertain;
         stream.healthCheck = path.kind == PathKind::healthCheck;
         if (!stream.selected) { // paths come oldest first; the newest one is shown unless one is selected
@@ -193,7 +229,8 @@ private:
         for (auto &[key, pair] : m_pairs) {
             for (auto *stream : {&pair.request, &pair.reply})
                 if (*stream && (*stream)->connections > 1)
-                    (*stream)->label.push_back(std::to_string((*stream)->connections) + " connections");
+                    (*stream)->label.push_back(((*stream)->atMost ? "some of " : "") +
+                                               std::to_string((*stream)->connections) + " connections");
             m_scene.pairs.push_back(std::move(pair));
         }
         for (auto &[key, pair] : m_checkPairs) {
@@ -218,7 +255,8 @@ private:
     bool visited(const std::string &name) const {
         return std::ranges::any_of(m_selected->segments, [&](const tracer::Segment &segment) {
             const bool request = segment.direction == Direction::request;
-            return endName(segment.from, request) == name || endName(segment.to, !request) == name;
+            return endName(*m_selected, segment.from, request) == name ||
+                   endName(*m_selected, segment.to, !request) == name;
         });
     }
 
@@ -246,6 +284,10 @@ private:
     struct CheckState {
         int status = 0, unanswered = 0;
     };
+    struct Ways {
+        std::uint64_t drawn = 0; ///< connections of a kind
+        std::map<std::pair<StreamKey, Direction>, std::uint64_t> on = {};
+    };
 
     const Snapshot &m_snapshot;
     const SceneOptions &m_options;
@@ -258,6 +300,8 @@ private:
     std::map<StreamKey, StreamPair> m_pairs, m_checkPairs;
     std::map<std::string, CheckState> m_checkStatus;
     std::set<std::tuple<std::string, StreamKey, Direction>> m_counted; ///< kinds, where they have been counted
+    std::map<std::string, Ways> m_ways;                                ///< by kind
+    std::set<std::string> m_addressHosts;                              ///< hosts that are known by their address only
     std::string m_kind;
 };
 

@@ -42,6 +42,7 @@ struct Stream {
     std::vector<std::string> label; ///< lines: "source", "> destination", "3 connections"
     std::uint64_t packets = 0;
     std::uint64_t connections = 0;
+    bool atMost = false; ///< `connections` counts some that went another way: how many did is not known
     bool lost = false, weak = false, selected = false, healthCheck = false;
     ItemRef ref; ///< the selected path's segment, otherwise the newest one's
 };

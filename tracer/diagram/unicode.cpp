@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <fmt/core.h>
+#include <map>
 #include <set>
 
 namespace natlens::diagram {
@@ -89,23 +90,37 @@ std::string_view words(Outcome outcome) {
     return "";
 }
 
-/// "p1, p2", "p1, p2, p3, p4, … (6 connections)".
-std::string some(const std::vector<std::string> &ids, std::uint64_t all = 0) {
+/// How many shapes the connections of a kind have.
+std::map<std::string, unsigned> shapesOfKinds(const std::vector<Shape> &shapes) {
+    std::map<std::string, unsigned> count;
+    for (const Shape &shape : shapes)
+        for (const std::string &kind : shape.kinds)
+            ++count[kind];
+    return count;
+}
+
+/// "p1, p2", "p1, p2, p3, p4, … (6 connections)"; `atMost`: some of `all` are of another shape.
+std::string some(const std::vector<std::string> &ids, std::uint64_t all = 0, bool atMost = false) {
     constexpr std::size_t kNamed = 4;
     std::string text;
     for (std::size_t i = 0; i < std::min(ids.size(), kNamed); ++i)
         text += (i > 0 ? ", " : "") + ids[i];
     all = std::max<std::uint64_t>(all, ids.size());
-    if (all > std::min(ids.size(), kNamed)) text += fmt::format(", … ({} connections)", all);
+    if (all > std::min(ids.size(), kNamed))
+        text += fmt::format(", … ({}{} connections)", atMost ? "some of " : "", all);
     return text;
 }
 
-std::string titleOf(const Shape &shape, const SceneOptions &options) {
+std::string titleOf(const Shape &shape, const SceneOptions &options, const std::map<std::string, unsigned> &shapes) {
     const auto &path = *shape.newest;
     std::uint64_t all = 0;
+    bool atMost = false;
     for (const std::string &kind : shape.kinds)
-        if (const auto found = options.kinds.find(kind); found != options.kinds.end()) all += found->second;
-    std::string text = fmt::format("{}{}  ", shape.selected ? "▶ " : "", some(shape.ids, all));
+        if (const auto found = options.kinds.find(kind); found != options.kinds.end()) {
+            all += found->second;
+            atMost = atMost || shapes.at(kind) > 1;
+        }
+    std::string text = fmt::format("{}{}  ", shape.selected ? "▶ " : "", some(shape.ids, all, atMost));
     if (path.service) {
         text += describe(*path.service);
         if (!path.service->type.empty()) text += " (" + path.service->type + ")";
@@ -133,7 +148,9 @@ std::string checksOf(const Scene &scene, int width) {
         if (streams.request) {
             if (streams.request->label.size() > 1)
                 line += "  " + streams.request->label[0] + " → " + streams.request->label[1].substr(2);
-            if (streams.request->connections > 1) line += fmt::format("  ({} checks)", streams.request->connections);
+            if (streams.request->connections > 1)
+                line += fmt::format("  ({}{} checks)", streams.request->atMost ? "some of " : "",
+                                    streams.request->connections);
         }
         out += wrapped(line, width, 6);
     }
@@ -195,13 +212,14 @@ std::string renderUnicode(const Snapshot &snapshot, const SceneOptions &options)
     const auto scene = sceneOf(snapshot, options);
     if (scene.hosts.empty()) return "Nothing captured yet.\n";
     const auto shapes = shapesOf(snapshot, options);
+    const auto shapesOfKind = shapesOfKinds(shapes);
     const int width = std::clamp(options.columns, kNarrowest, kWidest);
     std::string out;
     const auto add = [&](const std::string &part) {
         if (!part.empty()) out += (out.empty() ? "" : "\n") + part;
     };
     for (const auto &shape : shapes)
-        add(wrapped(titleOf(shape, options), width, 4) + drawColumn(*shape.newest, shape.hosts, width));
+        add(wrapped(titleOf(shape, options, shapesOfKind), width, 4) + drawColumn(*shape.newest, shape.hosts, width));
     add(checksOf(scene, width));
     add(printableLines(othersOf(scene, shapes, width)));
     add(findingsOf(snapshot, options, width));

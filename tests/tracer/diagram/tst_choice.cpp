@@ -48,6 +48,7 @@ private Q_SLOTS:
     void selectedStays();
     void kinds();
     void countsAreOfAll();
+    void unnamedClient();
 };
 
 /// A picture of some paths says how many connections there are.
@@ -76,7 +77,36 @@ void TestChoice::countsAreOfAll() {
     other->segments.front().to = "node3";
     snapshot.paths.front() = other;
     const Snapshot two = diagram::withPaths(snapshot, 100, other->id);
-    QVERIFY(diagram::kindsOf(snapshot, two).empty());
+    const diagram::SceneOptions options{.kinds = diagram::kindsOf(snapshot, two)};
+    const auto scene = diagram::sceneOf(two, options);
+    QCOMPARE(scene.pairs.size(), std::size_t(2));
+    for (const auto &pair : scene.pairs)
+        QCOMPARE(pair.request->label.back(), std::string("some of 1667 connections"));
+    const auto text = QString::fromStdString(diagram::renderUnicode(two, options));
+    QCOMPARE(text.count("(some of 1667 connections)"), 2);
+    QCOMPARE(text.count("1667"), 2);
+}
+
+/// A client without a name, and a host that another connection shows as the same address, are one.
+void TestChoice::unnamedClient() {
+    Snapshot snapshot;
+    addPaths(snapshot, "service", 2);
+    snapshot.hosts.emplace_back().name = "192.0.2.9";
+    for (auto &path : snapshot.paths) {
+        const bool first = &path == &snapshot.paths.front();
+        auto drawn = std::make_shared<Path>(*path);
+        drawn->client.node = first ? "" : "192.0.2.9";
+        drawn->client.address.ip = *tracer::IpAddress::parse("192.0.2.9");
+        Segment crossing;
+        crossing.from = drawn->client.node;
+        crossing.to = "node2";
+        drawn->segments.push_back(crossing);
+        path = std::move(drawn);
+    }
+    const auto scene = diagram::sceneOf(snapshot, {});
+    QCOMPARE(scene.pairs.size(), std::size_t(1));
+    QCOMPARE(scene.pairs[0].near, std::string("192.0.2.9"));
+    QCOMPARE(scene.pairs[0].request->connections, std::uint64_t(2));
 }
 
 void TestChoice::chosen_data() {
