@@ -1,12 +1,12 @@
 #include "app/cli/machine.h"
 
+#include "capture/base/late_library.h"
 #include "capture/base/unique_fd.h"
 
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fstream>
@@ -274,11 +274,12 @@ std::vector<Ability> tryAbilities() {
     }
     // What app/lab's HTTP servers and clients load when the lab begins.
     Ability http{"HTTP libraries", true, true, {}, {}};
-    for (const char *library : {"libmicrohttpd.so.12", "libcurl.so.4"}) {
-        if (::dlopen(library, RTLD_LAZY | RTLD_LOCAL) != nullptr) continue;
-        http.available = false;
-        http.detail = ::dlerror();
-        http.remedy = "install what scripts/packages.txt lists";
+    for (const auto &library : {base::kMicrohttpdLibrary, base::kCurlLibrary}) {
+        if (const auto loaded = base::LateLibrary::load(library); !loaded) {
+            http.available = false;
+            http.detail = loaded.error().sentence();
+            http.remedy = fmt::format("install the package {}", library.package);
+        }
     }
     abilities.push_back(std::move(http));
     // On this host itself, outside any namespace: what `tcpdump` needs. The lab does without.

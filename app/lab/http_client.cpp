@@ -1,6 +1,7 @@
 #include "app/lab/http_client.h"
 
-#include "app/lab/late_library.h"
+
+#include "capture/base/late_library.h"
 
 #include <curl/curl.h>
 #include <list>
@@ -12,27 +13,52 @@ constexpr std::size_t kMaximumBody = 64 * 1024;
 
 /// The functions of libcurl that are used here.
 struct Curl {
-    LateLibrary library{"libcurl.so.4"};
-    decltype(::curl_easy_init) *easyInit = library.find<decltype(::curl_easy_init)>("curl_easy_init");
-    decltype(::curl_easy_setopt) *easySetopt = library.find<decltype(::curl_easy_setopt)>("curl_easy_setopt");
-    decltype(::curl_easy_getinfo) *easyGetinfo = library.find<decltype(::curl_easy_getinfo)>("curl_easy_getinfo");
-    decltype(::curl_easy_strerror) *easyStrerror = library.find<decltype(::curl_easy_strerror)>("curl_easy_strerror");
-    decltype(::curl_easy_cleanup) *easyCleanup = library.find<decltype(::curl_easy_cleanup)>("curl_easy_cleanup");
-    decltype(::curl_multi_init) *multiInit = library.find<decltype(::curl_multi_init)>("curl_multi_init");
-    decltype(::curl_multi_cleanup) *multiCleanup = library.find<decltype(::curl_multi_cleanup)>("curl_multi_cleanup");
-    decltype(::curl_multi_add_handle) *multiAddHandle =
-        library.find<decltype(::curl_multi_add_handle)>("curl_multi_add_handle");
-    decltype(::curl_multi_remove_handle) *multiRemoveHandle =
-        library.find<decltype(::curl_multi_remove_handle)>("curl_multi_remove_handle");
-    decltype(::curl_multi_perform) *multiPerform = library.find<decltype(::curl_multi_perform)>("curl_multi_perform");
-    decltype(::curl_multi_poll) *multiPoll = library.find<decltype(::curl_multi_poll)>("curl_multi_poll");
-    decltype(::curl_multi_info_read) *multiInfoRead =
-        library.find<decltype(::curl_multi_info_read)>("curl_multi_info_read");
+    decltype(::curl_easy_init) *easyInit = nullptr;
+    decltype(::curl_easy_setopt) *easySetopt = nullptr;
+    decltype(::curl_easy_getinfo) *easyGetinfo = nullptr;
+    decltype(::curl_easy_strerror) *easyStrerror = nullptr;
+    decltype(::curl_easy_cleanup) *easyCleanup = nullptr;
+    decltype(::curl_multi_init) *multiInit = nullptr;
+    decltype(::curl_multi_cleanup) *multiCleanup = nullptr;
+    decltype(::curl_multi_add_handle) *multiAddHandle = nullptr;
+    decltype(::curl_multi_remove_handle) *multiRemoveHandle = nullptr;
+    decltype(::curl_multi_perform) *multiPerform = nullptr;
+    decltype(::curl_multi_poll) *multiPoll = nullptr;
+    decltype(::curl_multi_info_read) *multiInfoRead = nullptr;
 };
 
+base::Result<Curl> load() {
+    const auto library = base::LateLibrary::load(base::kCurlLibrary);
+    if (!library) return std::unexpected(library.error());
+    Curl all;
+    base::Status status;
+    const auto find = [&](const char *name, auto *&function) {
+        if (status) status = library->find(name, function);
+    };
+    find("curl_easy_init", all.easyInit);
+    find("curl_easy_setopt", all.easySetopt);
+    find("curl_easy_getinfo", all.easyGetinfo);
+    find("curl_easy_strerror", all.easyStrerror);
+    find("curl_easy_cleanup", all.easyCleanup);
+    find("curl_multi_init", all.multiInit);
+    find("curl_multi_cleanup", all.multiCleanup);
+    find("curl_multi_add_handle", all.multiAddHandle);
+    find("curl_multi_remove_handle", all.multiRemoveHandle);
+    find("curl_multi_perform", all.multiPerform);
+    find("curl_multi_poll", all.multiPoll);
+    find("curl_multi_info_read", all.multiInfoRead);
+    if (!status) return std::unexpected(status.error());
+    return all;
+}
+
+const base::Result<Curl> &loaded() {
+    static const auto once = load();
+    return once;
+}
+
+/// For what exists only if it is loaded.
 const Curl &curl() {
-    static const Curl loaded;
-    return loaded;
+    return *loaded();
 }
 
 struct Transfer {
@@ -162,8 +188,13 @@ private:
     std::vector<curl_waitfd> m_watched;
 };
 
-HttpClient::HttpClient() : m_impl(std::make_unique<Impl>()) {}
+HttpClient::HttpClient(std::unique_ptr<Impl> impl) : m_impl(std::move(impl)) {}
+HttpClient::HttpClient(HttpClient &&) noexcept = default;
 HttpClient::~HttpClient() = default;
+base::Result<HttpClient> HttpClient::make() {
+    if (!loaded()) return std::unexpected(loaded().error());
+    return HttpClient(std::make_unique<Impl>());
+}
 void HttpClient::get(const NetworkNamespace &from, const std::string &url, HttpLimits limits, Done done) {
     m_impl->start(from, url, limits, std::move(done));
 }

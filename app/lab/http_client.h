@@ -26,10 +26,11 @@ struct HttpLimits {
 /// Many requests at once from many namespaces, without threads: wait() polls, and calls back as requests end.
 class HttpClient final {
 public:
-    HttpClient();
+    /// unsupported without libcurl, which is loaded here, with the package to install.
+    [[nodiscard]] static base::Result<HttpClient> make();
+    HttpClient(HttpClient &&) noexcept;
+    HttpClient &operator=(HttpClient &&) = delete;
     ~HttpClient();
-    HttpClient(const HttpClient &) = delete;
-    HttpClient &operator=(const HttpClient &) = delete;
 
     using Done = std::function<void(const HttpOutcome &)>;
     /// Starts GET `url` from inside `from`, which must outlive the request. A new connection each time, as curl makes.
@@ -45,6 +46,7 @@ public:
 
 private:
     class Impl;
+    explicit HttpClient(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> m_impl;
 };
 

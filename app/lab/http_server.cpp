@@ -1,7 +1,7 @@
 #include "app/lab/http_server.h"
 
-#include "app/lab/late_library.h"
 #include "app/lab/sockets.h"
+#include "capture/base/late_library.h"
 
 #include <cctype>
 #include <fmt/format.h>
@@ -13,29 +13,50 @@ namespace {
 
 /// The functions of libmicrohttpd that are used here.
 struct Mhd {
-    LateLibrary library{"libmicrohttpd.so.12"};
-    decltype(::MHD_get_connection_values) *getConnectionValues =
-        library.find<decltype(::MHD_get_connection_values)>("MHD_get_connection_values");
-    decltype(::MHD_get_connection_info) *getConnectionInfo =
-        library.find<decltype(::MHD_get_connection_info)>("MHD_get_connection_info");
-    decltype(::MHD_create_response_from_buffer) *createResponseFromBuffer =
-        library.find<decltype(::MHD_create_response_from_buffer)>("MHD_create_response_from_buffer");
-    decltype(::MHD_add_response_header) *addResponseHeader =
-        library.find<decltype(::MHD_add_response_header)>("MHD_add_response_header");
-    decltype(::MHD_queue_response) *queueResponse = library.find<decltype(::MHD_queue_response)>("MHD_queue_response");
-    decltype(::MHD_destroy_response) *destroyResponse =
-        library.find<decltype(::MHD_destroy_response)>("MHD_destroy_response");
-    decltype(::MHD_start_daemon) *startDaemon = library.find<decltype(::MHD_start_daemon)>("MHD_start_daemon");
-    decltype(::MHD_get_daemon_info) *getDaemonInfo =
-        library.find<decltype(::MHD_get_daemon_info)>("MHD_get_daemon_info");
-    decltype(::MHD_stop_daemon) *stopDaemon = library.find<decltype(::MHD_stop_daemon)>("MHD_stop_daemon");
-    decltype(::MHD_run) *run = library.find<decltype(::MHD_run)>("MHD_run");
-    decltype(::MHD_get_timeout) *getTimeout = library.find<decltype(::MHD_get_timeout)>("MHD_get_timeout");
+    decltype(::MHD_get_connection_values) *getConnectionValues = nullptr;
+    decltype(::MHD_get_connection_info) *getConnectionInfo = nullptr;
+    decltype(::MHD_create_response_from_buffer) *createResponseFromBuffer = nullptr;
+    decltype(::MHD_add_response_header) *addResponseHeader = nullptr;
+    decltype(::MHD_queue_response) *queueResponse = nullptr;
+    decltype(::MHD_destroy_response) *destroyResponse = nullptr;
+    decltype(::MHD_start_daemon) *startDaemon = nullptr;
+    decltype(::MHD_get_daemon_info) *getDaemonInfo = nullptr;
+    decltype(::MHD_stop_daemon) *stopDaemon = nullptr;
+    decltype(::MHD_run) *run = nullptr;
+    decltype(::MHD_get_timeout) *getTimeout = nullptr;
 };
 
+base::Result<Mhd> load() {
+    const auto library = base::LateLibrary::load(base::kMicrohttpdLibrary);
+    if (!library) return std::unexpected(library.error());
+    Mhd all;
+    base::Status status;
+    const auto find = [&](const char *name, auto *&function) {
+        if (status) status = library->find(name, function);
+    };
+    find("MHD_get_connection_values", all.getConnectionValues);
+    find("MHD_get_connection_info", all.getConnectionInfo);
+    find("MHD_create_response_from_buffer", all.createResponseFromBuffer);
+    find("MHD_add_response_header", all.addResponseHeader);
+    find("MHD_queue_response", all.queueResponse);
+    find("MHD_destroy_response", all.destroyResponse);
+    find("MHD_start_daemon", all.startDaemon);
+    find("MHD_get_daemon_info", all.getDaemonInfo);
+    find("MHD_stop_daemon", all.stopDaemon);
+    find("MHD_run", all.run);
+    find("MHD_get_timeout", all.getTimeout);
+    if (!status) return std::unexpected(status.error());
+    return all;
+}
+
+const base::Result<Mhd> &loaded() {
+    static const auto once = load();
+    return once;
+}
+
+/// For what exists only if it is loaded.
 const Mhd &mhd() {
-    static const Mhd loaded;
-    return loaded;
+    return *loaded();
 }
 
 MHD_Result collectHeader(void *target, MHD_ValueKind, const char *name, const char *value) {
@@ -84,6 +105,7 @@ MHD_Result handle(void *self, MHD_Connection *connection, const char *url, const
 base::Result<std::unique_ptr<HttpServer>> HttpServer::listen(const NetworkNamespace &where,
                                                              const packet::SocketAddress &address,
                                                              HttpHandler handler) {
+    if (!loaded()) return std::unexpected(loaded().error());
     std::unique_ptr<HttpServer> server(new HttpServer(std::move(handler)));
     InNamespace inside(where);
     auto socket = boundSocket(SOCK_STREAM | SOCK_NONBLOCK, address);

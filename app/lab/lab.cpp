@@ -61,6 +61,9 @@ int Lab::run() {
 
 base::Status Lab::build() {
     if (auto status = HostActions::checkNeeds(m_scenario); !status) return status;
+    auto client = HttpClient::make();
+    if (!client) return std::unexpected(client.error());
+    m_client.emplace(std::move(*client));
     if (auto status = buildHosts(); !status) return status;
     if (auto status = makeDatapaths(); !status) return status;
     // Captures before rules and traffic, so that nothing that happens is missed.
@@ -175,7 +178,7 @@ base::Status Lab::startWorkloads() {
     }
     m_pace.synced(std::chrono::steady_clock::now());
     if (!m_scenario.loadBalancer) return routeServices();
-    m_loadBalancer = std::make_unique<LoadBalancer>(*m_scenario.loadBalancer, m_client,
+    m_loadBalancer = std::make_unique<LoadBalancer>(*m_scenario.loadBalancer, *m_client,
                                                     *m_topology->find(m_scenario.loadBalancer->name),
                                                     [this] { rotationChanged(); });
     if (auto status = m_loadBalancer->configure(m_cluster.state()); !status) return status;
@@ -277,7 +280,7 @@ void Lab::loop() {
         for (const auto &[name, server] : m_sctpServers) watches.push_back({server->fd()});
 
         const auto sleep = std::chrono::duration_cast<milliseconds>(wake - now);
-        m_client.wait(watches, std::clamp(sleep, milliseconds(0), kIdle));
+        m_client->wait(watches, std::clamp(sleep, milliseconds(0), kIdle));
 
         if (watches[2].readable) m_reactor->serve();
         std::size_t watch = 3;
@@ -351,7 +354,7 @@ base::Status Lab::apply(const ClusterChange &change) {
         m_podServers.erase(host->name);
         m_udpServers.erase(host->name);
         m_sctpServers.erase(host->name);
-        m_client.cancel(host->nameSpace);
+        m_client->cancel(host->nameSpace);
         if (auto status = m_capture->removeInterface(host->name, "eth0"); !status) return status;
         auto status = m_capture->removeInterface(host->nodeName, portName(host->addresses));
         if (!status) return status;
@@ -389,7 +392,7 @@ void Lab::request(const std::string &from, const std::string &url, milliseconds 
         return done();
     }
     const HttpLimits limits{connectTimeout, connectTimeout + milliseconds(3000)};
-    m_client.get(host->nameSpace, url, limits, [this, from, url, done = std::move(done)](const HttpOutcome &outcome) {
+    m_client->get(host->nameSpace, url, limits, [this, from, url, done = std::move(done)](const HttpOutcome &outcome) {
         answer(from, url, {outcome.status, outcome.body, outcome.error});
         done();
     });

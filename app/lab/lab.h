@@ -69,7 +69,7 @@ private:
     void stepsDone() override;
 
     EntryServer m_entry;
-    HttpClient m_client;
+    std::optional<HttpClient> m_client; ///< from build() on
     std::optional<Topology> m_topology;
     base::UniqueFd m_stream;
     std::unique_ptr<probe::CaptureService> m_capture;

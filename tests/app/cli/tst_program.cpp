@@ -271,6 +271,28 @@ private Q_SLOTS:
         QCOMPARE(limited.status, 3);
         QVERIFY2(limited.out.contains("to get it:"), qPrintable(limited.out));
     }
+
+    /// A library that is loaded late and cannot be: the package to install, from the doctor and from a lab.
+    void missingLibrary_data() {
+        QTest::addColumn<QString>("library");
+        QTest::addColumn<QString>("package");
+        QTest::newRow("curl") << "libcurl.so.4" << "libcurl4";
+        QTest::newRow("microhttpd") << "libmicrohttpd.so.12" << "libmicrohttpd12";
+    }
+    void missingLibrary() {
+        QFETCH(QString, library);
+        QFETCH(QString, package);
+        QTemporaryDir folder; // an empty file takes the library's place
+        QVERIFY(QFile(folder.filePath(library)).open(QIODevice::WriteOnly));
+        const QString hidden = "export LD_LIBRARY_PATH=" + folder.path() + "; exec \"$0\" ";
+        const Ran doctor = runProgram({}, hidden + "doctor");
+        QCOMPARE(doctor.status, 3);
+        QVERIFY2(doctor.out.contains("to get it: install the package " + package), qPrintable(doctor.out));
+        if (runProgram({"doctor"}).status != 0) QSKIP("no lab can run here");
+        const Ran lab = runProgram({}, hidden + "lab run clusterip");
+        QCOMPARE(lab.status, 3);
+        QVERIFY2(lab.err.contains("install the package " + package), qPrintable(lab.err));
+    }
 };
 
 NATLENS_TEST(TestProgram)
