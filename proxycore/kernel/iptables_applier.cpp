@@ -157,9 +157,11 @@ base::Result<IptablesApplier> IptablesApplier::open(IptablesBackend backend) {
     return IptablesApplier(std::move(*program));
 }
 
-base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &restore, IptablesProgram::Tables tables) {
+base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &restore, Way way) {
     if (restore.empty()) return {};
-    auto status = m_program.restore(family, restore.text(), tables);
+    const auto tables = way == Way::replace ? IptablesProgram::Tables::empty : IptablesProgram::Tables::keep;
+    auto status = way == Way::change ? m_program.change(family, restore.text())
+                                     : m_program.restore(family, restore.text(), tables);
     if (!status && status.error().message.find("Message too long") != std::string::npos) {
         // EMSGSIZE: chains first, then what leads to them, so that no part names something that is not there.
         constexpr std::size_t kLinesAPart = 150;
@@ -168,6 +170,16 @@ base::Status IptablesApplier::send(IpFamily family, const IptablesRestore &resto
             if (status = m_program.restore(family, part); !status) break;
     }
     if (!status) ++m_statistics.failed;
+    return status;
+}
+
+base::Status IptablesApplier::sendCounted(IpFamily family, const IptablesRestore &restore, Way way) {
+    const auto before = countedInvalid(family);
+    if (!before) return std::unexpected(before.error());
+    auto status = send(family, restore, way);
+    // What goes in several parts may have written the rule and then have failed.
+    const bool isNew = status || countedInvalid(family).value_or(*before) < *before;
+    if (isNew) m_invalidBefore += *before;
     return status;
 }
 
@@ -201,7 +213,7 @@ base::Status IptablesApplier::apply(const ProxyPlan &plan) {
         ++m_statistics.unchanged;
     } else {
         // Someone may have changed our chains meanwhile; writing everything puts that right.
-        if (!send(plan.family, restore)) {
+        if (!send(plan.family, restore, Way::change)) {
             ++m_statistics.partialFailed;
             return applyFull(plan);
         }
@@ -244,15 +256,11 @@ base::Status IptablesApplier::applyFull(const ProxyPlan &plan) {
         const bool untouched = std::all_of(present.begin(), present.end(), [](const auto &chain) {
             return !isKubernetesChain(chain.first) && chain.second.empty() && isBuiltInChain(chain.first);
         });
-        const auto how = untouched ? IptablesProgram::Tables::empty : IptablesProgram::Tables::keep;
-        std::uint64_t counted = 0;
-        if (table == "filter" && present.contains(kForward)) {
-            const auto found = countedInvalid(plan.family);
-            if (!found) return std::unexpected(found.error());
-            counted = *found;
-        }
-        if (auto status = send(plan.family, restore, how); !status) return status;
-        m_invalidBefore += counted;
+        const auto way = untouched ? Way::replace : Way::add;
+        const bool counted = table == "filter" && present.contains(kForward);
+        auto status = counted ? sendCounted(plan.family, restore, way) : send(plan.family, restore, way);
+        if (!status) return status;
+        if (table == "filter") m_counting.insert(plan.family);
     }
     ++m_statistics.full;
     applied(plan.family) = std::make_unique<const ProxyPlan>(plan);
@@ -267,9 +275,8 @@ base::Result<std::vector<Drift>> IptablesApplier::mend(const ProxyPlan &plan) {
     IptablesRestore restore;
     auto drift = compare(plan, &restore);
     if (!drift || drift->empty()) return drift;
-    const auto counted = restore.replaces("filter", kForward) ? countedInvalid(plan.family) : 0;
-    auto status = send(plan.family, restore);
-    if (status) m_invalidBefore += counted.value_or(0);
+    const bool counted = restore.replaces("filter", kForward);
+    auto status = counted ? sendCounted(plan.family, restore, Way::add) : send(plan.family, restore, Way::add);
     // Someone may have changed more meanwhile.
     if (!status) status = applyFull(plan);
     if (!status) return std::unexpected(status.error());
@@ -303,8 +310,7 @@ base::Result<std::vector<Drift>> IptablesApplier::compare(const ProxyPlan &plan,
 
 base::Result<std::uint64_t> IptablesApplier::invalidDropped() {
     std::uint64_t sum = m_invalidBefore;
-    for (const auto family : {IpFamily::v4, IpFamily::v6}) {
-        if (!applied(family)) continue;
+    for (const auto family : m_counting) {
         const auto counted = countedInvalid(family);
         if (!counted) return counted;
         sum += *counted;
@@ -334,7 +340,7 @@ base::Status IptablesApplier::removeAll() {
                 for (const auto &rule : rules)
                     if (leadsToOurs(rule)) restore.deleteRule(std::string(table), name, rule);
             }
-            if (auto status = send(family, restore); !status) return status;
+            if (auto status = send(family, restore, Way::add); !status) return status;
         }
     }
     return {};

@@ -6,6 +6,7 @@
 #include "proxycore/kernel/iptables_program.h"
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -79,15 +80,19 @@ private:
     [[nodiscard]] base::Result<std::vector<Drift>> compare(const ProxyPlan &plan, IptablesRestore *mending);
     /// What the rule that drops invalid packets has counted; 0 where it is not.
     [[nodiscard]] base::Result<std::uint64_t> countedInvalid(packet::IpFamily family);
-    [[nodiscard]] base::Status send(packet::IpFamily family, const IptablesRestore &restore,
-                                    IptablesProgram::Tables tables = IptablesProgram::Tables::keep);
+    /// In place of all that the table holds; beside it; beside it by the program that waits for changes.
+    enum class Way : std::uint8_t { replace, add, change };
+    [[nodiscard]] base::Status send(packet::IpFamily family, const IptablesRestore &restore, Way way);
+    /// The same for what writes the rule again that drops invalid packets: what it has counted is kept.
+    [[nodiscard]] base::Status sendCounted(packet::IpFamily family, const IptablesRestore &restore, Way way);
     std::unique_ptr<const ProxyPlan> &applied(packet::IpFamily family) {
         return family == packet::IpFamily::v6 ? m_applied6 : m_applied4;
     }
 
     IptablesProgram m_program;
     std::unique_ptr<const ProxyPlan> m_applied4, m_applied6; ///< null: what the kernel has is not known
-    std::uint64_t m_invalidBefore = 0;                       ///< counted by rules that have been replaced
+    std::set<packet::IpFamily> m_counting; ///< those whose filter table has been written
+    std::uint64_t m_invalidBefore = 0;     ///< counted by rules that have been replaced
     Statistics m_statistics;
 };
 

@@ -235,6 +235,33 @@ private Q_SLOTS:
         });
     }
 
+    /// A full sync that fails after the filter table leaves the rule that counts: what it counts goes on being told.
+    void countedWhenHalfSynced() {
+        inBackend(IptablesBackend::nft, [](Pair &pair) -> std::string {
+            const auto told = [&] {
+                const auto found = pair.applier.invalidDropped();
+                return found ? std::to_string(*found) : found.error().sentence();
+            };
+            const auto count = [&](int packets) {
+                const auto rule = fmt::format("*filter\n-R KUBE-FORWARD 1 -m conntrack --ctstate INVALID -c {} 420 -j "
+                                              "DROP\nCOMMIT\n",
+                                              packets);
+                return pair.program.restore(IpFamily::v4, rule).has_value();
+            };
+            if (auto status = pair.applier.apply(planFor(cluster())); !status) return status.error().sentence();
+            if (!count(7)) return "no rule to count with";
+            auto plan = planFor(cluster());
+            plan.detector.kind = LocalDetector::Kind::interface;
+            plan.detector.interface = "name-that-no-interface-can-have";
+            if (pair.applier.apply(plan)) return "the nat table took a name of an interface that is too long";
+            if (told() != "7") return "after half of a full sync: " + told();
+            if (!count(2)) return "no new rule to count with";
+            if (told() != "9") return "both rules: " + told();
+            if (auto status = pair.applier.apply(planFor(cluster())); !status) return status.error().sentence();
+            return told() == "9" ? "" : "after a whole full sync: " + told();
+        });
+    }
+
     /// As kube-proxy's, every restore keeps counters that its input names.
     void restoreKeepsCounters_data() { backends(); }
     void restoreKeepsCounters() {
