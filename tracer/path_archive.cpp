@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 #include <iterator>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace natlens::tracer {
 
@@ -58,10 +57,10 @@ std::uint32_t shortHash(const IpAddress &address) {
 
 /// What came of one piece of work.
 struct PathArchive::Piece {
-    std::size_t from = 0, to = 0;     ///< places in Components::roots()
+    LegIndex from = 0, to = 0;        ///< its sets are those whose roots are in this range
     std::unique_ptr<Facts> facts;     ///< those it began with and those it has shown; nothing once they are learned
     std::vector<std::uint32_t> asked; ///< hashes of the addresses whose owners it asked for, in order
-    std::vector<Record> records;
+    Records records;
     PathGroups groups;
 };
 
@@ -134,7 +133,7 @@ bool PathArchive::mayRecognise() const {
            !m_facts.points.lostAnything();
 }
 
-PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
+PathArchive::Piece PathArchive::work(LegIndex from, LegIndex to) const {
     Piece piece;
     piece.from = from;
     piece.to = to;
@@ -146,10 +145,11 @@ PathArchive::Piece PathArchive::work(std::size_t from, std::size_t to) const {
                               m_sources.translations, m_sources.rules, facts.roles};
     const PathBuilder builder(sources, m_moment);
     Known known(m_sources, facts);
-    piece.records.reserve(to - from);
+    piece.records.reserve(std::min<std::size_t>(to - from, kPiece)); // in nearly all sets is one connection
     const bool mayRecognise = this->mayRecognise();
-    for (std::size_t i = from; i < to; ++i) {
-        const auto legs = m_components.legsOf(m_components.roots()[i]);
+    for (LegIndex root = from; root < to; ++root) {
+        if (!m_components.isRoot(root)) continue;
+        const auto legs = m_components.legsOf(root);
         const bool plain = mayRecognise && known.look(legs);
         if (plain && known.count(piece)) continue;
         const auto connections = m_sources.finder.connect(legs);
@@ -210,18 +210,19 @@ void PathArchive::makePieces(std::vector<Piece> &pieces, std::size_t begin) {
 }
 
 void PathArchive::make(std::uint32_t lastId) {
-    const std::size_t count = m_components.roots().size();
     std::vector<Piece> pieces;
-    const auto addPiece = [&](std::size_t from, std::size_t to) {
+    LegIndex at = 0;
+    const auto addPiece = [&](std::size_t sets) {
         Piece &piece = pieces.emplace_back();
-        piece.from = from;
-        piece.to = to;
+        piece.from = at;
+        for (; at < m_components.size(); ++at)
+            if (m_components.isRoot(at) && sets-- == 0) break;
+        piece.to = at;
     };
-    const std::size_t first = std::min(kFirstPiece, count);
-    addPiece(0, first);
+    addPiece(kFirstPiece);
     makePieces(pieces, 0);
-    for (std::size_t from = first; from < count; from += kPiece)
-        addPiece(from, std::min(from + kPiece, count));
+    while (at < m_components.size())
+        addPiece(kPiece);
     makePieces(pieces, 1);
     collect(pieces, lastId);
 }
@@ -237,28 +238,35 @@ void PathArchive::collect(std::vector<Piece> &pieces, std::uint32_t lastId) {
         m_records.insert(m_records.end(), piece.records.begin(), piece.records.end());
         piece = {};
     }
-    std::vector<LegIndex> legs; // by place
-    legs.reserve(count);
-    for (const Record &record : m_records)
-        legs.push_back(record.leg);
-    // Ids are given in the order in which connections began to be seen, as PathStore gives them.
-    sortBy(m_records, [](const Record &record) { return record.leg; });
+    giveIds(lastId);
+    m_summary = groups.finish([&](std::uint64_t place) {
+        m_records[place].exemplary = true;
+        return fmt::format("p{}", m_sources.legs[m_records[place].leg].pathId);
+    });
+    sortBy(m_records, [](const Record &record) { return std::pair(record.firstSeen, record.leg); });
+}
+
+/// In the order in which connections began to be seen, as PathStore gives them.
+void PathArchive::giveIds(std::uint32_t lastId) {
     std::vector<bool> used(lastId + 1); // of those given before
-    for (const Record &record : m_records) {
-        std::uint32_t &id = m_sources.legs[record.leg].pathId;
+    const auto give = [&](LegIndex leg) {
+        std::uint32_t &id = m_sources.legs[leg].pathId;
         if (id == 0 || used[id])
             id = ++lastId;
         else
             used[id] = true;
+    };
+    if (std::ranges::is_sorted(m_records, {}, &Record::leg)) {
+        for (const Record &record : m_records)
+            give(record.leg);
+        return;
     }
-    sortBy(m_records, [](const Record &record) { return std::pair(record.firstSeen, record.leg); });
-    std::unordered_set<LegIndex> exemplary;
-    m_summary = groups.finish([&](std::uint64_t place) {
-        exemplary.insert(legs[place]);
-        return fmt::format("p{}", m_sources.legs[legs[place]].pathId);
-    });
-    for (Record &record : m_records)
-        record.exemplary = exemplary.contains(record.leg);
+    std::vector<LegIndex> legs;
+    legs.reserve(m_records.size());
+    for (const Record &record : m_records)
+        legs.push_back(record.leg);
+    std::ranges::sort(legs);
+    std::ranges::for_each(legs, give);
 }
 
 /// Makes the paths of some records and hands them over in the records' order.

@@ -1,6 +1,7 @@
 // All paths of a source that has ended, made when they are asked for.
 #pragma once
 
+#include "capture/base/big_memory.h"
 #include "tracer/annotator.h"
 #include "tracer/parallel.h"
 #include "tracer/path/summary.h"
@@ -70,14 +71,17 @@ private:
         Telling telling = Telling::other;
         bool exemplary = false; ///< among the first of its group or of those with a finding
     };
+    /// Those of pieces that are thrown away make room for those that are kept.
+    using Records = std::vector<Record, base::MappedAllocator<Record>>;
     struct Piece;
     class Known;
 
-    [[nodiscard]] Piece work(std::size_t from, std::size_t to) const;
+    [[nodiscard]] Piece work(LegIndex from, LegIndex to) const;
     [[nodiscard]] bool mayRecognise() const;
     void makePieces(std::vector<Piece> &pieces, std::size_t begin);
     [[nodiscard]] bool learn(Piece &piece, std::vector<std::uint32_t> &newAddresses);
     void collect(std::vector<Piece> &pieces, std::uint32_t lastId);
+    void giveIds(std::uint32_t lastId);
     template<class Use>
     void withPaths(std::span<const Record> records, Use &&use) const;
 
@@ -86,7 +90,7 @@ private:
     Moment m_moment;
     ParallelFor m_parallel;
     Components m_components;
-    std::vector<Record> m_records; ///< in order of the first packet
+    Records m_records; ///< in order of the first packet
     Summary m_summary;
 };
 

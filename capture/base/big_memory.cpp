@@ -17,7 +17,9 @@ std::size_t roundedUp(std::size_t bytes, std::size_t to) {
     return (bytes + to - 1) / to * to;
 }
 
-std::byte *mapped(std::size_t bytes) {
+} // namespace
+
+std::byte *mapPages(std::size_t bytes) {
     void *data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (data == MAP_FAILED) {
         std::fputs("natlens: out of memory\n", stderr);
@@ -26,17 +28,19 @@ std::byte *mapped(std::size_t bytes) {
     return static_cast<std::byte *>(data);
 }
 
-} // namespace
+void unmapPages(std::byte *data, std::size_t bytes) {
+    ::munmap(data, bytes);
+}
 
 BigMemory::BigMemory(std::size_t bytes) {
     if (bytes < kHuge) {
         m_size = bytes;
-        m_data = mapped(bytes);
+        m_data = mapPages(bytes);
         return;
     }
     // Large pages begin at multiples of their size: map some more, and give back what lies around.
     m_size = roundedUp(bytes, kHugePage);
-    std::byte *all = mapped(m_size + kHugePage);
+    std::byte *all = mapPages(m_size + kHugePage);
     const std::size_t before =
         roundedUp(reinterpret_cast<std::size_t>(all), kHugePage) - reinterpret_cast<std::size_t>(all);
     m_data = all + before;
@@ -46,7 +50,7 @@ BigMemory::BigMemory(std::size_t bytes) {
 }
 
 BigMemory::~BigMemory() {
-    if (m_data) ::munmap(m_data, m_size);
+    if (m_data) unmapPages(m_data, m_size);
 }
 
 std::byte *Arena::take(std::size_t bytes) {

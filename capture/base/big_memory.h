@@ -7,6 +7,10 @@
 
 namespace natlens::base {
 
+/// Zeroed pages of the kernel. Aborts without memory.
+[[nodiscard]] std::byte *mapPages(std::size_t bytes);
+void unmapPages(std::byte *data, std::size_t bytes);
+
 /// Zeroed memory straight from the kernel, given back when this goes. Pages come as they are touched: what is never
 /// written to costs nothing. From kHuge bytes on the kernel is asked for pages of two megabytes, of which a table that
 /// fills needs a five-hundredth of the page faults and of the address translation's cache. (Measured with two million
@@ -34,6 +38,20 @@ public:
 private:
     std::byte *m_data = nullptr;
     std::size_t m_size = 0;
+};
+
+/// For vectors that are large, or that shall be given back to the kernel at once, which malloc() does not promise.
+template<class T>
+struct MappedAllocator {
+    using value_type = T;
+
+    MappedAllocator() = default;
+    template<class Other>
+    MappedAllocator(const MappedAllocator<Other> &) {}
+    /// Aborts without memory, as BigMemory does.
+    [[nodiscard]] T *allocate(std::size_t count) { return reinterpret_cast<T *>(mapPages(count * sizeof(T))); }
+    void deallocate(T *data, std::size_t count) { unmapPages(reinterpret_cast<std::byte *>(data), count * sizeof(T)); }
+    bool operator==(const MappedAllocator &) const = default;
 };
 
 /// Pieces of big memory that are given back all at once: chunks of several growing arrays lie side by side, so that

@@ -15,13 +15,9 @@ Components::Components(const LegTable &legs, const LinkFinder &finder)
         m_root[std::max(a, b)] = std::min(a, b);
     });
     std::vector<LegIndex> last(legs.size());
-    m_roots.reserve(legs.size()); // what is not needed of it is only address space
     for (LegIndex leg = 0; leg < legs.size(); ++leg) {
         const LegIndex root = find(leg);
-        if (root == leg)
-            m_roots.push_back(leg);
-        else
-            m_next[last[root]] = leg;
+        if (root != leg) m_next[last[root]] = leg;
         last[root] = leg;
     }
     for (LegIndex leg = 0; leg < legs.size(); ++leg)

@@ -13,8 +13,9 @@ class Components final {
 public:
     Components(const LegTable &legs, const LinkFinder &finder);
 
-    /// The leg with the lowest index of each set, in order.
-    [[nodiscard]] const std::vector<LegIndex> &roots() const { return m_roots; }
+    [[nodiscard]] LegIndex size() const { return static_cast<LegIndex>(m_root.size()); } ///< legs
+    /// It has the lowest index of its set.
+    [[nodiscard]] bool isRoot(LegIndex leg) const { return m_root[leg] == leg; }
     [[nodiscard]] LegIndex rootOf(LegIndex leg) const { return m_root[leg]; }
     /// In order.
     [[nodiscard]] std::vector<LegIndex> legsOf(LegIndex root) const;
@@ -24,7 +25,6 @@ private:
 
     std::vector<LegIndex> m_root; ///< by leg
     std::vector<LegIndex> m_next; ///< the next leg of the same set, kNone at the last
-    std::vector<LegIndex> m_roots;
 };
 
 } // namespace natlens::tracer
