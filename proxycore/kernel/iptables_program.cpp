@@ -55,6 +55,7 @@ base::Result<std::string> IptablesProgram::save(IpFamily family, std::string_vie
 
 base::Status IptablesProgram::change(IpFamily family, std::string_view text) {
     auto &session = family == IpFamily::v6 ? m_session6 : m_session4;
+    if (!m_answers) return restore(family, text);
     if (session && !session->isOpen()) session.reset(); // somebody has ended the program
     if (!session) {
         const auto what = command(family, "restore", {"--noflush", "--counters", "--verbose", kWait});
@@ -64,6 +65,8 @@ base::Status IptablesProgram::change(IpFamily family, std::string_view text) {
         session = std::move(*started);
     }
     auto status = session->restore(text);
+    // Done, but it had to be ended to know: of a version that does not repeat comments.
+    m_answers = !status || session->isOpen();
     if (!status) session.reset();
     return status;
 }

@@ -53,6 +53,7 @@ private:
     base::UniqueFd m_nameSpace;
     IptablesBackend m_backend;
     std::unique_ptr<IptablesSession> m_session4, m_session6; ///< null before the first change
+    bool m_answers = true; ///< whether the program says when it has done a change; if not, each is its own
 };
 
 } // namespace natlens::proxycore

@@ -26,7 +26,8 @@ std::string endOfInput(std::string_view mark) {
 
 } // namespace
 
-base::Result<std::unique_ptr<IptablesSession>> IptablesSession::start(const IptablesCommand &command) {
+base::Result<std::unique_ptr<IptablesSession>> IptablesSession::start(const IptablesCommand &command,
+                                                                       std::chrono::milliseconds patience) {
     // Not a pipe: a socket can be written without SIGPIPE, and shut down even if a process forked from this one has it.
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return base::failErrno("socketpair");
@@ -37,13 +38,15 @@ base::Result<std::unique_ptr<IptablesSession>> IptablesSession::start(const Ipta
     auto child = IptablesChild::start(command, {.in = theirs.get(), .out = theirs.get(), .error = errors->get()});
     if (!child) return std::unexpected(child.error());
     return std::unique_ptr<IptablesSession>(
-        new IptablesSession(std::move(*child), std::move(ours), std::move(*errors)));
+        new IptablesSession(std::move(*child), std::move(ours), std::move(*errors), patience));
 }
 
-IptablesSession::IptablesSession(IptablesChild child, base::UniqueFd socket, base::UniqueFd errors)
+IptablesSession::IptablesSession(IptablesChild child, base::UniqueFd socket, base::UniqueFd errors,
+                                 std::chrono::milliseconds patience)
     : m_errors(std::move(errors))
     , m_socket(std::move(socket))
-    , m_child(std::move(child)) {}
+    , m_child(std::move(child))
+    , m_patience(patience) {}
 
 IptablesSession::~IptablesSession() {
     ::shutdown(m_socket.get(), SHUT_WR);
@@ -70,15 +73,11 @@ base::Status IptablesSession::restore(std::string_view text) {
 }
 
 bool IptablesSession::exchange(std::string_view input, std::string_view answer) {
-    // Longer than the program waits for the tables. Should some program not repeat comments, its exit status answers as
-    // well, once its input has ended.
-    constexpr std::chrono::seconds kPatience{10};
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto deadline = std::chrono::steady_clock::now() + m_patience;
     std::string said;
     while (std::chrono::steady_clock::now() < deadline) {
         pollfd watched{m_socket.get(), static_cast<short>(input.empty() ? POLLIN : POLLIN | POLLOUT), 0};
-        constexpr int kMilliseconds = 1000;
-        if (::poll(&watched, 1, kMilliseconds) <= 0) continue;
+        if (::poll(&watched, 1, static_cast<int>(m_patience.count())) <= 0) continue;
         if ((watched.revents & POLLOUT) != 0) {
             const auto count = ::send(m_socket.get(), input.data(), input.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
             if (count > 0) input.remove_prefix(static_cast<std::size_t>(count));

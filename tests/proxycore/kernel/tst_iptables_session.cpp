@@ -189,6 +189,31 @@ private Q_SLOTS:
         });
     }
 
+    /// A program that reads all its input before it does anything, and repeats nothing, answers by its exit status.
+    void silent_data() {
+        QTest::addColumn<QString>("script");
+        QTest::addColumn<QString>("error");
+        QTest::newRow("done") << "cat > /dev/null" << "";
+        QTest::newRow("refused") << "cat > /dev/null; echo not like this >&2; exit 3" << "not like this";
+    }
+    void silent() {
+        QFETCH(QString, script);
+        QFETCH(QString, error);
+        const auto result = natlens::test::inNamespace([&]() -> std::string {
+            const natlens::base::UniqueFd nameSpace(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+            const IptablesCommand command{"/bin/sh", {"-c", script.toStdString()}, nameSpace.get()};
+            auto session = IptablesSession::start(command, std::chrono::milliseconds(50));
+            if (!session) return session.error().sentence();
+            const auto status = (*session)->restore("*nat\nCOMMIT\n");
+            if ((*session)->isOpen()) return "it can take another input";
+            if (status.has_value() != error.isEmpty()) return "the exit status is not the answer";
+            if (!status && status.error().message != error.toStdString()) return status.error().sentence();
+            return {};
+        });
+        if (!result.available) QSKIP("no unprivileged user namespaces");
+        QVERIFY2(result.text.empty(), result.text.c_str());
+    }
+
     /// The lock on the tables is taken for the time of a change, not while the program waits for one.
     void keepsNoLock() {
         if (::access("/run", W_OK) == 0) QSKIP("as root the lock is the machine's own: not taken from others here");
