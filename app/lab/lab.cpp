@@ -76,10 +76,7 @@ base::Status Lab::build() {
 /// The lab goes on without links that are not up in time, but it says so: the first packets there may get lost.
 base::Status Lab::tellOfLinks(const base::Result<Topology::HostNames> &missing) {
     if (!missing) return std::unexpected(missing.error());
-    if (!missing->empty())
-        log(fmt::format("warning: the kernel has not brought up the links of {} in time; packets there may get lost "
-                        "without anybody having dropped them",
-                        fmt::join(*missing, ", ")));
+    if (!missing->empty()) log(Topology::linksWarning(*missing));
     return {};
 }
 

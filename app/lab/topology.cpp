@@ -160,16 +160,15 @@ base::Status Topology::routeVip(const IpAddress &vip, const std::string &router)
     return {};
 }
 
-base::Result<Topology::HostNames> Topology::awaitLinks() {
+base::Result<Topology::HostNames> Topology::awaitLinks(std::chrono::milliseconds patience) {
     Waiting all{{"the segment", &m_fabricLinks}};
     for (auto &host : m_hosts) all.emplace_back(host.name, &host.links);
-    return await(std::move(all));
+    return await(std::move(all), patience);
 }
 
-base::Result<Topology::HostNames> Topology::await(Waiting waiting) {
-    constexpr std::chrono::seconds kPatience{10};
+base::Result<Topology::HostNames> Topology::await(Waiting waiting, std::chrono::milliseconds patience) {
     constexpr std::chrono::milliseconds kPause{1};
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
     while (true) {
         Waiting still;
         for (auto &[name, links] : waiting) {
@@ -185,6 +184,13 @@ base::Result<Topology::HostNames> Topology::await(Waiting waiting) {
         waiting = std::move(still);
         std::this_thread::sleep_for(kPause);
     }
+}
+
+std::string Topology::linksWarning(const HostNames &missing) {
+    if (missing.empty()) return {};
+    return fmt::format("warning: the kernel has not brought up the links of {} in time; packets there may get lost "
+                       "without anybody having dropped them",
+                       fmt::join(missing, ", "));
 }
 
 base::Result<LabHost *> Topology::addPod(const HostSpec &spec) {

@@ -5,6 +5,7 @@
 #include "app/lab/links.h"
 #include "app/lab/namespaces.h"
 
+#include <chrono>
 #include <list>
 #include <map>
 #include <string>
@@ -42,9 +43,15 @@ public:
     /// has come up. Returns the hosts (and "the segment") whose links are still not up: the kernel throws away what is
     /// sent there, which looks like a drop.
     using HostNames = std::vector<std::string>;
-    [[nodiscard]] base::Result<HostNames> awaitLinks();
+    static constexpr std::chrono::milliseconds kLinkPatience{10'000};
+    [[nodiscard]] base::Result<HostNames> awaitLinks(std::chrono::milliseconds patience = kLinkPatience);
     /// The same for one pod that has been added.
-    [[nodiscard]] static base::Result<HostNames> awaitLinks(LabHost &pod) { return await({{pod.name, &pod.links}}); }
+    [[nodiscard]] static base::Result<HostNames> awaitLinks(LabHost &pod,
+                                                            std::chrono::milliseconds patience = kLinkPatience) {
+        return await({{pod.name, &pod.links}}, patience);
+    }
+    /// What there is to say about them; "" when all are up.
+    [[nodiscard]] static std::string linksWarning(const HostNames &missing);
 
     [[nodiscard]] base::Result<LabHost *> addPod(const HostSpec &pod);
     /// Deletes the pod and its port on the node. Sockets still open in its namespace keep that alive, without a wire.
@@ -56,7 +63,7 @@ public:
 private:
     Topology(NetworkNamespace fabric, Links links) : m_fabric(std::move(fabric)), m_fabricLinks(std::move(links)) {}
     using Waiting = std::vector<std::pair<std::string, Links *>>;
-    [[nodiscard]] static base::Result<HostNames> await(Waiting waiting);
+    [[nodiscard]] static base::Result<HostNames> await(Waiting waiting, std::chrono::milliseconds patience);
     [[nodiscard]] base::Status buildFabric();
     [[nodiscard]] base::Result<LabHost *> addHost(const HostSpec &spec);
     [[nodiscard]] base::Status attachToFabric(LabHost &host);
