@@ -13,11 +13,9 @@ using Json = nlohmann::ordered_json;
 
 /// What decides about translations and drops on a node.
 constexpr const char *kSysctls[] = {
-    "net/bridge/bridge-nf-call-iptables",
-    "net/netfilter/nf_conntrack_max",
-    "net/netfilter/nf_conntrack_tcp_be_liberal",
-    "net/ipv4/conf/all/rp_filter",
-    "net/ipv4/ip_forward",
+    "net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables",
+    "net/netfilter/nf_conntrack_max",     "net/netfilter/nf_conntrack_tcp_be_liberal",
+    "net/ipv4/conf/all/rp_filter",        "net/ipv4/ip_forward",
 };
 
 Json sysctls() {
@@ -61,6 +59,21 @@ Json conntrack() {
     return counters;
 }
 
+/// What the node threw away because it would answer by another interface: of the kernel's table that has its names in
+/// one line and their values in the next.
+Json network() {
+    Json counters = Json::object();
+    std::ifstream file("/proc/thread-self/net/netstat");
+    for (std::string names, values; std::getline(file, names) && std::getline(file, values);) {
+        std::istringstream name(names), value(values);
+        std::string key;
+        std::string number;
+        while (name >> key && value >> number)
+            if (key == "IPReversePathFilter") counters["reversePathFiltered"] = std::stoull(number);
+    }
+    return counters;
+}
+
 Json proxyConfiguration(const proxycore::ProxyConfig &config) {
     std::string cidrs;
     for (const auto &cidr : config.clusterCIDRs)
@@ -85,7 +98,8 @@ std::string nodeFacts(const NetworkNamespace &node, const proxycore::ProxyConfig
     return Json{{"kind", "NodeFacts"},
                 {"kubeProxy", proxyConfiguration(config)},
                 {"sysctls", sysctls()},
-                {"conntrack", conntrack()}}
+                {"conntrack", conntrack()},
+                {"network", network()}}
         .dump();
 }
 

@@ -38,6 +38,9 @@ bool FactsLog::add(std::string_view host, Timestamp time, std::string_view text)
                                           .insertFailed = counter(*counters, "insertFailed"),
                                           .drop = counter(*counters, "drop"),
                                           .earlyDrop = counter(*counters, "earlyDrop")};
+    if (const auto counters = object.find("network"); counters != object.end() && counters->is_object())
+        if (counters->contains("reversePathFiltered"))
+            facts.reversePathFiltered = counter(*counters, "reversePathFiltered");
     auto &known = m_hosts[std::string(host)];
     known.insert(std::ranges::upper_bound(known, time, {}, &NodeFacts::time), std::move(facts));
     return true;
@@ -51,15 +54,30 @@ const NodeFacts *FactsLog::at(std::string_view host, Timestamp time) const {
     return after == found->second.begin() ? &*after : &*std::prev(after);
 }
 
-std::optional<TrackingCounters> FactsLog::rise(std::string_view host, Timestamp from, Timestamp to) const {
+/// The last reading of one kind before a time span and the first one after it; null where there is none.
+template<class Value>
+std::pair<const Value *, const Value *> FactsLog::around(std::string_view host, Timestamp from, Timestamp to,
+                                                         std::optional<Value> NodeFacts::*which) const {
+    const Value *before = nullptr, *after = nullptr;
     const auto found = m_hosts.find(host);
-    if (found == m_hosts.end()) return std::nullopt;
-    const TrackingCounters *before = nullptr, *after = nullptr;
+    if (found == m_hosts.end()) return {before, after};
     for (const NodeFacts &facts : found->second) {
-        if (!facts.tracking) continue;
-        if (facts.time <= from) before = &*facts.tracking;
-        if (facts.time >= to && after == nullptr) after = &*facts.tracking;
+        const auto &value = facts.*which;
+        if (!value) continue;
+        if (facts.time <= from) before = &*value;
+        if (facts.time >= to && after == nullptr) after = &*value;
     }
+    return {before, after};
+}
+
+std::optional<std::uint64_t> FactsLog::filteredBetween(std::string_view host, Timestamp from, Timestamp to) const {
+    const auto [before, after] = around(host, from, to, &NodeFacts::reversePathFiltered);
+    if (before == nullptr || after == nullptr) return std::nullopt;
+    return *after > *before ? *after - *before : 0;
+}
+
+std::optional<TrackingCounters> FactsLog::rise(std::string_view host, Timestamp from, Timestamp to) const {
+    const auto [before, after] = around(host, from, to, &NodeFacts::tracking);
     if (before == nullptr || after == nullptr) return std::nullopt;
     const auto risen = [](std::uint64_t a, std::uint64_t b) { return b > a ? b - a : 0; };
     return TrackingCounters{.count = after->count,

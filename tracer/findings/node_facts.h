@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace natlens::tracer {
@@ -26,6 +27,7 @@ struct NodeFacts {
     std::optional<proxycore::ProxyConfig> proxy;              ///< what the node's kube-proxy was told
     std::map<std::string, std::int64_t, std::less<>> sysctls; ///< "net.netfilter.nf_conntrack_max"
     std::optional<TrackingCounters> tracking;
+    std::optional<std::uint64_t> reversePathFiltered; ///< packets, since the node's network began
 
     [[nodiscard]] std::optional<std::int64_t> sysctl(std::string_view name) const;
 };
@@ -42,8 +44,15 @@ public:
     /// How far the counters rose from the last reading before `from` to the first one after `to`; `count` is that of
     /// the latter. Nothing without two readings.
     [[nodiscard]] std::optional<TrackingCounters> rise(std::string_view host, Timestamp from, Timestamp to) const;
+    /// The same of packets that the reverse-path filter threw away.
+    [[nodiscard]] std::optional<std::uint64_t> filteredBetween(std::string_view host, Timestamp from,
+                                                               Timestamp to) const;
 
 private:
+    template<class Value>
+    [[nodiscard]] std::pair<const Value *, const Value *> around(std::string_view host, Timestamp from, Timestamp to,
+                                                                 std::optional<Value> NodeFacts::*which) const;
+
     std::map<std::string, std::vector<NodeFacts>, std::less<>> m_hosts; ///< by time
 };
 

@@ -36,6 +36,32 @@ Case sentOnBy(const std::string &second, const char *end) {
     return made;
 }
 
+/// node2 took the request in on eth0; its filter threw `filtered` packets away meanwhile.
+Case filtered(int setting, int filtered, const char *to = "10.240.0.5:32080") {
+    auto made = connection("client", kClient, to, "node2", "");
+    made.outcome(Outcome::dropped, "node2");
+    const auto reading = [&](int count) {
+        return fmt::format(R"({{"sysctls":{{"net.ipv4.conf.all.rp_filter":0,"net.ipv4.conf.eth0.rp_filter":{}}},)"
+                           R"("network":{{"reversePathFiltered":{}}}}})",
+                           setting, count);
+    };
+    made.told("node2", -1, reading(5)).told("node2", 2, reading(5 + filtered));
+    return made;
+}
+
+/// A pod asks another one on its node, whose bridge switches the answer past the translation.
+Case switchedPast(const char *client, const char *service, const char *pod) {
+    auto made = connection("other", client, service, "node1", client, pod);
+    made.known = false;
+    auto &answer = made.sight("other", Direction::reply, 1, Sight::Facing::in, pod, client, 0.1);
+    answer.syn = true;
+    Hop seen = hop("node1", pod, client, pod, client);
+    seen.direction = Direction::reply;
+    seen.out->ttl = 64;
+    made.path.hops.push_back(std::move(seen));
+    return made;
+}
+
 } // namespace
 
 class TestSecondCauses : public QObject {
@@ -44,6 +70,8 @@ class TestSecondCauses : public QObject {
 private Q_SLOTS:
     void single_data();
     void single();
+    void settingsOfTheFamily_data();
+    void settingsOfTheFamily();
 };
 
 void TestSecondCauses::single_data() {
@@ -58,6 +86,28 @@ void TestSecondCauses::single_data() {
     row("D32: asked once", "D01", [] {
         auto c = clashing("10.240.0.5:32080", false);
         c.path.attempts = 1;
+        return c;
+    });
+    row("D21: the reverse-path filter", "D21", [] { return filtered(1, 1); });
+    row("D21: with cluster state that forwards it", "D21", [] {
+        auto c = filtered(1, 1);
+        c.state(cluster());
+        return c;
+    });
+    row("D21: with cluster state that drops it", "D13", [] {
+        auto c = filtered(1, 1);
+        c.state(cluster(kLocal));
+        return c;
+    });
+    row("D21: the filter is off", "", [] { return filtered(0, 1); });
+    row("D21: nothing was filtered", "", [] { return filtered(1, 0); });
+    row("D21: fewer were filtered than came", "", [] {
+        auto c = filtered(1, 1);
+        c.path.attempts = 2;
+        return c;
+    });
+    row("D21: no filter for IPv6", "", [] {
+        auto c = filtered(1, 1, "[2001:db8::5]:32080");
         return c;
     });
     row("P01: a node behind the first sends it elsewhere", "D01 P01",
@@ -75,6 +125,26 @@ void TestSecondCauses::single() {
     QFETCH(std::function<Case()>, made);
     QFETCH(QString, codes);
     QCOMPARE(QString::fromStdString(made().codes()), codes);
+}
+
+void TestSecondCauses::settingsOfTheFamily_data() {
+    QTest::addColumn<QByteArrayList>("addresses");
+    QTest::addColumn<QString>("setting");
+    QTest::newRow("IPv4") << QByteArrayList{"10.180.1.8:4000", "10.0.1.2:80", kPod}
+                          << "net.bridge.bridge-nf-call-iptables=1";
+    QTest::newRow("IPv6") << QByteArrayList{"[fd00::8]:4000", "[fd01::2]:80", "[fd00::136]:8080"}
+                          << "net.bridge.bridge-nf-call-ip6tables=1";
+}
+
+/// The change that is proposed is one that the connection's family obeys.
+void TestSecondCauses::settingsOfTheFamily() {
+    QFETCH(QByteArrayList, addresses);
+    QFETCH(QString, setting);
+    auto made = switchedPast(addresses[0].constData(), addresses[1].constData(), addresses[2].constData());
+    const auto found = findAll(made.input());
+    QCOMPARE(found.size(), std::size_t(1));
+    QCOMPARE(found[0].code, std::string("D19"));
+    QVERIFY2(QString::fromStdString(found[0].fix).contains(setting), found[0].fix.c_str());
 }
 
 NATLENS_TEST(TestSecondCauses)
