@@ -260,14 +260,17 @@ void FileRunner::nameInputs() {
 void FileRunner::compareClocks() {
     // A pipe of which nothing is kept, or not yet, cannot be looked at before it is read.
     const bool repeatable = m_inputs.size() > 1 || isRepeatable(m_inputs.front());
-    // Nor can files that have only begun.
-    if (!m_options.alignClocks || !repeatable || m_source.follow) return;
+    if (!m_options.alignClocks || !repeatable || (m_source.follow && m_inputs.size() == 1)) return;
     const auto open = [this] {
         auto inputs = reopenAll();
         return inputs ? std::move(*inputs) : std::vector<CaptureInput>();
     };
+    // Of files that grow what they hold already must do: their clocks are taken to go on as they went.
     m_clocks = ClockPlan::make(
-        open, [this] { return !m_stop.stop_requested(); }, [this](const ClockPlan &early) { showBeginning(early); });
+        open, [this] { return !m_stop.stop_requested(); },
+        [this](const ClockPlan &early) {
+            if (!m_source.follow) showBeginning(early);
+        });
 }
 
 void FileRunner::showBeginning(const ClockPlan &clocks) {

@@ -236,6 +236,40 @@ private Q_SLOTS:
             QVERIFY(clockOf(*shown, host) && clockOf(*shown, host)->state == tracer::HostClock::State::alone);
     }
 
+    /// Files that grow are corrected by what they held in the beginning.
+    void followed() {
+        const auto frames = connections(40);
+        const auto truth = replay({merged("truth.pcapng", frames)});
+        const auto whole = split("whole-", asRead(frames, {{"node2", {5 * kSecond}}, {"pod", {-3 * kSecond}}}));
+        FileSource source;
+        source.follow = true;
+        std::vector<std::string> rest;
+        for (const auto &file : whole) {
+            const std::string bytes = testing::contents(file);
+            source.files.push_back(at("followed-" + file.filename().string()));
+            testing::writeText(source.files.back(), std::string_view(bytes).substr(0, bytes.size() / 2));
+            rest.push_back(bytes.substr(bytes.size() / 2));
+        }
+        const auto opened = Session::open(source, {});
+        QVERIFY(opened);
+        const auto viewWith = [&](std::uint64_t packets) {
+            auto view = (*opened)->view();
+            for (int i = 0; i < 600 && view->traced->packets < packets; ++i)
+                view = (*opened)->waitForChange(view->version, 100ms);
+            return view;
+        };
+        QVERIFY(viewWith(1)->traced->packets < truth->traced->packets);
+        for (std::size_t i = 0; i < rest.size(); ++i)
+            std::ofstream(source.files[i], std::ios::binary | std::ios::app) << rest[i];
+        QCOMPARE(viewWith(truth->traced->packets)->traced->packets, truth->traced->packets);
+        (*opened)->stop();
+        auto view = (*opened)->view();
+        for (int i = 0; i < 600 && !view->ended; ++i)
+            view = (*opened)->waitForChange(view->version, 100ms);
+        compareTimes(*view, *truth);
+        QVERIFY(clockOf(*view, "node2") && clockOf(*view, "node2")->changesTimes());
+    }
+
     /// Annotating, which writes corrected times, and replaying that changes nothing.
     void annotatedReplaysAlike() {
         const auto files =
