@@ -74,12 +74,13 @@ void Ingest::onCapturePoint(base::CapturePointId id, const file::CapturePoint &p
 void Ingest::onPacket(const file::PacketView &packet) {
     if (packet.point.value >= m_points.size() || !m_points[packet.point.value]) return;
     Point &point = *m_points[packet.point.value];
-    switch (point.kind) {
-    case Kind::packets:
+    if (point.kind == Kind::packets) [[likely]] {
         if (point.filtered && (!point.filter || !point.filter->matches(packet.data, packet.originalLength))) return;
-        m_input->addPacket({point.linkType, packet.point, packet.time, packet.number, crossing(packet.direction),
-                            packet.originalLength, packet.data});
-        break;
+        return m_input->addPacket({point.linkType, packet.point, packet.time, packet.number, crossing(packet.direction),
+                                   packet.originalLength, packet.data});
+    }
+    switch (point.kind) {
+    case Kind::packets: break;
     case Kind::foreign:
         ++point.passedOver;
         m_input->addPacket({point.linkType, packet.point, packet.time, packet.number, crossing(packet.direction),

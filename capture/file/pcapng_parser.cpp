@@ -1,6 +1,5 @@
 #include "capture/file/pcapng_parser.h"
 
-#include "capture/base/byte_order.h"
 #include "capture/file/pcapng_format.h"
 
 #include <algorithm>
@@ -27,19 +26,6 @@ std::string_view textOf(std::span<const std::byte> bytes) {
 }
 
 } // namespace
-
-std::uint16_t PcapngParser::u16(const std::byte *from) const {
-    const auto value = base::loadNative<std::uint16_t>(from);
-    return m_swapped ? base::swapBytes(value) : value;
-}
-std::uint32_t PcapngParser::u32(const std::byte *from) const {
-    const auto value = base::loadNative<std::uint32_t>(from);
-    return m_swapped ? base::swapBytes(value) : value;
-}
-std::uint64_t PcapngParser::u64(const std::byte *from) const {
-    const auto value = base::loadNative<std::uint64_t>(from);
-    return m_swapped ? base::swapBytes(value) : value;
-}
 
 bool PcapngParser::bad(std::uint64_t offset, std::string message) {
     fail(offset, std::move(message));
@@ -134,6 +120,8 @@ bool PcapngParser::interfaceDescription(Body body, std::uint64_t offset) {
     };
     if (!visitOptions(body.subspan(8), offset, visit)) return false;
     point.name = m_names.next(std::move(point.name), point.linkType);
+    if (interface.offsetSeconds == 0)
+        interface.nanosecondsPerTick = interface.resolution == 9 ? 1 : interface.resolution == 6 ? 1000 : 0;
     interface.point = m_delivery.addPoint(point);
     m_interfaces.push_back(interface);
     return true;
@@ -147,8 +135,16 @@ const PcapngParser::Interface *PcapngParser::findInterface(std::uint32_t id, std
     return nullptr;
 }
 
-/// Resolution as in if_tsresol: the high bit chooses powers of two. Values outside the range of Timestamp are clamped.
 base::Timestamp PcapngParser::timestamp(const Interface &interface, std::uint64_t ticks) {
+    constexpr std::uint64_t kSafe = std::uint64_t{1} << 63; // below this, a thousandth of it in microseconds
+    const std::uint64_t perTick = interface.nanosecondsPerTick;
+    if (perTick != 0 && ticks < (perTick == 1 ? kSafe : kSafe / 1000)) [[likely]]
+        return base::Timestamp{static_cast<std::int64_t>(ticks * perTick)};
+    return unusualTimestamp(interface, ticks);
+}
+
+/// Resolution as in if_tsresol: the high bit chooses powers of two. Values outside the range of Timestamp are clamped.
+base::Timestamp PcapngParser::unusualTimestamp(const Interface &interface, std::uint64_t ticks) {
     __extension__ using Wide = __int128;
     const unsigned exponent = interface.resolution & 0x7f;
     Wide nanoseconds = ticks;

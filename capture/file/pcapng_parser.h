@@ -1,6 +1,7 @@
 // Private to capture/file: pcapng (draft-ietf-opsawg-pcapng).
 #pragma once
 
+#include "capture/base/byte_order.h"
 #include "capture/file/parser.h"
 #include "capture/file/point_names.h"
 
@@ -27,12 +28,19 @@ private:
         std::uint32_t snapLength = 0;
         std::uint8_t resolution = 6; ///< if_tsresol
         std::int64_t offsetSeconds = 0;
+        /// What a tick is where the resolution is the usual one and there is no offset; else 0.
+        std::uint64_t nanosecondsPerTick = 0;
     };
     using Body = std::span<const std::byte>;
 
-    [[nodiscard]] std::uint16_t u16(const std::byte *from) const;
-    [[nodiscard]] std::uint32_t u32(const std::byte *from) const;
-    [[nodiscard]] std::uint64_t u64(const std::byte *from) const;
+    template<class T>
+    [[nodiscard]] T load(const std::byte *from) const {
+        const auto value = base::loadNative<T>(from);
+        return m_swapped ? base::swapBytes(value) : value;
+    }
+    [[nodiscard]] std::uint16_t u16(const std::byte *from) const { return load<std::uint16_t>(from); }
+    [[nodiscard]] std::uint32_t u32(const std::byte *from) const { return load<std::uint32_t>(from); }
+    [[nodiscard]] std::uint64_t u64(const std::byte *from) const { return load<std::uint64_t>(from); }
 
     Step sectionStart(std::span<const std::byte> bytes, std::uint64_t offset);
     // Each is given the bytes between the two total lengths; false: a fault, reported.
@@ -50,11 +58,12 @@ private:
     template<class Visitor>
     bool visitOptions(Body options, std::uint64_t offset, Visitor &&visit);
     [[nodiscard]] static base::Timestamp timestamp(const Interface &interface, std::uint64_t ticks);
+    [[nodiscard]] static base::Timestamp unusualTimestamp(const Interface &interface, std::uint64_t ticks);
 
     Delivery &m_delivery;
     PointNames m_names;
     std::vector<Interface> m_interfaces; ///< of the current section
-    std::string m_comments; ///< of a packet that has several
+    std::string m_comments;              ///< of a packet that has several
     bool m_swapped = false;
 };
 

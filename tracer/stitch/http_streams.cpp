@@ -20,6 +20,13 @@ std::uint64_t hashOf(const HttpFirstLines &lines) {
     return hash;
 }
 
+/// Where a segment is remembered: by its length, beginning and end, where most differ that are not alike.
+std::uint64_t placeOf(std::span<const std::byte> bytes) {
+    constexpr std::size_t kLooked = 32;
+    const auto part = std::min(bytes.size(), kLooked);
+    return base::hashBytes(bytes.first(part), base::hashBytes(bytes.last(part), bytes.size()));
+}
+
 } // namespace
 
 std::uint32_t HttpStreams::place(std::unique_ptr<HttpPeek> peek) {
@@ -50,7 +57,7 @@ std::uint32_t HttpStreams::handleOf(const HttpFirstLines &lines) {
 std::uint32_t HttpStreams::begin(std::uint32_t base, std::uint32_t sequence, std::span<const std::byte> bytes) {
     const auto looked = bytes.first(std::min(bytes.size(), HttpPeek::kLimit));
     const std::string_view text(reinterpret_cast<const char *>(looked.data()), looked.size());
-    Read &read = m_read[base::hashBytes(looked) % m_read.size()];
+    Read &read = m_read[placeOf(looked) % m_read.size()];
     if (sequence == base && read.handle != kNone && read.bytes == text) return read.handle;
     std::uint32_t handle = beginAlone(base);
     add(handle, base, sequence, bytes);

@@ -92,16 +92,18 @@ struct Observation {
     /// it quotes, reversed. Where `isV6`, the addresses are those of `details`.
     PackedTuple tuple;
     base::CapturePointId point;
-    std::uint32_t tcpSeq = 0; ///< not TCP: StreamSamples::datagramHash()
+    // Not in the order of packet::DecodedPacket: else all of them would be read at once, of which each has just been
+    // written alone, and that waits for the store buffer.
+    std::uint32_t tcpSeq = 0;        ///< not TCP: StreamSamples::datagramHash()
+    std::uint32_t payloadLength = 0; ///< on the wire
     std::uint32_t tcpAck = 0;
-    std::uint32_t tcpTsVal = 0;
-    std::uint32_t tcpOptionsHash = 0; ///< see packet::DecodedPacket
-    std::uint32_t payloadLength = 0;  ///< on the wire
-    std::uint16_t payloadHash = 0;    ///< StreamSamples::payloadHash()
+    std::uint16_t payloadHash = 0; ///< StreamSamples::payloadHash()
     std::uint16_t payloadSize = 0;
+    std::uint32_t tcpTsVal = 0;
     std::uint16_t ipId = 0;
     std::uint8_t ttl = 0;
     std::uint8_t tcpFlags = 0;
+    std::uint32_t tcpOptionsHash = 0; ///< see packet::DecodedPacket
     /// Hashes of the Ethernet addresses; 0: it had none, or one that several machines share.
     std::uint8_t macFrom = 0, macTo = 0;
     Facing facing = Facing::unknown; ///< also from a Linux cooked header
