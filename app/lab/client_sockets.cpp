@@ -25,9 +25,10 @@ packet::SocketAddress localAddress(int socket) {
     return fromIpv4(address);
 }
 
-base::Result<base::UniqueFd> openSocket(const NetworkNamespace &where, int type, const packet::SocketAddress &local) {
+base::Result<base::UniqueFd> openSocket(const NetworkNamespace &where, int type, const packet::SocketAddress &local,
+                                        int protocol) {
     InNamespace inside(where);
-    base::UniqueFd socket(::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    base::UniqueFd socket(::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
     if (!socket) return base::failErrno("socket", where.name());
     const int on = 1;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);

@@ -13,8 +13,8 @@ namespace natlens::lab {
 /// The local end; none on failure.
 [[nodiscard]] packet::SocketAddress localAddress(int socket);
 /// A non-blocking IPv4 socket inside a namespace, bound to `local` unless that is all zero. Ports in TIME_WAIT may be
-/// reused.
+/// reused. `protocol` 0: the usual one of that type.
 [[nodiscard]] base::Result<base::UniqueFd> openSocket(const NetworkNamespace &where, int type,
-                                                      const packet::SocketAddress &local);
+                                                      const packet::SocketAddress &local, int protocol = 0);
 
 } // namespace natlens::lab

@@ -55,12 +55,15 @@ struct DatagramsAction {
     milliseconds interval{0}; ///< between datagrams; 0: all at once
     milliseconds wait{300};   ///< for answers, after the last datagram
 };
-/// A TCP client that says something and keeps its connection until `disconnect`, if it has a name.
+/// A TCP or SCTP client that says something and keeps its connection until `disconnect`, if it has a name.
 struct ConnectAction {
+    packet::Protocol protocol = packet::Protocol::tcp;
     packet::SocketAddress to;
     packet::Port sourcePort = 0;
     std::string name, text;
     milliseconds wait{1000}; ///< for the connection and the answer
+
+    [[nodiscard]] bool isSctp() const { return protocol == packet::Protocol::sctp; }
 };
 struct DisconnectAction {
     std::string name;

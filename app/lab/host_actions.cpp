@@ -1,10 +1,12 @@
 #include "app/lab/host_actions.h"
 
 #include "app/lab/facts.h"
+#include "app/lab/sctp_server.h"
 #include "capture/netlink/event_socket.h"
 #include "proxycore/kernel/iptables_program.h"
 #include "proxycore/kernel/nft_script.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -94,6 +96,14 @@ base::Status HostActions::checkNeeds(const Scenario &scenario) {
         if (::access(("/proc/sys/" + key).c_str(), W_OK) != 0)
             return base::fail(base::ErrorCode::unsupported, "this kernel does not let a network namespace set it",
                               "scenario", key);
+    const bool asksBySctp = std::ranges::any_of(scenario.steps, [](const Step &step) {
+        const auto *connection = step.action ? std::get_if<ConnectAction>(&step.action->what) : nullptr;
+        return connection != nullptr && connection->isSctp();
+    });
+    if (asksBySctp && !kernelHasSctp())
+        return base::fail(base::ErrorCode::unsupported,
+                          "this kernel has no SCTP sockets; load its module (sudo modprobe sctp), or run it --simulated",
+                          "scenario", scenario.name);
     if (!scenario.datapaths.empty() && std::ranges::find(scenario.datapaths, scenario.datapath) == scenario.datapaths.end()) {
         std::string others;
         for (const auto kind : scenario.datapaths)

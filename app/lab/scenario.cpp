@@ -163,7 +163,10 @@ std::string builtInText(const std::string &name) {
 
 bool Scenario::needsKernel() const {
     const auto ofKernel = [](const HostAction &action) {
-        return !std::holds_alternative<DatagramsAction>(action.what) && !std::holds_alternative<UdpServerAction>(action.what);
+        const auto *connection = std::get_if<ConnectAction>(&action.what);
+        const bool asksOnce = connection != nullptr && connection->isSctp() && connection->name.empty();
+        return !asksOnce && !std::holds_alternative<DatagramsAction>(action.what) &&
+               !std::holds_alternative<UdpServerAction>(action.what);
     };
     return !needs.empty() || keepStaleConnections || std::ranges::any_of(setup, ofKernel) ||
            std::ranges::any_of(steps, [&](const Step &step) {

@@ -44,7 +44,10 @@ What readDatagrams(const ScenarioFields &fields) {
 }
 
 What readConnect(const ScenarioFields &fields) {
-    return ConnectAction{.to = fields.socketAddress("to"),
+    const auto protocol = fields.text("protocol", "tcp");
+    if (protocol != "tcp" && protocol != "sctp") fields.fail("protocol", "must be \"tcp\" or \"sctp\"");
+    return ConnectAction{.protocol = protocol == "sctp" ? packet::Protocol::sctp : packet::Protocol::tcp,
+                         .to = fields.socketAddress("to"),
                          .sourcePort = fields.port("sourcePort", 0),
                          .name = fields.text("name"),
                          .text = lines(fields, "lines"),

@@ -85,10 +85,11 @@ base::Status Workloads::startUdpServer(const LabHost &host, const UdpServerActio
     return {};
 }
 
-// --- TCP clients ------------------------------------------------------------------------------------------------
+// --- TCP and SCTP clients ---------------------------------------------------------------------------------------
 
 void Workloads::connect(const LabHost &host, const ConnectAction &action, Done done) {
-    auto socket = openSocket(host.nameSpace, SOCK_STREAM, {{}, action.sourcePort});
+    auto socket =
+        openSocket(host.nameSpace, SOCK_STREAM, {{}, action.sourcePort}, action.isSctp() ? IPPROTO_SCTP : IPPROTO_TCP);
     if (!socket) return done();
     auto client = std::make_shared<Client>(Client{std::move(*socket), {}, false});
     const int fd = client->socket.get();

@@ -10,8 +10,8 @@ struct LateLibraryName {
     const char *file, *package;
 };
 
-/// The HTTP libraries of the lab (docs/adr/0021-libraries-loaded-late.md): these are all that are loaded late. The files
-/// have the same names on Debian 12, Debian 13 and Ubuntu 24.04; the newer two accept the packages' old names.
+/// The HTTP libraries of the lab (docs/adr/0021-libraries-loaded-late.md): these are all that are loaded late. The
+/// files have the same names on Debian 12, Debian 13 and Ubuntu 24.04; the newer two accept the packages' old names.
 inline constexpr LateLibraryName kMicrohttpdLibrary{"libmicrohttpd.so.12", "libmicrohttpd12"};
 inline constexpr LateLibraryName kCurlLibrary{"libcurl.so.4", "libcurl4"};
 

@@ -75,8 +75,7 @@ base::Result<IptablesChild> IptablesChild::start(const IptablesCommand &command,
             posix_spawn_file_actions_destroy(&actions);
             return base::failErrno("setns", "network namespace of iptables");
         }
-        failed =
-            ::posix_spawn(&child, command.path.c_str(), &actions, nullptr, arguments.data(), environment.data());
+        failed = ::posix_spawn(&child, command.path.c_str(), &actions, nullptr, arguments.data(), environment.data());
     }
     posix_spawn_file_actions_destroy(&actions);
     if (failed != 0) {

@@ -27,7 +27,7 @@ std::string endOfInput(std::string_view mark) {
 } // namespace
 
 base::Result<std::unique_ptr<IptablesSession>> IptablesSession::start(const IptablesCommand &command,
-                                                                       std::chrono::milliseconds patience) {
+                                                                      std::chrono::milliseconds patience) {
     // Not a pipe: a socket can be written without SIGPIPE, and shut down even if a process forked from this one has it.
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return base::failErrno("socketpair");

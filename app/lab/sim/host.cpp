@@ -26,7 +26,9 @@ Host::Host(Network &network, HostSpec spec)
       m_tcp(network.m_events, network.m_random,
             [this](std::vector<std::byte> ipPacket) { handle(std::move(ipPacket), {}); }),
       m_udp(network.m_events, network.m_random,
-            [this](std::vector<std::byte> ipPacket) { handle(std::move(ipPacket), {}); }) {
+            [this](std::vector<std::byte> ipPacket) { handle(std::move(ipPacket), {}); }),
+      m_sctp(network.m_events, network.m_random,
+             [this](std::vector<std::byte> ipPacket) { handle(std::move(ipPacket), {}); }) {
     if (m_spec.kind != HostKind::node) {
         m_addresses = m_spec.addresses.own;
         add("eth0", m_spec.addresses.mac());
@@ -118,6 +120,7 @@ void Host::forward(std::vector<std::byte> ipPacket, bool ownPacket) {
 
 void Host::deliver(const std::vector<std::byte> &ipPacket) {
     const auto packet = packet::decode(LinkType::rawIp, ipPacket);
+    if (packet.isSctp() && !packet.hasQuoted) return m_sctp.receive(packet, ipPacket);
     if (packet.tuple.protocol != packet::Protocol::udp || packet.hasQuoted) return m_tcp.receive(ipPacket);
     if (!m_udp.receive(packet, ipPacket)) answerWithError(ipPacket, Trouble::portUnreachable);
 }

@@ -4,6 +4,7 @@
 #include "app/lab/addressing.h"
 #include "app/lab/sim/recorder.h"
 #include "app/lab/sim/tcp_stack.h"
+#include "app/lab/sim/sctp_stack.h"
 #include "app/lab/sim/udp_stack.h"
 #include "proxycore/engine/packet_engine.h"
 
@@ -21,7 +22,7 @@ class Network;
 [[nodiscard]] std::vector<std::byte> frameOf(const packet::MacAddress &from, const packet::MacAddress &to,
                                              std::span<const std::byte> ipPacket);
 
-/// One host with its interfaces, routes, TCP and UDP. Nodes pass every packet through a PacketEngine before it is routed.
+/// One host with its interfaces, routes, TCP, UDP and SCTP. Nodes pass every packet through a PacketEngine before it is routed.
 class Host final : public proxycore::NodeRouting {
 public:
     Host(Network &network, HostSpec spec);
@@ -30,6 +31,7 @@ public:
     [[nodiscard]] const HostSpec &spec() const { return m_spec; }
     [[nodiscard]] TcpStack &tcp() { return m_tcp; }
     [[nodiscard]] UdpStack &udp() { return m_udp; }
+    [[nodiscard]] SctpStack &sctp() { return m_sctp; }
     /// Null unless a node with addresses of the family.
     [[nodiscard]] proxycore::PacketEngine *engine(packet::IpFamily family);
     /// The address that a connection from here to `destination` begins with.
@@ -69,6 +71,7 @@ private:
     base::CapturePointId m_conntrack{};
     TcpStack m_tcp;
     UdpStack m_udp;
+    SctpStack m_sctp;
 };
 
 /// One Ethernet segment with every host but the pods, which hang behind their node's bridge. Lives on the lab's thread.

@@ -105,6 +105,7 @@ void SimulatedLab::startServers(const proxycore::Pod &pod) {
     for (const auto port : m_cluster.serverPorts(pod))
         for (const auto family : kFamilies) host->tcp().listen({anyAddress(family), port}, echo);
     for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::udp)) host->udp().listen(port);
+    for (const auto port : m_cluster.serverPorts(pod, packet::Protocol::sctp)) host->sctp().listen(port);
 }
 
 void SimulatedLab::startProxy(Host &node) {
@@ -275,7 +276,11 @@ void SimulatedLab::act(const HostAction &action, std::function<void()> done) {
     Host *host = m_network.find(action.on);
     const auto *datagrams = std::get_if<DatagramsAction>(&action.what);
     const auto *server = std::get_if<UdpServerAction>(&action.what);
-    if (host == nullptr || (datagrams == nullptr && server == nullptr)) return Director::act(action, std::move(done));
+    const auto *connection = std::get_if<ConnectAction>(&action.what);
+    const bool asksBySctp = connection != nullptr && connection->isSctp();
+    if (host == nullptr || (datagrams == nullptr && server == nullptr && !asksBySctp))
+        return Director::act(action, std::move(done));
+    if (asksBySctp) return host->sctp().ask(host->sourceFor(connection->to.ip), *connection, std::move(done));
     if (datagrams != nullptr) return host->udp().send(host->sourceFor(datagrams->to.ip), *datagrams, std::move(done));
     host->udp().listen(*server);
     done();

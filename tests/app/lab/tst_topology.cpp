@@ -46,9 +46,12 @@ private Q_SLOTS:
     void linkDown_data() {
         QTest::addColumn<QString>("host");
         QTest::addColumn<QString>("named");
-        QTest::newRow("outside") << "client" << "the segment";
-        QTest::newRow("node") << "node1" << "the segment";
-        QTest::newRow("pod") << "web" << "node1";
+        QTest::newRow("outside") << "client"
+                                 << "the segment";
+        QTest::newRow("node") << "node1"
+                              << "the segment";
+        QTest::newRow("pod") << "web"
+                             << "node1";
     }
     void linkDown() {
         QFETCH(QString, host);

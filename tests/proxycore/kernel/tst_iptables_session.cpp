@@ -84,7 +84,8 @@ private Q_SLOTS:
                 auto program = IptablesProgram::open(kind).value();
                 std::vector<pid_t> first;
                 for (int i = 1; i <= 20; ++i) {
-                    if (auto status = program.change(IpFamily::v4, chainOf(i)); !status) return status.error().sentence();
+                    if (auto status = program.change(IpFamily::v4, chainOf(i)); !status)
+                        return status.error().sentence();
                     if (!has(other, fmt::format("-A OURS-{0} -d 192.0.2.{0}/32", i))) return fmt::format("not {}", i);
                     const auto flushed = other.restore(IpFamily::v4, fmt::format("*nat\n-F OURS-{}\nCOMMIT\n", i));
                     if (!flushed) return flushed.error().sentence();
@@ -193,8 +194,10 @@ private Q_SLOTS:
     void silent_data() {
         QTest::addColumn<QString>("script");
         QTest::addColumn<QString>("error");
-        QTest::newRow("done") << "cat > /dev/null" << "";
-        QTest::newRow("refused") << "cat > /dev/null; echo not like this >&2; exit 3" << "not like this";
+        QTest::newRow("done") << "cat > /dev/null"
+                              << "";
+        QTest::newRow("refused") << "cat > /dev/null; echo not like this >&2; exit 3"
+                                 << "not like this";
     }
     void silent() {
         QFETCH(QString, script);

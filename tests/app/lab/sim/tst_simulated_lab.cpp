@@ -11,7 +11,9 @@
 #include <cstddef>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -58,6 +60,19 @@ class TestSimulatedLab : public QObject {
 
     QTemporaryDir m_folder;
     QString at(const QString &name) const { return m_folder.filePath(name); }
+
+    /// One question to each node's port, and one to a port where nobody listens.
+    bool writeSctpScenario() const {
+        QByteArray text("{'name': 'sctp', 'base': 'nodeport', 'clusterPatch': [{'kind': 'Service', 'metadata': {"
+                        "'name': 'nodeport', 'namespace': 'default'}, 'spec': {'ports': [{'name': 'signals', 'port': 70,"
+                        "'targetPort': 7000, 'protocol': 'SCTP', 'nodePort': 32070}]}}], 'steps': [");
+        for (const char *to : {"10.240.0.4:32070", "10.240.0.5:32070", "10.240.0.3:32070", "10.240.0.5:9"})
+            text += QByteArray("{'do': 'connect', 'on': 'client', 'protocol': 'sctp', 'lines': ['hello'], 'to': '") + to +
+                    (QByteArray(to).endsWith(":9") ? "'}" : "'},");
+        text += "], 'expect': []}";
+        QFile file(at("sctp.json"));
+        return file.open(QIODevice::WriteOnly) && file.write(text.replace('\'', '"')) > 0;
+    }
 
     static void scenarios() {
         QTest::addColumn<QString>("scenario");
@@ -131,6 +146,51 @@ private Q_SLOTS:
         QVERIFY2(asked["endpoint"]["ip"] == "10.180.1.136" && asked["endpoint"]["port"] == 5353, lab.said());
         QVERIFY2(asked["seenByEndpoint"]["ip"] == "10.240.0.5", lab.said());
         QVERIFY2(closed["outcome"] == "rejected", lab.said());
+    }
+
+    /// The document's node port, asked by SCTP: every node answers, and the endpoint sees what it sees of TCP.
+    void sctp() {
+        QVERIFY(writeSctpScenario());
+        const Run lab = simulate(at("sctp.json"), {"--json", "--profile", "today"});
+        QVERIFY2(lab.status == 0, lab.said());
+        QMap<QString, QString> seen;
+        for (const auto &path : lab.paths()) {
+            QVERIFY2(path["protocol"] == "SCTP", lab.said());
+            const auto requested = QString::fromStdString(path["requested"]["ip"]);
+            if (path["requested"]["port"] == 9) {
+                QVERIFY2(path["kind"] == "direct" && path["endpoint"]["pod"].is_null(), lab.said());
+                continue;
+            }
+            QVERIFY2(path["outcome"] == "delivered" && path["kind"] == "service", lab.said());
+            QVERIFY2(path["endpoint"]["ip"] == "10.180.1.136" && path["endpoint"]["port"] == 7000, lab.said());
+            seen[requested] = QString::fromStdString(path["seenByEndpoint"]["ip"]);
+        }
+        const QMap<QString, QString> expected{
+            {"10.240.0.4", "10.180.1.1"}, {"10.240.0.5", "10.240.0.5"}, {"10.240.0.3", "10.240.0.3"}};
+        QVERIFY2(seen == expected, lab.said());
+        const Run again = simulate(at("sctp.json"), {"--json", "--profile", "today"});
+        QCOMPARE(again.out, lab.out);
+        const Run drawn = simulate(at("sctp.json"), {"--profile", "today", "--diagram", "document"});
+        QVERIFY2(drawn.out.contains("SNAT"), drawn.said());
+    }
+
+    /// In namespaces it is the kernel's SCTP, or a sentence that says that it has none.
+    void sctpOfTheKernel() {
+        NATLENS_NEEDS_LAB();
+        QVERIFY(writeSctpScenario());
+        const Run lab = run({"lab", "run", at("sctp.json"), "--json", "--profile", "today"});
+        const int socket = ::socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+        if (socket < 0) {
+            QCOMPARE(lab.status, 3);
+            QVERIFY2(lab.err.contains("modprobe sctp") && lab.err.contains("--simulated"), lab.said());
+            return;
+        }
+        ::close(socket);
+        QVERIFY2(lab.status == 0, lab.said());
+        const auto delivered = std::ranges::count_if(lab.paths(), [](const auto &path) {
+            return path["protocol"] == "SCTP" && path["outcome"] == "delivered";
+        });
+        QCOMPARE(delivered, 3);
     }
 
     /// A change is carried out at once, or, if the scenario wants it so, when kube-proxy's minSyncPeriod allows it.
