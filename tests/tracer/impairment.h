@@ -140,6 +140,54 @@ inline void segment(Packets &packets, std::uint32_t seed, std::uint32_t size = 1
     packets = std::move(result);
 }
 
+/// Both ends have TCP timestamps switched off.
+inline void withoutTimestamps(Packets &packets) {
+    constexpr std::byte kNothing{1}; // NOP
+    for (auto &packet : packets) {
+        const auto decoded = packet::decode(packet::LinkType::ethernet, packet.bytes);
+        if (!decoded.isTcp() || !decoded.hasTcpTimestamp) continue;
+        const std::size_t end = decoded.payloadOffset;
+        for (std::size_t at = decoded.transportOffset + 20U; at + 10 <= end;) {
+            const auto kind = std::to_integer<unsigned>(packet.bytes[at]);
+            if (kind == 8) {
+                std::fill_n(packet.bytes.begin() + static_cast<std::ptrdiff_t>(at), 10, kNothing);
+                break;
+            }
+            at += kind <= 1 ? 1 : std::to_integer<std::size_t>(packet.bytes[at + 1]);
+        }
+    }
+}
+
+/// What a clock that ticks seldom says.
+inline void ticks(Packets &packets, std::int64_t length) {
+    for (auto &packet : packets)
+        packet.time -= packet.time % length;
+}
+
+/// A filter let only packets through that open, close or reset (tcp[tcpflags] & (tcp-syn|tcp-fin|tcp-rst) != 0), and
+/// datagrams.
+inline void onlyEnds(Packets &packets) {
+    std::erase_if(packets, [](const Captured &packet) {
+        const auto decoded = packet::decode(packet::LinkType::ethernet, packet.bytes);
+        return decoded.isTcp() && !(decoded.tcpFlags & (TcpFlags::syn | TcpFlags::fin | TcpFlags::rst));
+    });
+}
+
+/// Every second point sees one direction only (a mirror of what it receives).
+inline void oneWay(Packets &packets, std::uint32_t seed) {
+    std::map<std::string, bool> halves;
+    for (const auto &packet : packets)
+        halves.try_emplace(packet.point);
+    std::mt19937 random(seed);
+    for (auto &[point, half] : halves)
+        half = random() % 2 == 0;
+    std::erase_if(packets, [&](const Captured &packet) {
+        if (!halves.at(packet.point)) return false;
+        const auto decoded = packet::decode(packet::LinkType::ethernet, packet.bytes);
+        return decoded.tuple.src.port < decoded.tuple.dst.port;
+    });
+}
+
 } // namespace impair
 
 /// Changes packets by a seed.
@@ -177,6 +225,19 @@ inline const std::vector<Impairment> &impairments() {
              impair::segment(p, s);
              impair::window(p, s, 0.3);
              impair::snap(p, 96);
+         }},
+        {"only what opens and closes", [](Packets &p, std::uint32_t) { impair::onlyEnds(p); }},
+        {"one direction at some points", [](Packets &p, std::uint32_t s) { impair::oneWay(p, s); }},
+        {"without TCP timestamps, mid-connection, merged",
+         [](Packets &p, std::uint32_t s) {
+             impair::withoutTimestamps(p);
+             impair::window(p, s, 0.3);
+             impair::merge(p);
+         }},
+        {"merged, times in milliseconds",
+         [](Packets &p, std::uint32_t) {
+             impair::merge(p);
+             impair::ticks(p, kMilli);
          }},
         {"clocks wrong, merged",
          [](Packets &p, std::uint32_t s) {
