@@ -1,7 +1,10 @@
 #include "capture/file/point_names.h"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
+#include <span>
+#include <string_view>
 
 namespace natlens::file {
 
@@ -13,6 +16,73 @@ bool isSuffix(const std::filesystem::path &extension) {
     for (const std::string_view known : kKnown)
         if (extension == known) return true;
     return false;
+}
+
+using Names = std::span<const std::string_view>;
+
+/// What hosts are called, with a number behind it or not.
+constexpr std::string_view kHosts[] = {"node",   "worker", "master", "plane", "control", "client",   "server",
+                                       "host",   "pod",    "lb",     "vm",    "machine", "endpoint", "backend",
+                                       "router", "switch", "proxy",  "k8s",   "kube",    "peer",     "gw"};
+/// What interfaces are called, with a number behind it or not.
+constexpr std::string_view kWholeInterfaces[] = {"any",     "lo",      "wan",      "lan",      "mgmt",   "inside",
+                                                 "outside", "ingress", "egress",   "internal", "bridge", "external",
+                                                 "uplink",  "dmz",     "downlink", "in",       "out",    "dummy"};
+/// What names of interfaces begin with that go on with a number or something made up: those of Linux
+/// (systemd.net-naming-scheme), of BSD, and of network plugins.
+constexpr std::string_view kInterfaces[] = {
+    "eth",  "eno",     "ens",     "enp",    "enx",          "em",    "wl",  "ww",    "bond",  "team",
+    "br",   "cni",     "cbr",     "veth",   "cali",         "lxc",   "eni", "gke",   "azv",   "tap",
+    "tun",  "utun",    "flannel", "vxlan",  "ipip",         "gre",   "sit", "genev", "weave", "vethwe",
+    "vlan", "docker",  "virbr",   "vnet",   "vmnet",        "wg",    "ppp", "ib",    "usb",   "ovs",
+    "ipvs", "macvlan", "ipvlan",  "cilium", "nodelocaldns", "ip6tnl"};
+/// Interfaces whose names have hyphens of their own.
+constexpr std::string_view kHyphenated[] = {"-kube-ipvs0",  "-kube-bridge", "-antrea-gw0",
+                                            "-antrea-tun0", "-ovn-k8s-mp0", "-vethwe-bridge"};
+
+bool isDigit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+bool isOneOf(std::string_view name, Names names) {
+    return std::ranges::find(names, name) != names.end();
+}
+
+/// Nodes are called "kind-worker2" and "gke-pool-1a2b-x7k2" as well: to take what is behind a hyphen for an interface
+/// makes one host of several, so it must look like one.
+bool looksLikeInterface(std::string_view name) {
+    const auto word = name.substr(0, name.find_last_not_of("0123456789") + 1);
+    if (word.empty() || isOneOf(word, kHosts)) return false;
+    if (isOneOf(word, kWholeInterfaces)) return true;
+    // "p4p1", "en0", and whatever begins to be counted with 0.
+    if (word == "en" || (name.size() == 4 && name[0] == 'p' && isDigit(name[1]) && name[2] == 'p')) return true;
+    if (name.size() == word.size() + 1 && name.back() == '0' && std::ranges::none_of(word, isDigit)) return true;
+    return std::ranges::any_of(kInterfaces, [&](std::string_view begin) {
+        if (!name.starts_with(begin)) return false;
+        const auto rest = name.substr(begin.size());
+        return rest.find_first_of("0123456789._") != rest.npos;
+    });
+}
+
+/// ".node2"
+bool isHost(std::string_view extension) {
+    const auto word = extension.substr(0, extension.find_last_not_of("0123456789") + 1);
+    return word.starts_with('.') && isOneOf(word.substr(1), kHosts);
+}
+
+/// Where the hyphen (or underscore) between host and interface is; npos where there is none.
+std::size_t borderOf(std::string_view name) {
+    for (const std::string_view interface : kHyphenated)
+        if (name.ends_with(interface)) return name.size() - interface.size();
+    for (const char separator : {'-', '_'}) {
+        std::size_t border = name.rfind(separator);
+        if (border == name.npos) continue;
+        // "br-lan", "br-1f0a3c": a bridge's name may be anything.
+        constexpr std::string_view kBridge = "-br";
+        if (name.substr(0, border).ends_with(kBridge)) return border - kBridge.size();
+        if (looksLikeInterface(name.substr(border + 1))) return border;
+    }
+    return name.npos;
 }
 
 /// Names are printed on terminals, whatever a file says.
@@ -30,18 +100,16 @@ std::string pointNameOf(const std::filesystem::path &path) {
     if (isSuffix(file.extension())) {
         while (isSuffix(file.extension()))
             file = file.stem();
-    } else {
+    } else if (const std::string extension = file.extension().string();
+               extension.size() > 1 && looksLikeInterface(std::string_view(extension).substr(1))) {
+        return printable(file.stem().string()) + '/' + printable(extension.substr(1)); // "node2.eth0"
+    } else if (!isHost(extension)) {
         file = file.stem();
     }
     std::string name = printable(file.string());
-    std::size_t hyphen = name.rfind('-');
-    // "br-lan", "br-1f0a3c": the one family of interface names that has a hyphen of its own.
-    constexpr std::string_view kBridge = "-br";
-    if (hyphen != name.npos && std::string_view(name).substr(0, hyphen).ends_with(kBridge)) hyphen -= kBridge.size();
-    if (hyphen == name.npos || hyphen == 0 || hyphen + 1 == name.size()) return name;
-    // "dump-20240131": a date or a serial number, not an interface.
-    if (name.find_first_not_of("0123456789", hyphen + 1) == name.npos) return name;
-    name[hyphen] = '/';
+    const std::size_t border = borderOf(name);
+    if (border == name.npos || border == 0) return name;
+    name[border] = '/';
     return name;
 }
 

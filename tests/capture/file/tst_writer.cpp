@@ -225,6 +225,35 @@ void TestWriter::fileNames_data() {
                                        << "gke-pool-1/eth0";
     QTest::newRow("bridge with a hyphen") << "node-2-br-lan.pcap"
                                           << "node-2/br-lan";
+    for (const auto &[file, name] : {std::pair("kind-worker.pcap", "kind-worker"),
+                                     {"kind-worker2.pcap", "kind-worker2"},
+                                     {"kind-control-plane.pcap", "kind-control-plane"},
+                                     {"kind-worker2-any.pcap", "kind-worker2/any"},
+                                     {"capture-node1.pcap", "capture-node1"},
+                                     {"tcpdump-client.pcap", "tcpdump-client"},
+                                     {"lab-pod0.pcap", "lab-pod0"},
+                                     {"gke-pool-1a2b-x7k2.pcap", "gke-pool-1a2b-x7k2"},
+                                     {"aks-pool-1-vmss000001.pcap", "aks-pool-1-vmss000001"},
+                                     {"ip-10-0-1-5.pcap", "ip-10-0-1-5"},
+                                     {"node1_eth0.pcap", "node1/eth0"},
+                                     {"node1_2.pcap", "node1_2"},
+                                     {"node1-enp0s8.pcap", "node1/enp0s8"},
+                                     {"node1-ens5.pcap", "node1/ens5"},
+                                     {"node1-en0.pcap", "node1/en0"},
+                                     {"a-endpoint1.pcap", "a-endpoint1"},
+                                     {"node1-veth1a2b3c4.pcap", "node1/veth1a2b3c4"},
+                                     {"node1-cali12ab.pcap", "node1/cali12ab"},
+                                     {"node1-flannel.1.pcap", "node1/flannel.1"},
+                                     {"node1-cilium_host.pcap", "node1/cilium_host"},
+                                     {"node1-kube-ipvs0.pcap", "node1/kube-ipvs0"},
+                                     {"node1-tunl0.pcap", "node1/tunl0"},
+                                     {"node1-p4p1.pcap", "node1/p4p1"},
+                                     {"router-wan.pcap", "router/wan"},
+                                     {"router-a0.pcap", "router/a0"},
+                                     {"node2.eth0", "node2/eth0"},
+                                     {"capture.node2", "capture.node2"},
+                                     {"capture.trc", "capture"}})
+        QTest::newRow(file) << file << name;
     QTest::newRow("hyphen first") << "-x.pcap"
                                   << "-x";
     QTest::newRow("hyphen last") << "x-.pcap"
@@ -236,7 +265,7 @@ void TestWriter::fileNames_data() {
     QTest::newRow("compressed, zstd") << "node2-eth0.pcapng.zst"
                                       << "node2/eth0";
     QTest::newRow("compressed, lz4") << "node2-eth0.pcapng.lz4"
-                                      << "node2/eth0";
+                                     << "node2/eth0";
     QTest::newRow("dots") << "node2-eth0.100.pcap"
                           << "node2/eth0.100";
 }
