@@ -5,6 +5,8 @@
 #include "tracer/proxied_parts.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace natlens::tracer {
 
@@ -57,13 +59,16 @@ void PathStore::addNodeRules(std::string_view node, const proxycore::NodeRules &
 
 /// Where captures do not tell which way packets went, it helps to know what all of a host's have in common.
 void PathStore::noteTalk(const Leg &leg) {
-    const packet::Tuple tuple = m_legs->tuple(leg);
-    if (isToMany(tuple.dst.ip) || isToMany(tuple.src.ip)) return;
+    std::optional<packet::Tuple> tuple;
+    std::optional<HostIndex> before;
     for (const FlowIndex index : m_sources.flows.of(leg)) {
         const Flow &flow = m_sources.flows[index];
-        if (flow.kind == Flow::Kind::packets && flow.pass.facing == Facing::unknown)
-            if (m_points->noteTalk(m_points->points()[flow.point.value].host, tuple.src.ip, tuple.dst.ip))
-                m_judgeAgain = true;
+        if (flow.kind != Flow::Kind::packets || flow.pass.facing != Facing::unknown) continue;
+        const HostIndex host = m_points->points()[flow.point.value].host;
+        if (std::exchange(before, host) == host || m_points->common(host) == CapturePoints::Common::none) continue;
+        if (!tuple) tuple = m_legs->tuple(leg);
+        if (isToMany(tuple->dst.ip) || isToMany(tuple->src.ip)) return;
+        if (m_points->noteTalk(host, tuple->src.ip, tuple->dst.ip)) m_judgeAgain = true;
     }
 }
 
@@ -204,7 +209,7 @@ void PathStore::addPaths(Snapshot &next) const {
 std::shared_ptr<const Snapshot> PathStore::publish(Snapshot next, const Moment &moment,
                                                    const std::function<std::shared_ptr<const AllPaths>()> &all) {
     auto touched = m_legs->takeDirty();
-    m_finder.learn(touched);
+    m_finder.learn(touched, m_parallel);
     for (const LegIndex leg : touched)
         noteTalk((*m_legs)[leg]);
     m_partial = m_partial || m_legs->size() > m_keepLegs;

@@ -83,6 +83,10 @@ void Tracer::addPackets(std::span<const Observation> packets) {
         impl.add(seen);
 }
 
+void Tracer::prepareRoom() {
+    m_impl->legs.arena().prepare();
+}
+
 void Tracer::addTranslation(const TranslationEvent &event) {
     auto &impl = *m_impl;
     impl.tick(event.time);

@@ -48,6 +48,9 @@ public:
                    std::uint32_t originalLength, std::span<const std::byte> captured);
     /// In order.
     void addPackets(std::span<const Observation> packets);
+    /// Makes ready what packets to come will need, which changes no result. The only function for another thread than
+    /// the tracer's: for one that would wait for it otherwise.
+    void prepareRoom();
     void addTranslation(const TranslationEvent &event);
     void addRuleTrace(const RuleTraceEvent &event);
     /// One Kubernetes watch event, {"type":"ADDED|MODIFIED|DELETED","object":{...}}, or a plain object or List.

@@ -3,9 +3,11 @@
 
 #include "app/session/tracer_input.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -46,13 +48,15 @@ private:
 /// A few batches that go round between the reader's thread and the tracer's: neither gets far ahead of the other.
 class BatchRing final {
 public:
-    /// The reader's: an empty batch, when there is one; null after close().
-    [[nodiscard]] std::unique_ptr<Batch> blank();
+    /// The reader's: an empty batch, when there is one; null after close(). While it has to wait it does `meanwhile`
+    /// first.
+    [[nodiscard]] std::unique_ptr<Batch> blank(const std::function<void()> &meanwhile = {});
     /// The reader's: a full one.
     void put(std::unique_ptr<Batch> batch);
     /// The reader's: there will be no more.
     void finish();
-    /// The tracer's: the next full one; null when there will be none.
+    /// The tracer's: the next full one; null when there will be none. Most are waited for so shortly that falling
+    /// asleep and being woken, by a reader that has better to do, would take longer: it looks a while for one first.
     [[nodiscard]] std::unique_ptr<Batch> take();
     /// The tracer's: it has been delivered.
     void recycle(std::unique_ptr<Batch> batch);
@@ -61,7 +65,12 @@ public:
 
 private:
     static constexpr std::size_t kBatches = 6;
+    /// A reader that had to wait goes on when so many are empty: it is woken the less often.
+    static constexpr std::size_t kResume = 3;
 
+    void lookForFull() const;
+
+    std::atomic<bool> m_any = false; ///< whether take() need not wait, for a look without the mutex
     std::mutex m_mutex;
     std::condition_variable m_changed;
     std::deque<std::unique_ptr<Batch>> m_full;

@@ -347,7 +347,7 @@ base::Status FileRunner::readBeside() {
         hooks.buffer = [&]() -> std::vector<std::byte> & { return batch->portion(); };
         hooks.goOn = [&](std::uint64_t bytes) {
             passOn(bytesRead = bytes);
-            batch = ring.blank();
+            batch = ring.blank([this] { m_tracer.prepareRoom(); });
             if (batch) m_ingest->setInput(*batch);
             return batch != nullptr;
         };

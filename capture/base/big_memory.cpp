@@ -13,6 +13,9 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 /// they are used.
 constexpr std::size_t kFirstRegion = std::size_t{1} << 20, kRegion = std::size_t{16} << 20;
 
+/// MADV_POPULATE_WRITE (Linux 5.14), for headers that are older: the pages are there as if they had been written to.
+constexpr int kPopulate = 23;
+
 std::size_t roundedUp(std::size_t bytes, std::size_t to) {
     return (bytes + to - 1) / to * to;
 }
@@ -55,14 +58,41 @@ BigMemory::~BigMemory() {
 
 std::byte *Arena::take(std::size_t bytes) {
     bytes = roundedUp(bytes, 64);
+    const std::lock_guard lock(m_mutex);
     if (m_regions.empty() || m_regions.back().size() - m_used < bytes) {
-        m_regions.emplace_back(m_reserved < BigMemory::kHuge ? std::max(kFirstRegion, bytes) : kRegion);
+        const bool prepared = m_next.size() != 0;
+        if (prepared)
+            m_regions.push_back(std::exchange(m_next, {}));
+        else
+            m_regions.emplace_back(isSmall() ? std::max(kFirstRegion, bytes) : kRegion);
         m_reserved += m_regions.back().size();
         m_used = 0;
+        m_ready = prepared ? kHugePage : 0;
     }
     std::byte *piece = m_regions.back().data() + m_used;
     m_used += bytes;
     return piece;
+}
+
+void Arena::prepare() {
+    std::byte *page = nullptr;
+    {
+        const std::lock_guard lock(m_mutex);
+        if (isSmall()) return;
+        const BigMemory &last = m_regions.back();
+        const bool isLarge = last.size() == kRegion;
+        if (isLarge) m_ready = std::max(m_ready, roundedUp(m_used, kHugePage));
+        if (isLarge && m_ready < last.size()) {
+            if (m_ready - m_used >= kHugePage) return;
+            page = last.data() + m_ready;
+            m_ready += kHugePage;
+        } else {
+            if (m_next.size() != 0 || last.size() - m_used >= kHugePage) return;
+            m_next = BigMemory(kRegion);
+            page = m_next.data();
+        }
+    }
+    ::madvise(page, kHugePage, kPopulate); // a wish, too: what is not ready comes when it is used
 }
 
 } // namespace natlens::base

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -55,16 +56,25 @@ struct MappedAllocator {
 };
 
 /// Pieces of big memory that are given back all at once: chunks of several growing arrays lie side by side, so that
-/// they fill large pages together. Lives on one thread.
+/// they fill large pages together. Lives on one thread, but for prepare().
 class Arena final {
 public:
     /// At least `bytes` zeroed bytes (a megabyte at most), aligned for every type.
     [[nodiscard]] std::byte *take(std::size_t bytes);
+    /// To be called by a thread that has nothing to do, while another one may take(): has the kernel clear the next
+    /// large page if it is not ready yet, which is some hundred microseconds that its first use does not wait. Does
+    /// nothing for a small arena.
+    void prepare();
 
 private:
+    [[nodiscard]] bool isSmall() const { return m_reserved < BigMemory::kHuge; }
+
+    std::mutex m_mutex; ///< of all that follows
     std::vector<BigMemory> m_regions;
+    BigMemory m_next;           ///< the region after the last, once it has been prepared
     std::size_t m_used = 0;     ///< of the last region
-    std::size_t m_reserved = 0; ///< all regions together
+    std::size_t m_ready = 0;    ///< of the last region: up to here large pages are there, or somebody sees to it
+    std::size_t m_reserved = 0; ///< all regions together, without m_next
 };
 
 } // namespace natlens::base

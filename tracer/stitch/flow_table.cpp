@@ -34,21 +34,21 @@ void FlowTable::add(const Observation &seen) {
         return addFragment(seen);
     const PackedTuple tuple = m_legs->pack(seen);
     LegIndex &newest = m_legs->newest(tuple, seen);
+    const Spot spot(seen);
     if (newest != kNone) {
         Leg &leg = (*m_legs)[newest];
-        const FlowIndex index = find(leg, seen);
+        const FlowIndex index = find(newest, leg, spot);
         if (index != kNone && belongsToNewest(leg, m_flows[index], seen) &&
             (leg.older == kNone || !m_legs->isLate(leg, seen))) {
             leg.flows = index;
             return count({newest, index}, seen);
         }
     }
-    const LegIndex legIndex = m_legs->legFor(newest, tuple, seen);
-    Leg &leg = (*m_legs)[legIndex];
-    FlowIndex index = find(leg, seen);
-    if (index == kNone) index = create(leg, seen);
-    leg.flows = index;
-    count({legIndex, index}, seen);
+    const LegIndex leg = m_legs->legFor(newest, tuple, seen);
+    FlowIndex index = find(leg, (*m_legs)[leg], spot);
+    if (index == kNone) index = create(leg, spot);
+    (*m_legs)[leg].flows = index;
+    count({leg, index}, seen);
 }
 
 /// Whose a fragment without ports is, its first one tells. Some senders begin with the last one.
@@ -121,36 +121,62 @@ bool FlowTable::belongsToNewest(const Leg &leg, const Flow &flow, const Observat
     return !(seen.tcpFlags & TcpFlags::syn) || (flow.hasIsn && leg.isn[flow.side] == seen.tcpSeq);
 }
 
-/// The flow of a leg that the packet belongs to.
-FlowIndex FlowTable::find(const Leg &leg, const Observation &seen) const {
-    const auto kind = seen.isIcmpError ? Flow::Kind::icmpError : Flow::Kind::packets;
-    FlowIndex i = leg.flows;
-    if (i == kNone) return kNone;
+/// The flow of a leg that packets of this spot belong to.
+FlowIndex FlowTable::find(LegIndex index, const Leg &leg, const Spot &spot) const {
+    const FlowIndex newest = leg.flows;
+    if (newest == kNone) return kNone;
+    FlowIndex i = newest;
+    unsigned walked = 0;
     do {
-        const Flow &flow = m_flows[i];
-        if (flow.point == seen.point && flow.kind == kind && flow.side == seen.side) return i;
-        i = flow.next;
-    } while (i != leg.flows);
+        if (Spot(m_flows[i]) == spot) return i;
+        i = m_flows[i].next;
+        if (++walked == kNear && !m_lastOfMany.empty() && m_lastOfMany.contains(index)) [[unlikely]] {
+            const auto found = m_many.find({index, spot});
+            return found == m_many.end() ? kNone : found->second;
+        }
+    } while (i != newest);
     return kNone;
 }
 
-/// A new flow, the last one of its leg.
-FlowIndex FlowTable::create(Leg &leg, const Observation &seen) {
+FlowIndex FlowTable::create(LegIndex leg, const Spot &spot) {
     const FlowIndex index = m_flows.add();
     Flow &flow = m_flows[index];
-    flow.point = seen.point;
-    flow.kind = seen.isIcmpError ? Flow::Kind::icmpError : Flow::Kind::packets;
-    flow.side = seen.side;
-    FlowIndex last = leg.flows;
-    if (last == kNone) {
+    flow.point = spot.point;
+    flow.kind = spot.kind;
+    flow.side = spot.side & 1;
+    append(leg, index);
+    return index;
+}
+
+/// Makes a new flow the last one of its leg.
+void FlowTable::append(LegIndex legIndex, FlowIndex index) {
+    const FlowIndex newest = (*m_legs)[legIndex].flows;
+    Flow &flow = m_flows[index];
+    if (newest == kNone) {
         flow.next = index;
         flow.isFirst = true;
-        return index;
+        return;
     }
+    if (const auto many = m_lastOfMany.find(legIndex); many != m_lastOfMany.end()) [[unlikely]] {
+        flow.next = std::exchange(m_flows[many->second].next, index);
+        many->second = index;
+        m_many.emplace(Key{legIndex, Spot(flow)}, index);
+        return;
+    }
+    FlowIndex last = newest;
     while (!m_flows[m_flows[last].next].isFirst)
         last = m_flows[last].next;
     flow.next = std::exchange(m_flows[last].next, index);
-    return index;
+    unsigned count = 1;
+    for (FlowIndex i = flow.next; i != index; i = m_flows[i].next)
+        ++count;
+    if (count <= kFew) return;
+    m_lastOfMany.emplace(legIndex, index);
+    FlowIndex i = index;
+    do {
+        m_many.emplace(Key{legIndex, Spot(m_flows[i])}, i);
+        i = m_flows[i].next;
+    } while (i != index);
 }
 
 /// A number for the tunnel; 0 ("in none") for those that are too many. Only the last few are looked through, so that a
@@ -253,7 +279,7 @@ void FlowTable::addTcp(Place place, Pass &pass, const Observation &seen) {
         }
     }
     if (!(seen.tcpFlags & (TcpFlags::syn | TcpFlags::rst))) noteEnd(leg, flow, seen);
-    if (seen.tcpFlags & TcpFlags::fin) noteAcknowledged(leg, place.flow, seen);
+    if (seen.tcpFlags & TcpFlags::fin) noteAcknowledged(place, seen);
     if (seen.payloadSize != 0) peek(flow, isn, seen);
     if ((seen.tcpFlags & TcpFlags::fin) && mayBeHttp(flow))
         m_http.end(flow.http, isn + 1, seen.tcpSeq + seen.payloadLength);
@@ -268,16 +294,14 @@ void FlowTable::noteEnd(const Leg &leg, Flow &flow, const Observation &seen) {
 }
 
 /// What the other side sent last may be missing with nothing behind it: who says its own last word has received it.
-void FlowTable::noteAcknowledged(const Leg &leg, FlowIndex by, const Observation &seen) {
-    const Flow &last = m_flows[by];
+void FlowTable::noteAcknowledged(Place by, const Observation &seen) {
+    const Leg &leg = (*m_legs)[by.leg];
+    const Flow &last = m_flows[by.flow];
     const std::uint8_t other = 1 - last.side;
     if (!leg.hasIsn(other) || !(seen.tcpFlags & TcpFlags::ack)) return;
-    for (FlowIndex i = last.next; i != by; i = m_flows[i].next) {
-        Flow &flow = m_flows[i];
-        if (flow.point != last.point || flow.side != other || flow.kind != Flow::Kind::packets) continue;
-        const std::uint32_t end = seen.tcpAck - leg.isn[other] - 1;
-        return keepEnd(flow, end, end);
-    }
+    const FlowIndex flow = find(by.leg, leg, Spot(last.point, Flow::Kind::packets, other));
+    const std::uint32_t end = seen.tcpAck - leg.isn[other] - 1;
+    if (flow != kNone) keepEnd(m_flows[flow], end, end);
 }
 
 void FlowTable::keepEnd(Flow &flow, std::uint32_t begin, std::uint64_t end) {

@@ -1,6 +1,7 @@
 // Every packet goes through here: capture point and tuple to flow, counters up.
 #pragma once
 
+#include "capture/base/hash.h"
 #include "tracer/path/small_vector.h"
 #include "tracer/stitch/flow.h"
 #include "tracer/stitch/http_streams.h"
@@ -14,8 +15,8 @@ namespace natlens::tracer {
 /// Flows of all capture points. The usual packet costs one hash look-up and a few counters and allocates nothing;
 /// memory grows with flows, not with packets. No table of flows is needed: a leg is looked up, and of its flows, which
 /// form a circle, the next packet nearly always belongs to the one that the last packet did, or to that behind it,
-/// since packets pass one capture point after the other. Whoever would fetch ahead what later packets need: measured
-/// twice, it costs more than it saves. Lives on the tracer's thread.
+/// since packets pass one capture point after the other. Only legs with very many flows have a table. Whoever would
+/// fetch ahead what later packets need: measured twice, it costs more than it saves. Lives on the tracer's thread.
 class FlowTable final {
 public:
     explicit FlowTable(LegTable &legs)
@@ -124,6 +125,43 @@ private:
         LegIndex leg;
         FlowIndex flow;
     };
+    /// What tells the flows of a leg apart.
+    struct Spot {
+        base::CapturePointId point;
+        Flow::Kind kind;
+        std::uint8_t side;
+
+        explicit Spot(const Flow &flow)
+            : Spot(flow.point, flow.kind, flow.side) {}
+        explicit Spot(const Observation &seen)
+            : Spot(seen.point, seen.isIcmpError ? Flow::Kind::icmpError : Flow::Kind::packets, seen.side) {}
+        Spot(base::CapturePointId ofPoint, Flow::Kind ofKind, std::uint8_t ofSide)
+            : point(ofPoint)
+            , kind(ofKind)
+            , side(ofSide) {}
+        /// One comparison: of most flows that are looked at one of the three is different, and which one nobody can
+        /// tell.
+        bool operator==(const Spot &other) const {
+            return ((point.value ^ other.point.value) |
+                    (static_cast<std::uint32_t>(kind) ^ static_cast<std::uint32_t>(other.kind)) |
+                    (std::uint32_t{side} ^ std::uint32_t{other.side})) == 0;
+        }
+    };
+    struct Key {
+        LegIndex leg;
+        Spot spot;
+        bool operator==(const Key &) const = default;
+    };
+    struct KeyHash {
+        std::size_t operator()(const Key &key) const {
+            const auto rest = static_cast<unsigned>(key.spot.kind) << 1 | unsigned{key.spot.side};
+            return base::mix(std::uint64_t{key.leg} << 32 | key.spot.point.value, rest);
+        }
+    };
+    /// A leg with more flows than this (a file may have thousands of interfaces) has them in m_many, too.
+    static constexpr unsigned kFew = 32;
+    /// Of a circle that may be one of those so much is walked before m_many is asked.
+    static constexpr unsigned kNear = 4;
     struct MoreMark {
         Mark mark;
         std::uint32_t next = kNone;
@@ -131,14 +169,15 @@ private:
 
     [[nodiscard]] base::Timestamp last(const Flow &flow) const;
     [[nodiscard]] bool belongsToNewest(const Leg &leg, const Flow &flow, const Observation &seen) const;
-    [[nodiscard]] FlowIndex find(const Leg &leg, const Observation &seen) const;
-    [[nodiscard]] FlowIndex create(Leg &leg, const Observation &seen);
+    [[nodiscard]] FlowIndex find(LegIndex index, const Leg &leg, const Spot &spot) const;
+    [[nodiscard]] FlowIndex create(LegIndex leg, const Spot &spot);
+    void append(LegIndex leg, FlowIndex index);
     void count(Place place, const Observation &seen);
     void addFragment(const Observation &seen);
     void countFragment(Place place, const Observation &seen);
     void beginFragments(Place place, const Observation &first);
     void noteEnd(const Leg &leg, Flow &flow, const Observation &seen);
-    void noteAcknowledged(const Leg &leg, FlowIndex by, const Observation &seen);
+    void noteAcknowledged(Place by, const Observation &seen);
     void keepEnd(Flow &flow, std::uint32_t begin, std::uint64_t end);
     [[nodiscard]] std::uint64_t bytesOf(const Flow &flow) const;
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
@@ -160,6 +199,8 @@ private:
     std::vector<packet::Encapsulation> m_tunnels;          ///< few: one for each pair of nodes and network
     std::unordered_map<std::uint64_t, Place> m_fragmented; ///< the flows of first fragments, by fragmentOf
     std::unordered_map<std::uint64_t, std::vector<Observation>> m_early; ///< fragments whose first one is yet to come
+    std::unordered_map<Key, FlowIndex, KeyHash> m_many;
+    std::unordered_map<LegIndex, FlowIndex> m_lastOfMany; ///< the last flow of each leg in m_many
     HttpStreams m_http;
     LegTable *m_legs;
 };

@@ -64,8 +64,8 @@ void LinkFinder::indexSamples(SampleIndex &into, LegIndex index) {
     }
 }
 
-void LinkFinder::learn(const std::vector<LegIndex> &touched) {
-    m_proxies.learn(touched);
+void LinkFinder::learn(const std::vector<LegIndex> &touched, const base::ParallelFor &parallel) {
+    m_proxies.learn(touched, parallel);
     for (const LegIndex i : touched)
         if (!isTcp((*m_legs)[i])) indexSamples(m_datagrams, i);
     const auto needsSamples = [&](LegIndex i) { return isTcp((*m_legs)[i]) && (*m_legs)[i].initiator < 0; };

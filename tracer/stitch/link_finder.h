@@ -49,7 +49,7 @@ public:
                const TranslationLog &translations);
 
     /// Takes note of legs that changed. To be called with every leg that did before any other function is.
-    void learn(const std::vector<LegIndex> &touched);
+    void learn(const std::vector<LegIndex> &touched, const base::ParallelFor &parallel);
 
     /// All connections that any of the given legs is part of. Each leg is in exactly one connection. Deterministic:
     /// depends on what was seen, not on the order in which it came. May be called on several threads at once.

@@ -3,6 +3,7 @@
 #include "capture/base/hash.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace natlens::tracer {
@@ -23,16 +24,14 @@ std::uint32_t ProxyIndex::key(std::uint32_t place, std::uint32_t content, std::i
     return static_cast<std::uint32_t>(base::mix(what, static_cast<std::uint64_t>(period) << 2 | role) >> 32);
 }
 
-void ProxyIndex::note(LegIndex leg) {
-    const auto add = [&](const ProxyJudge::Places &places, Role role) {
-        for (const std::uint32_t place : places) {
-            std::uint8_t &roles = m_places[place];
-            m_again = m_again || (roles != both && (roles | role) == both);
-            roles |= role;
-        }
-    };
-    add(m_judge->endsAt(leg), ends);
-    add(m_judge->beginsAt(leg), begins);
+void ProxyIndex::notePlaces(LegIndex leg, Roles &roles) const {
+    for (const std::uint32_t place : m_judge->endsAt(leg))
+        roles[place] |= ends;
+    for (const std::uint32_t place : m_judge->beginsAt(leg))
+        roles[place] |= begins;
+}
+
+void ProxyIndex::notePreface(LegIndex leg) {
     if (const auto preface = m_legs->prefaces().find(leg); preface != m_legs->prefaces().end()) {
         m_needed = true;
         auto &named = m_named[namedIn(preface->second)];
@@ -51,10 +50,25 @@ void ProxyIndex::file(LegIndex leg) {
     add(m_judge->beginsAt(leg), begins);
 }
 
-void ProxyIndex::learn(const std::vector<LegIndex> &touched) {
+void ProxyIndex::learn(const std::vector<LegIndex> &touched, const base::ParallelFor &parallel) {
     const auto isTcp = [&](LegIndex leg) { return (*m_legs)[leg].isTcp(); };
-    for (const LegIndex leg : touched)
-        if (isTcp(leg)) note(leg);
+    // What is found of one leg depends on no other, and which roles a place has not on the order in which they are
+    // found.
+    std::vector<Roles> found((touched.size() + kPiece - 1) / kPiece);
+    parallel(found.size(), [&](std::size_t i) {
+        const auto rest = std::span(touched).subspan(i * kPiece);
+        for (const LegIndex leg : rest.first(std::min(kPiece, rest.size())))
+            if (isTcp(leg)) notePlaces(leg, found[i]);
+    });
+    for (const Roles &piece : found)
+        for (const auto &[place, added] : piece) {
+            std::uint8_t &roles = m_places[place];
+            m_again = m_again || (roles != both && (roles | added) == both);
+            roles |= added;
+        }
+    if (!m_legs->prefaces().empty())
+        for (const LegIndex leg : touched)
+            if (isTcp(leg)) notePreface(leg);
     if (std::exchange(m_again, false)) {
         m_needed = m_anyPasses = true;
         for (LegIndex leg = 0; leg < m_legs->size(); ++leg)

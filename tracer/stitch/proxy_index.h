@@ -1,6 +1,7 @@
 // Which connections may be two sides of one proxy, without comparing each with each.
 #pragma once
 
+#include "capture/base/parallel.h"
 #include "tracer/stitch/proxy_judge.h"
 #include "tracer/stitch/sample_index.h"
 
@@ -18,7 +19,7 @@ public:
         : m_legs(&legs)
         , m_judge(&judge) {}
 
-    void learn(const std::vector<LegIndex> &touched);
+    void learn(const std::vector<LegIndex> &touched, const base::ParallelFor &parallel);
     /// Some place both ends and begins connections, or somebody said that it is a proxy. Otherwise there is nothing to
     /// find.
     [[nodiscard]] bool isNeeded() const { return m_needed; }
@@ -34,7 +35,13 @@ private:
     /// A proxy passes on within one of these, or the next.
     static constexpr unsigned kPeriodBits = 31; ///< of nanoseconds: some two seconds
 
-    void note(LegIndex leg);
+    /// Of each place.
+    using Roles = std::unordered_map<std::uint32_t, std::uint8_t>;
+    /// Legs in one piece of work.
+    static constexpr std::size_t kPiece = 4096;
+
+    void notePlaces(LegIndex leg, Roles &roles) const;
+    void notePreface(LegIndex leg);
     void file(LegIndex leg);
     std::size_t find(LegIndex leg, Role role, std::vector<LegIndex> &found) const;
     [[nodiscard]] std::uint32_t key(std::uint32_t place, std::uint32_t content, std::int64_t period, Role role) const;
@@ -45,7 +52,7 @@ private:
 
     const LegTable *m_legs;
     const ProxyJudge *m_judge;
-    std::unordered_map<std::uint32_t, std::uint8_t> m_places; ///< roles seen there
+    Roles m_places; ///< seen there
     SampleIndex m_index;
     bool m_needed = false;
     bool m_anyPasses = false; ///< some place has both roles

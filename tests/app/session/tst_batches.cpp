@@ -163,7 +163,7 @@ void TestBatches::inTwoThreads() {
             read = reader.feed(std::span(batch->portion()).first(size)) && read;
             at += size;
             ring.put(std::move(batch));
-            batch = ring.blank();
+            batch = ring.blank([&] { tracer.prepareRoom(); });
             ingest.setInput(*batch);
         }
         read = reader.finish() && read;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <thread>
+#include <vector>
 #endif
 
 #include "tests/test_program.h"
@@ -19,6 +21,7 @@ private Q_SLOTS:
     void isZeroedAndWritable_data();
     void isZeroedAndWritable();
     void moves();
+    void piecesDoNotOverlap_data();
     void piecesDoNotOverlap();
 };
 
@@ -49,9 +52,23 @@ void TestBigMemory::moves() {
     QVERIFY(one.data() == nullptr);
 }
 
+void TestBigMemory::piecesDoNotOverlap_data() {
+    QTest::addColumn<bool>("prepared");
+    QTest::newRow("pages come as they are used") << false;
+    QTest::newRow("another thread prepares them") << true;
+}
+
 /// Through all kinds of regions: each piece keeps what was written to it, whatever is taken later.
 void TestBigMemory::piecesDoNotOverlap() {
+    QFETCH(bool, prepared);
     Arena arena;
+    arena.prepare(); // there is nothing yet
+    std::jthread other;
+    if (prepared)
+        other = std::jthread([&](const std::stop_token &stop) {
+            while (!stop.stop_requested())
+                arena.prepare();
+        });
     struct Piece {
         std::byte *data;
         std::size_t size;
@@ -68,6 +85,7 @@ void TestBigMemory::piecesDoNotOverlap() {
         std::memset(data, static_cast<int>(pieces.back().mark), size);
         total += size;
     }
+    other = {};
     for (const Piece &piece : pieces)
         QVERIFY(std::all_of(piece.data, piece.data + piece.size, [&](std::byte b) { return b == piece.mark; }));
 }

@@ -4,6 +4,7 @@
 #include "tracer/stitch/flow_table.h"
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <set>
 #include <string>
@@ -66,6 +67,7 @@ class TestLegTable : public QObject {
 private Q_SLOTS:
     void flowsStandInTheOrderOfTheirFirstPackets_data();
     void flowsStandInTheOrderOfTheirFirstPackets();
+    void legsWithManyFlowsDoNotMix();
     void bothDirectionsAreOneLeg_data();
     void bothDirectionsAreOneLeg();
     void whatComesLateIsOfTheOldOne();
@@ -75,7 +77,7 @@ private Q_SLOTS:
 
 void TestLegTable::flowsStandInTheOrderOfTheirFirstPackets_data() {
     QTest::addColumn<unsigned>("points");
-    for (const unsigned points : {1U, 2U, 5U, 40U})
+    for (const unsigned points : {1U, 2U, 5U, 16U, 17U, 40U, 200U})
         QTest::addRow("%u points", points) << points;
 }
 
@@ -106,6 +108,35 @@ void TestLegTable::flowsStandInTheOrderOfTheirFirstPackets() {
     }
     QCOMPARE(bench.legs.size(), 1U);
     QCOMPARE(bench.flows.size(), 2 * points);
+}
+
+/// Connections that are seen at very many capture points, one after the other with the same addresses among them, and
+/// one that is seen at few.
+void TestLegTable::legsWithManyFlowsDoNotMix() {
+    constexpr unsigned kPoints = 300;
+    const packet::SocketAddress clients[] = {at("10.0.0.1:40000"), at("10.0.0.1:40001"), at("10.0.0.0:40000")};
+    const auto server = at("10.0.0.2:80");
+    Bench bench;
+    std::map<LegIndex, std::map<unsigned, unsigned>> expected; // packets by leg and point
+    std::mt19937 random(1);
+    const auto send = [&](LegIndex leg, unsigned client, unsigned point, std::uint8_t flags, std::uint32_t sequence) {
+        bench.see(point, clients[client], server, flags, sequence);
+        ++expected[leg][point];
+    };
+    for (LegIndex leg = 0; leg < 4; ++leg) {
+        const unsigned client = leg % 3, points = leg == 1 ? 4 : kPoints; // the last one has the addresses of the first
+        for (unsigned point = 0; point < points; ++point)
+            send(leg, client, point, kSyn, 1000 * (leg + 1));
+        for (unsigned i = 0; i < 2000; ++i)
+            send(leg, client, static_cast<unsigned>(random()) % points, kAck, 1000 * (leg + 1) + 1);
+    }
+    QCOMPARE(bench.legs.size(), 4U);
+    for (const auto &[leg, points] : expected) {
+        std::vector<std::string> flows;
+        for (const auto &[point, packets] : points)
+            flows.push_back(fmt::format("{} 0 {}", point, packets));
+        QCOMPARE(bench.flowsOf(leg), flows);
+    }
 }
 
 void TestLegTable::bothDirectionsAreOneLeg_data() {
