@@ -115,6 +115,10 @@ void Annotator::nameHosts(CapturePoints &points, HostRoles &roles, const Cluster
             node = host.name;
         else
             pod = view->podNamed(host.name);
+        if (const auto own = IpAddress::parse(host.name); own && !pod && node.empty()) {
+            pod = view->podWith(*own); // a host that nobody captured on, or that a file mixes with others
+            node = view->nodeWith(*own);
+        }
         for (const auto &address : host.addresses) {
             if (pod || !node.empty()) break;
             pod = view->podWith(address);

@@ -1,6 +1,8 @@
 // Files that hold what several interfaces saw, and hosts that a packet visits twice.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
-#include "tests/tracer/scenario.h"
+#include "tests/tracer/impairment.h"
+#include "tests/tracer/node_port.h"
+#include "tracer/diagram/scene.h"
 #endif
 
 #include "tests/test_program.h"
@@ -49,6 +51,7 @@ private Q_SLOTS:
     void interfacesByEthernetAddress();
     void hostsVisitedTwice_data();
     void hostsVisitedTwice();
+    void nodesAreNamedByWhatIsAsked();
 };
 
 void TestMixed::interfacesByEthernetAddress_data() {
@@ -116,6 +119,36 @@ void TestMixed::hostsVisitedTwice() {
     const auto snapshot = trace(scenario, {.crossings = crossings});
     QCOMPARE(snapshot->paths.size(), 1u);
     QCOMPARE(QString::fromStdString(route(*snapshot->paths[0])), hosts);
+}
+
+/// A file that mixes the points of a cluster is no host; nodes are known by the addresses at which they are asked,
+/// which cluster state gives names to.
+void TestMixed::nodesAreNamedByWhatIsAsked() {
+    Scenario scenario;
+    Talk crossing = viaNode2();
+    Talk own = viaNode1(tcp("104.132.1.79:53211", "10.240.0.4:32080"), tcp("10.180.1.1:4022", "10.180.1.136:8080"));
+    own.begin = 100 * kMilli;
+    own.clientIsn = 2'000'000;
+    own.serverIsn = 8'000'000;
+    for (Talk *talk : {&crossing, &own}) {
+        talk->answer = "HTTP/1.1 200 OK\r\n\r\n";
+        addTcp(scenario, *talk);
+    }
+    scenario.clusterState.emplace_back(0, nodePortState("Cluster"));
+    impair::merge(scenario.packets);
+    const auto snapshot = trace(scenario);
+    QCOMPARE(snapshot->paths.size(), 2u);
+    QCOMPARE(QString::fromStdString(route(*snapshot->paths[0])), "10.240.0.5[SNAT,DNAT]>router to 10.180.1.136");
+    QCOMPARE(QString::fromStdString(route(*snapshot->paths[1])), "10.240.0.4[SNAT,DNAT]");
+    for (const auto &path : snapshot->paths) {
+        QCOMPARE(path->findings.size(), std::size_t(1));
+        QCOMPARE(path->findings[0].code, std::string("D01"));
+    }
+    const auto scene = diagram::sceneOf(*snapshot, {});
+    QVERIFY(scene.find("merged") == nullptr);
+    QCOMPARE(scene.find("10.240.0.4")->title, std::string("node1"));
+    QCOMPARE(scene.find("10.240.0.4")->address, std::string("10.240.0.4"));
+    QCOMPARE(scene.find("10.240.0.5")->title, std::string("node2"));
 }
 
 NATLENS_TEST(TestMixed)

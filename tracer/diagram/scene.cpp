@@ -40,7 +40,7 @@ public:
             if (!m_options.selectedPath.empty() && path->id == m_options.selectedPath) m_selected = path.get();
         m_scene.selection = m_selected != nullptr;
         for (const auto &host : m_snapshot.hosts)
-            if (!isAddress(host.name)) addHost(host.name); // others only where an arrow ends at them
+            if (!isAddress(host.name) && !host.mixed) addHost(host.name); // others only where an arrow ends at them
         countWays();
         for (const auto &path : m_snapshot.paths) {
             if (m_options.onlySelected && m_selected && path.get() != m_selected) continue;
@@ -241,7 +241,7 @@ private:
         }
         std::ranges::sort(m_scene.checks, naturalLess, [](const SceneCheck &check) { return check.streams.far; });
         for (auto &[name, host] : m_hosts) {
-            host.address = isAddress(name) ? "" : addressOf(name);
+            host.address = !isAddress(name) ? addressOf(name) : host.title != name ? name : "";
             // DNAT and SNAT always in the order of JSON and of the hop's list: SNAT, DNAT, then X.
             std::ranges::stable_sort(host.marks, {}, [](const Mark &mark) { return static_cast<int>(mark.fill); });
             host.muted = m_selected && !visited(name);

@@ -62,6 +62,7 @@ struct Host {
     std::string podNode = {}; ///< for pods: the node it runs on, "" when unknown
     std::string label = {};   ///< the name for people; equals `name` unless cluster state knows better
     std::shared_ptr<const HostClock> clock = {}; ///< null: never compared with others
+    bool mixed = false; ///< no machine, but a file that shows what several capture points saw
 
     bool operator==(const Host &) const = default;
 };

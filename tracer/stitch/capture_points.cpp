@@ -93,7 +93,12 @@ bool CapturePoints::owns(HostIndex host, const IpAddress &address) const {
 }
 
 void CapturePoints::setMixed(base::CapturePointId id) {
-    if (!std::exchange(m_points[id.value].mixed, true)) ++m_mixed;
+    CapturePointInfo &point = m_points[id.value];
+    if (std::exchange(point.mixed, true)) return;
+    ++m_mixed;
+    m_hosts[point.host].mixed = std::ranges::all_of(m_points, [&](const CapturePointInfo &other) {
+        return !other.known || other.status.evidence || other.host != point.host || other.mixed;
+    });
 }
 
 void CapturePoints::note(const IpAddress &address) const {

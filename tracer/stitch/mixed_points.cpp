@@ -1,3 +1,4 @@
+#include "tracer/path/conventions.h"
 #include "tracer/stitch/way_parts.h"
 
 #include <algorithm>
@@ -33,7 +34,10 @@ HostIndex nameRouter(const Connection &connection, unsigned low, unsigned high, 
         const std::string to = before.dst.ip.toString();
         return points.hostIndex(place == 0 ? "router to " + to : fmt::format("router {} to {}", place + 1, to));
     }
-    const IpAddress own = before.src.ip != after.src.ip ? after.src.ip : before.dst.ip;
+    // A node port is asked at the node's own address; other addresses that are translated may be nobody's. What it puts
+    // in place of the client's is its own, though its bridge's where the endpoint is its own.
+    const bool askedItself = isNodePort(before.dst.port) && before.dst.ip != after.dst.ip;
+    const IpAddress own = before.src.ip != after.src.ip && !askedItself ? after.src.ip : before.dst.ip;
     return points.hostIndex(own.toString());
 }
 
