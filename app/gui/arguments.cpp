@@ -22,9 +22,7 @@ base::Result<Arguments> parseArguments(const QStringList &words) {
     const QCommandLineOption screenshot(
         "screenshot", "Write the window as PNG after the source has ended or settled, and end.", "FILE.png");
     const QCommandLineOption size(
-        "size",
-        "Size of the window (default 1280x800), at most 10000x10000; never smaller than what is in it needs, some "
-        "770x400.",
+        "size", "Size of the window (default 1280x800), at most 10000x10000; never smaller than what is in it needs.",
         "WxH");
     const QCommandLineOption cluster("cluster",
                                      "Cluster state: a Kubernetes List as kubectl prints it, or rules of a node "
