@@ -57,6 +57,8 @@ private Q_SLOTS:
     void echo_data();
     void echo();
     void sctp();
+    void associationsEnd_data();
+    void associationsEnd();
     void lookAlikes_data();
     void lookAlikes();
 };
@@ -126,6 +128,41 @@ void TestProtocols::sctp() {
         const auto snapshot = trace(scenario, {.byPoint = byPoint});
         QCOMPARE(routes(*snapshot), std::string("client>router[SNAT,DNAT]>server\nclient>router[SNAT,DNAT]>server\n"));
     }
+}
+
+void TestProtocols::associationsEnd_data() {
+    QTest::addColumn<QByteArray>("answers"); // types of chunks (RFC 9260 section 3.2)
+    QTest::addColumn<tracer::Outcome>("outcome");
+    QTest::newRow("established") << QByteArray("\2\13") << tracer::Outcome::delivered;
+    QTest::newRow("refused") << QByteArray("\6") << tracer::Outcome::rejected;
+    QTest::newRow("given up later") << QByteArray("\2\6") << tracer::Outcome::reset;
+}
+
+void TestProtocols::associationsEnd() {
+    QFETCH(QByteArray, answers);
+    QFETCH(tracer::Outcome, outcome);
+    const Tuple before = tupleOf(Protocol::sctp, "192.0.2.11:40000", "192.0.2.1:3868"),
+                after = tupleOf(Protocol::sctp, "10.9.0.1:50000", "10.9.0.11:3868");
+    Scenario scenario;
+    std::uint16_t number = 0;
+    for (const char answer : answers) {
+        ++number;
+        // INIT, then COOKIE ECHO; a chunk has its type, flags and length first.
+        const std::string asked{number == 1 ? '\1' : '\12', '\0', '\0', '\4'}, said{answer, '\0', '\0', '\4'};
+        const auto fill = [&](std::string_view chunk, std::uint16_t id) {
+            return [=](PacketBuilder &builder, const Tuple &tuple) {
+                builder.sctp(tuple.src.port, tuple.dst.port, 0x1234).ipId(id).payload(chunk);
+            };
+        };
+        exchange(scenario, before, after, number * 10 * kMilli, fill(asked, static_cast<std::uint16_t>(0x100 + number)),
+                 fill(said, static_cast<std::uint16_t>(0x200 + number)));
+    }
+    const auto snapshot = trace(scenario);
+    QCOMPARE(snapshot->paths.size(), std::size_t{1});
+    const auto &path = *snapshot->paths.front();
+    QCOMPARE(toString(path.outcome), toString(outcome));
+    QCOMPARE(std::ranges::count(path.notes, "rejected at server with an SCTP ABORT") == 1,
+             outcome == tracer::Outcome::rejected);
 }
 
 void TestProtocols::lookAlikes_data() {

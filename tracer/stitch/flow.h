@@ -61,7 +61,7 @@ struct Pass {
 
 /// What few flows have: further marks, resets, ICMP errors, packets that came twice.
 struct FlowExtra {
-    base::Timestamp rstTime; ///< of the first reset; zero: none
+    base::Timestamp rstTime; ///< of the first reset (SCTP: ABORT); zero: none
     base::PacketNumber rstNumber;
     packet::IpAddress icmpSource;  ///< who sent the ICMP error
     std::uint8_t duplicateTtl = 0; ///< the pass of the first duplicate

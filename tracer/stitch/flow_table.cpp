@@ -244,7 +244,10 @@ void FlowTable::count(Place place, const Observation &seen) {
     } else {
         flow.addPayload(seen.payloadLength);
         flow.cut = flow.cut || seen.isCut;
-        if (seen.isTcp) addTcp(place, pass, seen);
+        if (seen.isTcp)
+            addTcp(place, pass, seen);
+        else if (seen.isAbort) [[unlikely]]
+            noteReset(flow, seen);
         mark(flow, isFirst, seen);
         if (seen.details && seen.details->fragmentOf != 0) [[unlikely]]
             beginFragments(place, seen);
@@ -260,6 +263,12 @@ void FlowTable::addDuplicate(Flow &flow, const Pass &pass, const Observation &se
     extra.duplicateFacing = pass.facing;
 }
 
+void FlowTable::noteReset(Flow &flow, const Observation &seen) {
+    FlowExtra &extra = extraOf(flow);
+    if (extra.rstTime.nanoseconds == 0 || seen.time < extra.rstTime) extra.rstNumber = seen.number;
+    keepEarliest(extra.rstTime, seen.time);
+}
+
 void FlowTable::addTcp(Place place, Pass &pass, const Observation &seen) {
     const Leg &leg = (*m_legs)[place.leg];
     Flow &flow = m_flows[place.flow];
@@ -268,11 +277,7 @@ void FlowTable::addTcp(Place place, Pass &pass, const Observation &seen) {
     constexpr std::uint8_t kRare = TcpFlags::syn | TcpFlags::fin | TcpFlags::rst;
     if (seen.tcpFlags & kRare) {
         if (seen.isSyn() && pass.syns != Pass::kMostSyns && !seenBefore(flow, seen)) ++pass.syns;
-        if (seen.tcpFlags & TcpFlags::rst) {
-            FlowExtra &extra = extraOf(flow);
-            if (extra.rstTime.nanoseconds == 0 || seen.time < extra.rstTime) extra.rstNumber = seen.number;
-            keepEarliest(extra.rstTime, seen.time);
-        }
+        if (seen.tcpFlags & TcpFlags::rst) noteReset(flow, seen);
         if (seen.tcpFlags & TcpFlags::syn) {
             isn = seen.tcpSeq;
             flow.hasIsn = true;

@@ -124,6 +124,8 @@ Observation::Observation(const CapturedPacket &from, DetailsStore &store)
     payloadSize = static_cast<std::uint16_t>(std::min(whole.size(), kPayloadLookedAt));
     payloadHash = StreamSamples::payloadHash(whole);
     if (!isTcp) {
+        constexpr std::uint8_t kAbort = 6; // the chunk of RFC 9260 section 3.3.7
+        isAbort = packet.isSctp() && packet.sctpChunk == kAbort;
         tcpSeq = StreamSamples::datagramHash(whole, packet.payloadLength, packet.ipId);
         return;
     }

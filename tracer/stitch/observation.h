@@ -114,6 +114,7 @@ struct Observation {
     bool isLaterFragment : 1 = false; ///< without ports: counted where `details` says that its first one was seen
     bool isCut : 1 = false;           ///< not all of it was captured
     bool isMalformed : 1 = false;     ///< could not be decoded to its end
+    bool isAbort : 1 = false;         ///< SCTP: refuses an association, or ends it at once
 };
 static_assert(sizeof(Observation) == 96);
 

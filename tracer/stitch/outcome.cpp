@@ -19,7 +19,7 @@ struct Summary {
     std::uint8_t flags = 0;
     std::uint64_t packets = 0, payloadBytes = 0;
     bool synAck = false, pureAck = false;
-    Timestamp rst, last;
+    Timestamp rst, first, last;
     [[nodiscard]] bool fin() const { return (flags & TcpFlags::fin) != 0; }
 };
 
@@ -43,6 +43,7 @@ Summary summarise(const Connection &connection, Direction direction, const LegTa
             summary.synAck = summary.synAck || (direction == Direction::reply && flow.hasIsn);
             summary.pureAck = summary.pureAck || ((flags & TcpFlags::ack) && !(flags & TcpFlags::rst));
             keepEarliest(summary.rst, flows.extra(flow).rstTime);
+            keepEarliest(summary.first, flows.first(flow));
             for (const Pass *pass = &flow.pass; pass; pass = flows.next(*pass))
                 summary.last = std::max(summary.last, pass->last);
         }
@@ -66,23 +67,29 @@ void PathBuilder::decide(Draft &draft) const {
     const auto reply = summarise(draft.connection, Direction::reply, m_sources.legs, m_sources.flows);
     const bool icmp = !draft.reply.empty() && ((draft.reply.front().in && draft.reply.front().in->icmp) ||
                                                (draft.reply.front().out && draft.reply.front().out->icmp));
-    const bool tcp = path.protocol == Protocol::tcp;
+    const bool tcp = path.protocol == Protocol::tcp, sctp = path.protocol == Protocol::sctp;
+    // Who refuses an association says nothing before (RFC 9260 section 5.1).
+    const bool aborted = sctp && reply.rst.nanoseconds != 0 && reply.rst <= reply.first;
     // An acknowledgement by the client proves that it was answered, even where nobody captured the answer.
-    const bool answered = tcp ? reply.synAck || request.pureAck || reply.payloadBytes > 0 : reply.packets > 0;
+    const bool answered =
+        tcp ? reply.synAck || request.pureAck || reply.payloadBytes > 0 : reply.packets > 0 && !aborted;
     if (answered && !icmp) {
         path.outcome = Outcome::delivered;
         const bool resetByServer = reply.rst.nanoseconds != 0 && !request.fin() && !reply.fin();
         const bool resetByClient =
             request.rst.nanoseconds != 0 && !reply.fin() && !request.fin() && reply.payloadBytes == 0;
-        if (tcp && (resetByServer || resetByClient)) path.outcome = Outcome::reset;
+        if ((tcp && (resetByServer || resetByClient)) || (sctp && resetByServer)) path.outcome = Outcome::reset;
         setEndpoint(draft);
         return;
     }
-    if (icmp || (tcp && reply.rst.nanoseconds != 0)) {
+    if (icmp || aborted || (tcp && reply.rst.nanoseconds != 0)) {
         path.outcome = Outcome::rejected;
         const auto &from = draft.reply.front();
         const std::string &host = m_sources.points.host(from.host).name;
-        path.notes.push_back(fmt::format("rejected at {} with {}", host, icmp ? "an ICMP error" : "a TCP reset"));
+        path.notes.push_back(fmt::format("rejected at {} with {}", host,
+                                         icmp      ? "an ICMP error"
+                                         : aborted ? "an SCTP ABORT"
+                                                   : "a TCP reset"));
         // The endpoint itself may refuse (nothing listens there); a node that refuses is not the endpoint.
         const bool translated = draft.connection.steps.size() > 1;
         const bool reached =
