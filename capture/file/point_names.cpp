@@ -64,10 +64,29 @@ bool looksLikeInterface(std::string_view name) {
     });
 }
 
-/// ".node2"
-bool isHost(std::string_view extension) {
-    const auto word = extension.substr(0, extension.find_last_not_of("0123456789") + 1);
-    return word.starts_with('.') && isOneOf(word.substr(1), kHosts);
+/// "node2", "client"
+bool isHost(std::string_view name) {
+    return isOneOf(name.substr(0, name.find_last_not_of("0123456789") + 1), kHosts);
+}
+
+/// "node2", "n2", and "kind-worker2": nobody numbers what is not a host so.
+bool endsWithNumberedHost(std::string_view name) {
+    const auto word = name.substr(name.find_last_of("-_") + 1);
+    const auto letters = word.substr(0, word.find_last_not_of("0123456789") + 1);
+    return letters.size() != word.size() && (isOneOf(letters, kHosts) || letters == "n" || letters == "w");
+}
+
+/// What stands behind a numbered host is its interface, whatever that is called ("n1-vp1", "node1-veth-pod1"), but for
+/// dates and for other hosts.
+std::size_t borderBehindHost(std::string_view name) {
+    for (std::size_t border = name.find_first_of("-_"); border != name.npos;
+         border = name.find_first_of("-_", border + 1)) {
+        if (!endsWithNumberedHost(name.substr(0, border))) continue;
+        const auto rest = name.substr(border + 1), first = rest.substr(0, rest.find_first_of("-_"));
+        const bool isName = std::ranges::any_of(rest, [](char c) { return c >= 'a' && c <= 'z'; });
+        return isName && !isHost(first) && first != "to" && first != "and" ? border : name.npos;
+    }
+    return name.npos;
 }
 
 /// Where the hyphen (or underscore) between host and interface is; npos where there is none.
@@ -82,7 +101,7 @@ std::size_t borderOf(std::string_view name) {
         if (name.substr(0, border).ends_with(kBridge)) return border - kBridge.size();
         if (looksLikeInterface(name.substr(border + 1))) return border;
     }
-    return name.npos;
+    return borderBehindHost(name);
 }
 
 /// Names are printed on terminals, whatever a file says.
@@ -103,7 +122,7 @@ std::string pointNameOf(const std::filesystem::path &path) {
     } else if (const std::string extension = file.extension().string();
                extension.size() > 1 && looksLikeInterface(std::string_view(extension).substr(1))) {
         return printable(file.stem().string()) + '/' + printable(extension.substr(1)); // "node2.eth0"
-    } else if (!isHost(extension)) {
+    } else if (extension.empty() || !isHost(std::string_view(extension).substr(1))) {
         file = file.stem();
     }
     std::string name = printable(file.string());

@@ -11,7 +11,8 @@ namespace natlens::file {
 
 /// The capture point that a classic pcap file stands for: its name without folder and suffixes (".pcap", ".pcap.gz"),
 /// with the last hyphen between host and interface where what stands behind it looks like an interface
-/// ("gke-pool-1-eth0.pcap" is "gke-pool-1/eth0", "kind-worker2.pcap" a host). "-" is "stdin".
+/// ("gke-pool-1-eth0.pcap" is "gke-pool-1/eth0", "kind-worker2.pcap" a host), or what stands before it is a numbered
+/// host ("n1-vp1.pcap" is "n1/vp1"). "-" is "stdin".
 [[nodiscard]] std::string pointNameOf(const std::filesystem::path &path);
 
 /// Whose word counts where file name and interface name both say something.

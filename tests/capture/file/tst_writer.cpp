@@ -250,6 +250,13 @@ void TestWriter::fileNames_data() {
                                      {"node1-p4p1.pcap", "node1/p4p1"},
                                      {"router-wan.pcap", "router/wan"},
                                      {"router-a0.pcap", "router/a0"},
+                                     {"n1-vp1.pcap", "n1/vp1"},
+                                     {"node1-veth-pod1.pcap", "node1/veth-pod1"},
+                                     {"kind-worker2-left.pcap", "kind-worker2/left"},
+                                     {"node1-node2.pcap", "node1-node2"},
+                                     {"node1-to-node2.pcap", "node1-to-node2"},
+                                     {"node1-2024-01-31.pcap", "node1-2024-01-31"},
+                                     {"node-x7k2p.pcap", "node-x7k2p"},
                                      {"node2.eth0", "node2/eth0"},
                                      {"capture.node2", "capture.node2"},
                                      {"capture.trc", "capture"}})
