@@ -84,6 +84,7 @@ private Q_SLOTS:
     void captured();
     void fragmentOrder_data();
     void fragmentOrder();
+    void fragmentsLeaveMarks();
     void fragments_data();
     void fragments();
 };
@@ -179,6 +180,30 @@ void TestDoubts::fragmentOrder() {
     QCOMPARE(snapshot->paths[0]->packets, 6u);
     for (const auto &segment : snapshot->paths[0]->segments)
         QCOMPARE(segment.packets, 6u);
+}
+
+/// A datagram behind one of many fragments is still one by which two sides are joined: the side behind the translation
+/// saw no other.
+void TestDoubts::fragmentsLeaveMarks() {
+    constexpr auto kUdp = packet::Protocol::udp;
+    const Tuple before{kUdp, at("192.0.2.11:40000"), at("192.0.2.1:80")},
+        after{kUdp, at("10.9.0.1:50000"), at("10.9.0.11:9090")};
+    const Stop outside{"client/eth0", kOut, 64, before}, inside{"server/eth0", kIn, 63, after};
+    Scenario scenario;
+    for (std::uint16_t part = 0; part < 6; ++part)
+        send(scenario, {outside}, part * kMilli / 10, false, [&](auto &builder, const Tuple &tuple) {
+            builder.udp(tuple.src.port, tuple.dst.port).ipId(0x1000);
+            builder.dontFragment(false).fragment(static_cast<std::uint16_t>(part * 800), part != 5);
+            builder.payload(std::string_view(std::string(part == 0 ? 792 : 800, 'a')));
+        });
+    send(scenario, {outside, inside}, 10 * kMilli, false, [&](auto &builder, const Tuple &tuple) {
+        builder.udp(tuple.src.port, tuple.dst.port).ipId(0x1001);
+        builder.payload(std::string_view("a small datagram behind"));
+    });
+    const auto snapshot = trace(scenario);
+    QCOMPARE(snapshot->paths.size(), 1u);
+    QCOMPARE(translatedPaths(*snapshot), 1u);
+    QCOMPARE(snapshot->paths[0]->packets, 7u);
 }
 
 void TestDoubts::fragments_data() {
