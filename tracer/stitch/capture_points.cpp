@@ -84,7 +84,7 @@ bool CapturePoints::isCommon(HostIndex host, const IpAddress &address) const {
 const Host *CapturePoints::ownerOf(const IpAddress &address) const {
     note(address);
     const auto found = m_owners.find(address);
-    return found == m_owners.end() ? nullptr : &m_hosts[found->second];
+    return found == m_owners.end() || m_hosts[found->second].mixed ? nullptr : &m_hosts[found->second];
 }
 
 bool CapturePoints::owns(HostIndex host, const IpAddress &address) const {

@@ -67,7 +67,7 @@ public:
     enum class Common : std::uint8_t { unknown, one, none };
     [[nodiscard]] Common common(HostIndex host) const;
     [[nodiscard]] bool isCommon(HostIndex host, const IpAddress &address) const;
-    /// The first host that has it.
+    /// The first host that has it; null where that is a file that mixes several.
     [[nodiscard]] const Host *ownerOf(const IpAddress &address) const;
     [[nodiscard]] bool owns(HostIndex host, const IpAddress &address) const;
 
