@@ -34,6 +34,12 @@ std::vector<Nat> natBetween(const Tuple &before, const Tuple &after) {
     return nat;
 }
 
+/// Nothing where a host is seen on both sides of a proxy: that one may add to what it passes on.
+std::optional<int> epochOf(const Visit &visit) {
+    if (visit.in && visit.out && visit.in->epoch != visit.out->epoch) return std::nullopt;
+    return visit.in ? visit.in->epoch : visit.out->epoch;
+}
+
 /// What travels on a step in a direction.
 Tuple travelling(const Tuple &request, Direction direction) {
     return direction == Direction::request ? request : request.reversed();
@@ -59,6 +65,8 @@ Path PathBuilder::build(const Connection &connection) const {
     addCounts(draft);
     addHttp(draft);
     decide(draft);
+    draft.requestShown = shown(draft, Direction::request);
+    draft.replyShown = shown(draft, Direction::reply);
     addHops(draft, Direction::request);
     addHops(draft, Direction::reply);
     addSegments(draft, Direction::request);
@@ -122,24 +130,30 @@ Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction directi
     return hop;
 }
 
-/// Of the host's capture points the one that saw most of the stream says how much is missing.
-PathBuilder::Unseen PathBuilder::unseenAt(HostIndex host, const Connection &connection, Direction direction) const {
-    std::optional<std::uint64_t> missing;
-    bool cut = false;
-    for (const Step &step : connection.steps) {
+/// Of a host's capture points the one that saw most of the stream says how much is missing.
+PathBuilder::Shown PathBuilder::shown(const Draft &draft, Direction direction) const {
+    Shown shown;
+    for (const Visit &visit : direction == Direction::request ? draft.request : draft.reply)
+        if (const auto epoch = epochOf(visit)) {
+            std::uint64_t &most = shown.mostBytes[*epoch];
+            most = std::max(most, visit.payloadBytes.value_or(0));
+        }
+    for (const Step &step : draft.connection.steps) {
         if (step.leg == kNone) continue;
         const Leg &leg = m_sources.legs[step.leg];
         for (const FlowIndex i : m_sources.flows.of(leg)) {
             const Flow &flow = m_sources.flows[i];
-            if (flow.kind != Flow::Kind::packets || m_sources.points.points()[flow.point.value].host != host ||
+            if (flow.kind != Flow::Kind::packets ||
                 (m_sources.flows.tuple(leg, flow) == step.request) != (direction == Direction::request))
                 continue;
-            cut = cut || flow.cut;
-            const std::uint64_t here = m_sources.flows.missingBytes(flow);
-            missing = std::min(missing.value_or(here), here);
+            const HostIndex host = m_sources.points.points()[flow.point.value].host;
+            const std::uint64_t missing = m_sources.flows.missingBytes(flow);
+            Unseen &unseen = shown.unseen.try_emplace(host, missing).first->second;
+            unseen.bytes = std::min(unseen.bytes, missing);
+            unseen.cut = unseen.cut || flow.cut;
         }
     }
-    return {missing.value_or(0), cut};
+    return shown;
 }
 
 /// What this host's captures do not show: nobody should conclude anything from its absence.
@@ -150,20 +164,15 @@ void PathBuilder::addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Di
     if (hop.captureDrops != 0) hop.doubts.push_back(fmt::format("the capture lost {} packets", hop.captureDrops));
     if (const auto events = points.eventsLostAt(hop.host, draft.path.firstSeen, draft.path.lastSeen))
         hop.doubts.push_back(fmt::format("{} conntrack or trace events were lost", events));
-    // A proxy may add to what it passes on, and is seen with both.
-    const auto epochOf = [](const Visit &v) -> std::optional<int> {
-        if (v.in && v.out && v.in->epoch != v.out->epoch) return std::nullopt;
-        return v.in ? v.in->epoch : v.out->epoch;
-    };
+    const Shown &shown = direction == Direction::request ? draft.requestShown : draft.replyShown;
     const auto epoch = epochOf(visit);
-    std::uint64_t most = 0;
-    for (const Visit &other : direction == Direction::request ? draft.request : draft.reply)
-        if (epoch && epochOf(other) == epoch) most = std::max(most, other.payloadBytes.value_or(0));
+    const std::uint64_t most = epoch ? shown.mostBytes.at(*epoch) : 0;
     const bool fewer = epoch && visit.payloadBytes && *visit.payloadBytes < most;
     if (fewer)
         hop.doubts.push_back(fmt::format("shows {} of {} bytes of the {} that were seen", *visit.payloadBytes, most,
                                          direction == Direction::request ? "request" : "reply"));
-    const Unseen unseen = unseenAt(visit.host, draft.connection, direction);
+    const auto found = shown.unseen.find(visit.host);
+    const Unseen unseen = found == shown.unseen.end() ? Unseen() : found->second;
     if (unseen.bytes != 0 && !fewer)
         hop.doubts.push_back(
             fmt::format("{} bytes of the {} are missing that later packets count or acknowledge: the capture lost "

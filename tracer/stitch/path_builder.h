@@ -6,6 +6,8 @@
 #include "tracer/stitch/rule_trace_log.h"
 #include "tracer/stitch/way.h"
 
+#include <map>
+
 namespace natlens::tracer {
 
 /// Everything a path is made from. Refers to the tracer's own state.
@@ -43,11 +45,16 @@ private:
         std::uint64_t bytes = 0; ///< missing before others that came, or acknowledged all the same
         bool cut = false;        ///< by the snap length
     };
+    /// What is asked of one direction for each of its hosts, of which there may be thousands.
+    struct Shown {
+        std::map<HostIndex, Unseen> unseen;
+        std::map<int, std::uint64_t> mostBytes; ///< that any host saw, by Sighting::epoch
+    };
 
     void addHops(Draft &draft, Direction direction) const;
     [[nodiscard]] Hop hopOf(const Draft &draft, const Visit &visit, Direction direction) const;
     void addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Direction direction) const;
-    [[nodiscard]] Unseen unseenAt(HostIndex host, const Connection &connection, Direction direction) const;
+    [[nodiscard]] Shown shown(const Draft &draft, Direction direction) const;
     [[nodiscard]] std::optional<Hop> hiddenTranslation(const Draft &draft, const Visit &before, const Visit &after,
                                                        Direction direction) const;
     void addSegments(Draft &draft, Direction direction) const;

@@ -9,6 +9,7 @@ struct PathBuilder::Draft {
     const Connection &connection;
     Path path = {};
     std::vector<Visit> request = {}, reply = {};
+    Shown requestShown = {}, replyShown = {};
     double dropConfidence = 0;
     bool dropTraced = false; ///< the kernel's rule trace says so
 };
