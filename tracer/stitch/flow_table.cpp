@@ -33,8 +33,12 @@ void FlowTable::add(const Observation &seen) {
     if (seen.isLaterFragment) [[unlikely]]
         return addFragment(seen);
     const PackedTuple tuple = m_legs->pack(seen);
-    LegIndex &newest = m_legs->newest(tuple, seen);
     const Spot spot(seen);
+    LegIndex newest = m_legs->recent(tuple, seen), *head = nullptr;
+    if (newest == kNone) {
+        head = &m_legs->newest(tuple, seen);
+        m_legs->setRecent(seen, newest = *head);
+    }
     if (newest != kNone) {
         Leg &leg = (*m_legs)[newest];
         const FlowIndex index = find(newest, leg, spot);
@@ -44,7 +48,9 @@ void FlowTable::add(const Observation &seen) {
             return count({newest, index}, seen);
         }
     }
-    const LegIndex leg = m_legs->legFor(newest, tuple, seen);
+    if (!head) head = &m_legs->newest(tuple, seen);
+    const LegIndex leg = m_legs->legFor(*head, tuple, seen);
+    m_legs->setRecent(seen, *head);
     FlowIndex index = find(leg, (*m_legs)[leg], spot);
     if (index == kNone) index = create(leg, spot);
     (*m_legs)[leg].flows = index;

@@ -46,6 +46,13 @@ public:
     [[nodiscard]] LegIndex &newest(const PackedTuple &tuple, const Observation &seen) {
         return m_index.at(seen.hash, [&](std::uint32_t i) { return m_legs[i].has(tuple, 0); });
     }
+    /// The same without a place, if a packet with these addresses came not long ago; else kNone. Costs no search.
+    [[nodiscard]] LegIndex recent(const PackedTuple &tuple, const Observation &seen) const {
+        const LegIndex leg = m_recent[seen.hash % kRecent];
+        return leg != kNone && m_legs[leg].has(tuple, 0) ? leg : kNone;
+    }
+    /// What recent() will answer: to be called whenever newest() was, or may have changed.
+    void setRecent(const Observation &seen, LegIndex newest) { m_recent[seen.hash % kRecent] = newest; }
     /// The leg that a packet belongs to, made if there is none; `head` is newest().
     [[nodiscard]] LegIndex legFor(LegIndex &head, const PackedTuple &tuple, const Observation &seen);
     /// A packet of the connection that had these addresses before `newest` and that came a little late, by its numbers.
@@ -140,6 +147,9 @@ private:
     Pool<Openings> m_openings{m_arena};
     std::map<LegIndex, ProxyPreface> m_prefaces;
     IndexTable m_index;      ///< by tuple: the newest leg
+    /// Some of m_index, by hash: connections of which packets come now are few, those that there were are many.
+    static constexpr std::size_t kRecent = 1024;
+    std::vector<LegIndex> m_recent = std::vector<LegIndex>(kRecent, kNone);
     IndexTable m_alikeIndex; ///< by initial sequence number: one of those that began with it, the one with `news`
     bool m_rested = false;   ///< it has been given back
     std::unordered_map<std::uint32_t, std::size_t> m_crowds; ///< by initial sequence number, of more than kCrowd
