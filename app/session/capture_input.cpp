@@ -39,11 +39,6 @@ base::Result<CaptureInput> CaptureInput::open(const std::filesystem::path &path)
     return input;
 }
 
-void CaptureInput::joinSeries(const std::string &seriesName) {
-    series = seriesName;
-    if (!series.empty()) pointName = file::pointNameOf(series);
-}
-
 void CaptureInput::nameBy(const std::vector<PointName> &names) {
     for (const PointName &given : names) {
         if (!isSameFile(given.file, name)) continue;

@@ -22,14 +22,12 @@ struct CaptureInput {
     base::UniqueFd fd;
     std::uint64_t size = 0; ///< 0 when it cannot be known (a pipe)
     bool canGrow = false;   ///< a regular file, to which another program may add
-    std::string pointName;  ///< of its capture points, see file::PointNames
+    std::string pointName;  ///< of its capture points, see file::PointNames and pointNamesOf()
     file::NameSource nameSource = file::NameSource::fileName;
     std::string series; ///< shared with the other files of one capture, which show the same points; "" none
 
     /// "-" is standard input. A folder, a missing or unreadable file is an error (exit status 2).
     [[nodiscard]] static base::Result<CaptureInput> open(const std::filesystem::path &path);
-    /// One of several files of one capture, see seriesOf() and tellSeriesApart(); "" alone.
-    void joinSeries(const std::string &seriesName);
     /// Takes the name that a person gave to what this file shows, if there is one.
     void nameBy(const std::vector<PointName> &names);
 };

@@ -7,6 +7,7 @@
 #include "app/session/file_merge.h"
 #include "app/session/file_recording.h"
 #include "app/session/ingest.h"
+#include "app/session/point_naming.h"
 #include "app/session/publish_clock.h"
 #include "app/session/rotated_files.h"
 #include "app/session/runner.h"
@@ -86,6 +87,7 @@ private:
     [[nodiscard]] base::Result<CaptureInput> reopen(std::size_t input) const;
     [[nodiscard]] base::Result<std::vector<CaptureInput>> reopenAll() const;
     void nameInputs();
+    void nameInput(CaptureInput &input, std::size_t number) const;
     void compareClocks();
     void showBeginning(const ClockPlan &clocks);
     void endWithBeginning();
@@ -102,6 +104,7 @@ private:
     ClusterInput m_cluster;            ///< as a person gave it
     std::string m_facts;               ///< as a person gave them
     std::vector<std::string> m_series; ///< of each file
+    std::vector<std::string> m_names;  ///< of each file: what it shows
     std::vector<std::string> m_seriesRemarks;
     std::vector<CaptureInput> m_inputs;
     std::vector<std::unique_ptr<StreamStore>>
@@ -173,6 +176,7 @@ base::Status FileRunner::start() {
     if (std::ranges::count(m_source.files, "-") > 1)
         return base::fail(base::ErrorCode::invalidInput, "standard input can be read only once", "read", "-");
     m_series = seriesOf(m_source.files);
+    m_names = pointNamesOf(m_source.files, m_series);
     const bool readAgain = m_options.keepStream || !m_options.record.empty() || m_source.files.size() > 1;
     for (const auto &path : m_source.files) {
         auto input = CaptureInput::open(path);
@@ -223,9 +227,7 @@ base::Result<CaptureInput> FileRunner::reopen(std::size_t input) const {
     auto again = CaptureInput::open(m_copies[input] ? m_copies[input]->path() : path);
     if (!again) return again;
     again->name = path.string(); // not that of the copy
-    again->pointName = file::pointNameOf(path);
-    again->joinSeries(m_series[input]);
-    again->nameBy(m_source.points);
+    nameInput(*again, input);
     return again;
 }
 
@@ -251,10 +253,15 @@ void FileRunner::nameInputs() {
     };
     m_seriesRemarks = tellSeriesApart(m_series, m_source.files, spanOf);
     nameWholeSeries(m_source.points, m_source.files, m_series);
-    for (std::size_t i = 0; i < m_inputs.size(); ++i) {
-        m_inputs[i].joinSeries(m_series[i]);
-        m_inputs[i].nameBy(m_source.points);
-    }
+    m_names = pointNamesOf(m_source.files, m_series);
+    for (std::size_t i = 0; i < m_inputs.size(); ++i)
+        nameInput(m_inputs[i], i);
+}
+
+void FileRunner::nameInput(CaptureInput &input, std::size_t number) const {
+    input.series = m_series[number];
+    input.pointName = m_names[number];
+    input.nameBy(m_source.points);
 }
 
 void FileRunner::compareClocks() {

@@ -24,6 +24,8 @@ using Names = std::span<const std::string_view>;
 constexpr std::string_view kHosts[] = {"node",   "worker", "master", "plane", "control", "client",   "server",
                                        "host",   "pod",    "lb",     "vm",    "machine", "endpoint", "backend",
                                        "router", "switch", "proxy",  "k8s",   "kube",    "peer",     "gw"};
+/// What captures are called, with a number behind it or not.
+constexpr std::string_view kCaptures[] = {"capture", "cap", "trace", "dump", "tcpdump", "file", "test", "part"};
 /// What interfaces are called, with a number behind it or not.
 constexpr std::string_view kWholeInterfaces[] = {"any",     "lo",      "wan",      "lan",      "mgmt",   "inside",
                                                  "outside", "ingress", "egress",   "internal", "bridge", "external",
@@ -46,22 +48,6 @@ bool isDigit(char c) {
 
 bool isOneOf(std::string_view name, Names names) {
     return std::ranges::find(names, name) != names.end();
-}
-
-/// Nodes are called "kind-worker2" and "gke-pool-1a2b-x7k2" as well: to take what is behind a hyphen for an interface
-/// makes one host of several, so it must look like one.
-bool looksLikeInterface(std::string_view name) {
-    const auto word = name.substr(0, name.find_last_not_of("0123456789") + 1);
-    if (word.empty() || isOneOf(word, kHosts)) return false;
-    if (isOneOf(word, kWholeInterfaces)) return true;
-    // "p4p1", "en0", and whatever begins to be counted with 0.
-    if (word == "en" || (name.size() == 4 && name[0] == 'p' && isDigit(name[1]) && name[2] == 'p')) return true;
-    if (name.size() == word.size() + 1 && name.back() == '0' && std::ranges::none_of(word, isDigit)) return true;
-    return std::ranges::any_of(kInterfaces, [&](std::string_view begin) {
-        if (!name.starts_with(begin)) return false;
-        const auto rest = name.substr(begin.size());
-        return rest.find_first_of("0123456789._") != rest.npos;
-    });
 }
 
 /// "node2", "client"
@@ -89,7 +75,9 @@ std::size_t borderBehindHost(std::string_view name) {
     return name.npos;
 }
 
-/// Where the hyphen (or underscore) between host and interface is; npos where there is none.
+/// Where the hyphen (or underscore) between host and interface is; npos where there is none. Nodes are called
+/// "kind-worker2" and "gke-pool-1a2b-x7k2" as well: to take what is behind any hyphen for an interface makes one host
+/// of several, so it must look like one.
 std::size_t borderOf(std::string_view name) {
     for (const std::string_view interface : kHyphenated)
         if (name.ends_with(interface)) return name.size() - interface.size();
@@ -112,6 +100,21 @@ std::string printable(std::string text) {
 }
 
 } // namespace
+
+bool looksLikeInterface(std::string_view name) {
+    const auto word = name.substr(0, name.find_last_not_of("0123456789") + 1);
+    if (word.empty() || isOneOf(word, kHosts)) return false;
+    if (isOneOf(word, kWholeInterfaces)) return true;
+    // "p4p1", "en0", and whatever begins to be counted with 0.
+    if (word == "en" || (name.size() == 4 && name[0] == 'p' && isDigit(name[1]) && name[2] == 'p')) return true;
+    const bool isWord = std::ranges::all_of(word, [](char c) { return c >= 'a' && c <= 'z'; });
+    if (name.size() == word.size() + 1 && name.back() == '0' && isWord && !isOneOf(word, kCaptures)) return true;
+    return std::ranges::any_of(kInterfaces, [&](std::string_view begin) {
+        if (!name.starts_with(begin)) return false;
+        const auto rest = name.substr(begin.size());
+        return rest.find_first_of("0123456789._") != rest.npos;
+    });
+}
 
 std::string pointNameOf(const std::filesystem::path &path) {
     if (path == "-") return "stdin";

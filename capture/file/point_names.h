@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace natlens::file {
 
@@ -14,6 +15,8 @@ namespace natlens::file {
 /// ("gke-pool-1-eth0.pcap" is "gke-pool-1/eth0", "kind-worker2.pcap" a host), or what stands before it is a numbered
 /// host ("n1-vp1.pcap" is "n1/vp1"). "-" is "stdin".
 [[nodiscard]] std::string pointNameOf(const std::filesystem::path &path);
+/// "eth0", "ens5", "any", but not "node2" or "capture".
+[[nodiscard]] bool looksLikeInterface(std::string_view name);
 
 /// Whose word counts where file name and interface name both say something.
 enum class NameSource : std::uint8_t { fileName, person };

@@ -1,5 +1,6 @@
 // Files that one capture wrote one after the other are one capture point, in order of time.
 #include "app/session/file_merge.h"
+#include "app/session/point_naming.h"
 #include "app/session/rotated_files.h"
 #include "app/session/session.h"
 #include "recording.h"
@@ -54,6 +55,8 @@ private Q_SLOTS:
     void overlapping();
     void twoPoints();
     void borders();
+    void folders_data();
+    void folders();
     void oneName();
     void onePoint_data();
     void onePoint();
@@ -192,7 +195,7 @@ void TestRotatedFiles::borders() {
         for (const std::size_t i : order) {
             auto input = session::CaptureInput::open(at(names[i]));
             QVERIFY(input.has_value());
-            input->joinSeries("t.pcap");
+            input->series = "t.pcap";
             inputs.push_back(std::move(*input));
         }
         Collector found;
@@ -201,6 +204,45 @@ void TestRotatedFiles::borders() {
         for (std::size_t i = 0; i < found.packets.size(); ++i)
             QVERIFY(found.packets[i] == frames[i].bytes);
     }
+}
+
+void TestRotatedFiles::folders_data() {
+    QTest::addColumn<QByteArrayList>("files");
+    QTest::addColumn<QByteArrayList>("names");
+    const auto row = [](const char *name, const QByteArrayList &files, const QByteArrayList &names) {
+        QTest::newRow(name) << files << names;
+    };
+    row("one file", {"node1/capture.pcap"}, {"capture"});
+    row("one file of an interface", {"node1/eth0.pcap"}, {"eth0"});
+    row("names of their own", {"x/node1-eth0.pcap", "y/node2-eth0.pcap", "client.pcap"},
+        {"node1/eth0", "node2/eth0", "client"});
+    row("a folder for each node", {"d/node1/capture.pcap", "d/node2/capture.pcap", "d/client.pcap"},
+        {"node1", "node2", "client"});
+    row("a folder for each node, in it interfaces", {"d/node1/eth0.pcap", "d/node1/cbr0.pcap", "d/node2/eth0.pcap"},
+        {"node1/eth0", "node1/cbr0", "node2/eth0"});
+    row("a folder for each node, in it captures of interfaces",
+        {"node1/tcpdump-eth0.pcap", "node1/tcpdump-cbr0.pcap", "node2/tcpdump-eth0.pcap"},
+        {"node1/eth0", "node1/cbr0", "node2/eth0"});
+    row("in folders of one name", {"node1/logs/capture.pcap", "node2/logs/capture.pcap"}, {"node1", "node2"});
+    row("folders of interfaces", {"node1-eth0/capture.pcap", "node1-cbr0/capture.pcap"}, {"node1/eth0", "node1/cbr0"});
+    row("one host in two folders", {"x/node1-eth0.pcap", "y/node1-eth1.pcap"}, {"node1/eth0", "node1/eth1"});
+    row("rotated", {"node1/c.pcap", "node1/c.pcap1", "node2/c.pcap", "node2/c.pcap1"},
+        {"node1", "node1", "node2", "node2"});
+    row("numbers", {"d/capture0.pcap", "d/capture1.pcap"}, {"capture0", "capture1"});
+    row("standard input", {"-", "a.pcap"}, {"stdin", "a"});
+}
+
+/// Files of one name in several folders are several hosts.
+void TestRotatedFiles::folders() {
+    QFETCH(QByteArrayList, files);
+    QFETCH(QByteArrayList, names);
+    std::vector<std::filesystem::path> paths;
+    for (const QByteArray &file : files)
+        paths.emplace_back(file.toStdString());
+    QByteArrayList found;
+    for (const std::string &name : session::pointNamesOf(paths, session::seriesOf(paths)))
+        found.push_back(QByteArray::fromStdString(name));
+    QCOMPARE(found, names);
 }
 
 void TestRotatedFiles::oneName() {
