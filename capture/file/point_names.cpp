@@ -81,12 +81,14 @@ std::size_t borderBehindHost(std::string_view name) {
 std::size_t borderOf(std::string_view name) {
     for (const std::string_view interface : kHyphenated)
         if (name.ends_with(interface)) return name.size() - interface.size();
-    for (const char separator : {'-', '_'}) {
+    for (const char separator : {'-', '_', '.', '@'}) {
         std::size_t border = name.rfind(separator);
         if (border == name.npos) continue;
         // "br-lan", "br-1f0a3c": a bridge's name may be anything.
         constexpr std::string_view kBridge = "-br";
         if (name.substr(0, border).ends_with(kBridge)) return border - kBridge.size();
+        // "node1.eth0", but not "ip-10-0-1-5.ec2.internal".
+        if (separator == '.' && !isDigit(name.back())) continue;
         if (looksLikeInterface(name.substr(border + 1))) return border;
     }
     return borderBehindHost(name);

@@ -259,7 +259,11 @@ void TestWriter::fileNames_data() {
                                      {"node-x7k2p.pcap", "node-x7k2p"},
                                      {"node2.eth0", "node2/eth0"},
                                      {"capture.node2", "capture.node2"},
-                                     {"capture.trc", "capture"}})
+                                     {"capture.trc", "capture"},
+                                     {"node1.eth0.pcap", "node1/eth0"},
+                                     {"node1@eth0.pcap", "node1/eth0"},
+                                     {"10.0.0.5.pcap", "10.0.0.5"},
+                                     {"ip-10-0-1-5.ec2.internal.pcap", "ip-10-0-1-5.ec2.internal"}})
         QTest::newRow(file) << file << name;
     QTest::newRow("hyphen first") << "-x.pcap"
                                   << "-x";
