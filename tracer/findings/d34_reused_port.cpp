@@ -36,19 +36,23 @@ std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
     if (path.protocol != Protocol::tcp || input.evidence == nullptr) return std::nullopt;
     const auto &sights = input.evidence->sights();
+    std::vector<const Sight *> givenUp; // few, where a connection is seen at very many places
+    for (const Sight &sight : sights)
+        if (sight.direction == Direction::request && sight.syn && !sight.openings.empty() &&
+            sight.reset.nanoseconds != 0)
+            givenUp.push_back(&sight);
     for (const Sight &reply : sights) {
         // The challenge: an acknowledgement, and the SYN-ACK (if ever) later.
         if (reply.direction != Direction::reply || reply.icmp || !(reply.tcpFlags & packet::TcpFlags::ack)) continue;
         const bool synLater = reply.syn && !reply.openings.empty() && reply.openings.front().time > reply.first;
         if (reply.syn && !synLater) continue;
         if (reply.reset.nanoseconds != 0 && reply.reset <= reply.first) continue;
-        for (const Sight &request : sights) {
-            if (request.direction != Direction::request || request.host != reply.host ||
-                request.interface != reply.interface || request.leg != reply.leg || request.attempt != reply.attempt ||
-                request.openings.empty())
+        for (const Sight *asked : givenUp) {
+            const Sight &request = *asked;
+            if (request.openings.front().time > reply.first || request.reset < reply.first) continue;
+            if (request.host != reply.host || request.interface != reply.interface || request.leg != reply.leg ||
+                request.attempt != reply.attempt)
                 continue;
-            const bool asked = request.syn && request.openings.front().time <= reply.first;
-            if (!asked || request.reset.nanoseconds == 0 || request.reset < reply.first) continue;
             // The reset came before anything succeeded.
             if (reply.syn ? request.reset > reply.openings.front().time : request.payloadBytes != 0) continue;
             Finding result = finding(

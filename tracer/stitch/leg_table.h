@@ -146,7 +146,7 @@ private:
     StreamSamples m_samples{m_arena};
     Pool<Openings> m_openings{m_arena};
     std::map<LegIndex, ProxyPreface> m_prefaces;
-    IndexTable m_index;      ///< by tuple: the newest leg
+    IndexTable m_index; ///< by tuple: the newest leg
     /// Some of m_index, by hash: connections of which packets come now are few, those that there were are many.
     static constexpr std::size_t kRecent = 1024;
     std::vector<LegIndex> m_recent = std::vector<LegIndex>(kRecent, kNone);
