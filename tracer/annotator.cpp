@@ -39,8 +39,9 @@ bool isSeenToArrive(const Path &path) {
 
 /// The host that decided about a request: who translated it, or where it ended.
 bool decided(const Path &path, const Hop &hop) {
-    return hop.direction == Direction::request && (!hop.nat.empty() || hop.host == path.droppedAt ||
-                                                   (path.outcome == Outcome::rejected && hop.in && !hop.out));
+    return hop.direction == Direction::request &&
+           (!hop.nat.empty() || (path.isRequestDropped() && hop.host == path.droppedAt) ||
+            (path.outcome == Outcome::rejected && hop.in && !hop.out));
 }
 
 /// Rules of tables that are neither kube-proxy's nor the lab's own.
@@ -62,7 +63,7 @@ RuleDecision predict(const FrontEndMatch &match, const Hop &hop, const Path &pat
     RuleDecision decision;
     decision.rule = match.servicePort() + " " + std::string(inWords(match.via));
     const bool external = match.via != Via::clusterIP;
-    if (hop.host == path.droppedAt) {
+    if (path.isRequestDropped() && hop.host == path.droppedAt) {
         if (!match.localOnly()) return {};
         decision.rule += ", no local endpoint, drop";
     } else if (path.outcome == Outcome::rejected && hop.nat.empty()) {
@@ -270,7 +271,7 @@ FindingInput Annotator::annotate(Path &path, const PathBuilder &builder, const C
     judgeSilence(path, input, *m_points, m_servedPorts.contains(asked));
     nameRules(path, builder, input);
     if (path.outcome != Outcome::dropped && isServiceByPortAlone(path, cluster)) forgetService(path);
-    if (path.kind != PathKind::healthCheck && cluster && path.outcome == Outcome::dropped && input.service) {
+    if (path.kind != PathKind::healthCheck && cluster && path.isRequestDropped() && input.service) {
         // Absence that cluster state predicts weighs more.
         const auto count = cluster->endpoints(*input.service, path.droppedAt);
         for (Hop &hop : path.hops)
@@ -281,7 +282,7 @@ FindingInput Annotator::annotate(Path &path, const PathBuilder &builder, const C
     for (Segment &segment : path.segments)
         if (segment.lost)
             for (const Hop &hop : path.hops)
-                if (hop.host == path.droppedAt && hop.direction == Direction::request)
+                if (hop.host == path.droppedAt && hop.direction == path.dropDirection)
                     segment.confidence = hop.confidence;
     path.findings = findAll(input);
     return input;

@@ -38,7 +38,7 @@ std::string findingKey(const Path &path, const Finding &finding) {
     std::string key = finding.code;
     for (const Hop &hop : path.hops)
         if (hop.direction == Direction::request && !hop.nat.empty()) key += '/' + hop.host;
-    if (!path.droppedAt.empty()) key += '!' + path.droppedAt;
+    if (!path.droppedAt.empty()) key += (path.isRequestDropped() ? '!' : '?') + path.droppedAt;
     return key;
 }
 

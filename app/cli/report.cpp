@@ -23,8 +23,7 @@ Style styleOf(const Path &path) {
 }
 
 std::string outcomeText(const Path &path) {
-    std::string text(tracer::toString(path.outcome));
-    if (!path.droppedAt.empty()) text += " at " + path.droppedAt;
+    std::string text = diagram::describeOutcome(path);
     if (path.http && path.http->status != 0) text += fmt::format(", HTTP {}", path.http->status);
     if (path.attempts > 1) text += fmt::format(", {} attempts", path.attempts);
     return text;
@@ -164,9 +163,7 @@ std::string groupText(const Output &output, const tracer::PathGroup &group) {
             text += *path.sourcePreserved ? " (client's address kept)" : " (client's address replaced)";
         text += ", ";
     }
-    std::string outcome(tracer::toString(path.outcome));
-    if (!path.droppedAt.empty()) outcome += " at " + path.droppedAt;
-    return text + output.styled(styleOf(path), outcome);
+    return text + output.styled(styleOf(path), diagram::describeOutcome(path));
 }
 
 /// Too many paths for a line each: how many of which kind, and examples.

@@ -26,9 +26,7 @@ std::string pathTitle(const Path &path) {
     if (path.kind == tracer::PathKind::healthCheck) text += "health check ";
     if (!path.client.node.empty()) text += path.client.node + " ";
     text += fmt::format("{} to {}", path.client.address.toString(), path.requested.toString());
-    text += fmt::format(", {}", tracer::toString(path.outcome));
-    if (!path.droppedAt.empty()) text += " at " + path.droppedAt;
-    return text;
+    return text + ", " + diagram::describeOutcome(path);
 }
 
 std::string natInWords(const Hop &hop) {
@@ -116,10 +114,10 @@ std::string restSection(const Snapshot &snapshot, const Snapshot &shown) {
     std::vector<Kind> kinds;
     std::unordered_map<std::string, std::size_t> places;
     const auto count = [&](const Path &path, std::uint64_t connections, bool severalPorts) {
-        auto what = fmt::format(
-            "{} to {}: {}{}", path.client.node.empty() ? path.client.address.ip.toString() : path.client.node,
-            severalPorts ? path.requested.ip.toString() + ", several ports" : path.requested.toString(),
-            tracer::toString(path.outcome), path.droppedAt.empty() ? "" : " at " + path.droppedAt);
+        auto what =
+            fmt::format("{} to {}: {}", path.client.node.empty() ? path.client.address.ip.toString() : path.client.node,
+                        severalPorts ? path.requested.ip.toString() + ", several ports" : path.requested.toString(),
+                        diagram::describeOutcome(path));
         const auto [at, isNew] = places.try_emplace(what, kinds.size());
         if (isNew) kinds.push_back({std::move(what), tracer::tellingOf(path)});
         Kind &kind = kinds[at->second];

@@ -61,9 +61,7 @@ QString seenText(const tracer::Path &path) {
 }
 
 QString outcomeText(const tracer::Path &path) {
-    QString words = text(tracer::toString(path.outcome));
-    if (!path.droppedAt.empty()) words += " at " + text(path.droppedAt);
-    return words;
+    return text(diagram::describeOutcome(path));
 }
 
 QString findingsText(const tracer::Path &path) {

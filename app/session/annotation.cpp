@@ -55,7 +55,7 @@ std::string hopInWords(const tracer::Path &path, const tracer::Hop &hop) {
     }
     if (hasEnds(hop)) return hop.host + " forwards";
     if (!hop.in) return hop.host + " sends";
-    if (hop.direction == Direction::request && path.droppedAt == hop.host) return "dropped at " + hop.host;
+    if (hop.direction == path.dropDirection && path.droppedAt == hop.host) return "dropped at " + hop.host;
     return hop.host + " receives";
 }
 

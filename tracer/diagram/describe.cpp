@@ -105,7 +105,10 @@ std::string outcomeSentence(const Path &path) {
                            path.endpoint->pod.empty() ? ""
                                                       : fmt::format(" (pod {} on {})", path.endpoint->pod,
                                                                     nameOr(path.endpoint->node, "an unknown node")));
-    case Outcome::dropped: return fmt::format("Dropped at {}: the packet went in and did not come out.", where);
+    case Outcome::dropped:
+        return path.isRequestDropped()
+                   ? fmt::format("Dropped at {}: the packet went in and did not come out.", where)
+                   : fmt::format("The answer was dropped at {}: it went in and did not come out.", where);
     case Outcome::rejected: return fmt::format("Rejected{}.", path.droppedAt.empty() ? "" : " at " + path.droppedAt);
     case Outcome::reset: return "The connection was reset.";
     case Outcome::unanswered: return "Nobody answered.";
@@ -171,6 +174,12 @@ std::string describe(const Hop &hop) {
     if (!hop.ruleField.empty()) text += fmt::format(" Decided by {}.", hop.ruleField);
     if (hop.inferred) text += " Concluded from its neighbours; nothing was captured there.";
     return text + tunnels(hop) + evidenceOf(hop) + drops(hop);
+}
+
+std::string describeOutcome(const Path &path) {
+    const bool answer = path.outcome == Outcome::dropped && !path.isRequestDropped();
+    return fmt::format("{}{}{}", answer ? "answer " : "", tracer::toString(path.outcome),
+                       path.droppedAt.empty() ? "" : " at " + path.droppedAt);
 }
 
 std::string describe(const Path &path) {

@@ -40,6 +40,8 @@ struct SceneOptions {
 /// The path in words, one sentence a line: for text reports, tooltips and screen readers (they say the same).
 [[nodiscard]] std::string describe(const tracer::Path &path);
 [[nodiscard]] std::string describe(const tracer::Hop &hop);
+/// "delivered", "dropped at node1", "answer dropped at node2".
+[[nodiscard]] std::string describeOutcome(const tracer::Path &path);
 /// "default/nodeport"; "a Service" where only its address was recognised.
 [[nodiscard]] std::string describe(const tracer::ServiceRef &service);
 /// "a VXLAN tunnel (network 42) from 192.168.0.1 to 192.168.0.2".

@@ -1,6 +1,7 @@
 #include "tracer/diagram/route.h"
 
 #include "tracer/diagram/diagram.h"
+#include "tracer/path/conventions.h"
 
 #include <algorithm>
 #include <cctype>
@@ -71,8 +72,8 @@ std::vector<std::string> requestHosts(const Path &path) {
     return hosts;
 }
 
-bool isAddress(std::string_view host) {
-    return tracer::IpAddress::parse(host).has_value();
+bool isUncaptured(std::string_view host) {
+    return host.starts_with(tracer::kBetween) || tracer::IpAddress::parse(host).has_value();
 }
 
 const tracer::Segment *findSegment(const Path &path, Direction direction, std::string_view from, std::string_view to) {
@@ -115,7 +116,7 @@ void Roles::infer(const std::string &host, HostRole role) {
 
 void Roles::inferForwarders(const Path &path) {
     const auto hosts = requestHosts(path);
-    const bool endsAtEndpoint = path.endpoint && path.outcome != tracer::Outcome::dropped;
+    const bool endsAtEndpoint = path.endpoint && !path.isRequestDropped();
     const std::size_t forwarders = endsAtEndpoint && !hosts.empty() ? hosts.size() - 1 : hosts.size();
     for (std::size_t i = 1; i < forwarders; ++i) {
         const bool passesVipOn = i == 1 && i + 1 < forwarders && !owned(path.requested.ip) &&
@@ -132,7 +133,7 @@ void Roles::inferEnds(const Path &path) {
 
 bool Route::droppedAt(std::string_view host) const {
     if (!path) return false;
-    if (path->outcome == tracer::Outcome::dropped && path->droppedAt == host) return true;
+    if (path->isRequestDropped() && path->droppedAt == host) return true;
     return std::ranges::any_of(path->segments, [&](const tracer::Segment &segment) {
         return segment.lost && segment.direction == Direction::request && segment.to == host;
     });
@@ -140,7 +141,7 @@ bool Route::droppedAt(std::string_view host) const {
 
 bool Route::reachedEndpoint() const {
     if (!path || !path->endpoint) return false;
-    if (path->outcome != tracer::Outcome::dropped) return true;
+    if (!path->isRequestDropped()) return true;
     return !nodes.empty() && !endpoint.empty() && saw(Direction::request, nodes.back(), endpoint) &&
            !droppedAt(endpoint);
 }

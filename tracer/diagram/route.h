@@ -18,7 +18,7 @@ namespace natlens::diagram {
 [[nodiscard]] std::vector<std::string> requestHosts(const tracer::Path &path);
 
 /// A host known by nothing but its address: nobody captured there.
-[[nodiscard]] bool isAddress(std::string_view host);
+[[nodiscard]] bool isUncaptured(std::string_view host);
 
 /// The segment between two hosts in one direction, or nullptr: nothing was seen there.
 [[nodiscard]] const tracer::Segment *findSegment(const tracer::Path &path, tracer::Direction direction,

@@ -32,7 +32,7 @@ public:
         , m_options(options)
         , m_roles(snapshot) {
         for (const auto &host : snapshot.hosts)
-            if (isAddress(host.name)) m_addressHosts.insert(host.name);
+            if (isUncaptured(host.name)) m_addressHosts.insert(host.name);
     }
 
     Scene build() {
@@ -40,7 +40,7 @@ public:
             if (!m_options.selectedPath.empty() && path->id == m_options.selectedPath) m_selected = path.get();
         m_scene.selection = m_selected != nullptr;
         for (const auto &host : m_snapshot.hosts)
-            if (!isAddress(host.name) && !host.mixed) addHost(host.name); // others only where an arrow ends at them
+            if (!isUncaptured(host.name) && !host.mixed) addHost(host.name); // others only where an arrow ends at them
         countWays();
         for (const auto &path : m_snapshot.paths) {
             if (m_options.onlySelected && m_selected && path.get() != m_selected) continue;
@@ -95,7 +95,7 @@ private:
         made.inferred = true;
         for (const auto &host : m_snapshot.hosts)
             if (host.name == name) {
-                made.inferred = isAddress(name);
+                made.inferred = isUncaptured(name);
                 made.node = host.podNode;
                 if (!host.label.empty()) made.title = host.label;
                 if (!host.addresses.empty()) m_addresses[name] = host.addresses;
@@ -128,7 +128,7 @@ private:
         const auto route = routeOf(path, m_roles);
         if (!route.nodes.empty()) note(route.nodes.front(), path.requested);
         if (path.endpoint && !path.endpoint->host.empty() &&
-            (m_hosts.contains(path.endpoint->host) || !isAddress(path.endpoint->host))) {
+            (m_hosts.contains(path.endpoint->host) || !isUncaptured(path.endpoint->host))) {
             auto &host = addHost(path.endpoint->host);
             if (host.tier == Tier::pod && host.node.empty() && !route.nodes.empty()) host.node = route.nodes.back();
         }
@@ -241,7 +241,7 @@ private:
         }
         std::ranges::sort(m_scene.checks, naturalLess, [](const SceneCheck &check) { return check.streams.far; });
         for (auto &[name, host] : m_hosts) {
-            host.address = !isAddress(name) ? addressOf(name) : host.title != name ? name : "";
+            host.address = !isUncaptured(name) ? addressOf(name) : host.title != name ? name : "";
             // DNAT and SNAT always in the order of JSON and of the hop's list: SNAT, DNAT, then X.
             std::ranges::stable_sort(host.marks, {}, [](const Mark &mark) { return static_cast<int>(mark.fill); });
             host.muted = m_selected && !visited(name);

@@ -126,7 +126,9 @@ std::string titleOf(const Shape &shape, const SceneOptions &options, const std::
         if (!path.service->type.empty()) text += " (" + path.service->type + ")";
         text += " at ";
     }
-    text += path.requested.toString() + " · " + std::string(words(path.outcome));
+    text += path.requested.toString() + " · " +
+            (path.outcome == Outcome::dropped && !path.isRequestDropped() ? "✗ answer dropped"
+                                                                          : std::string(words(path.outcome)));
     if (!path.droppedAt.empty()) text += " at " + path.droppedAt;
     if (path.http && path.http->status != 0) text += fmt::format(" · HTTP {}", path.http->status);
     if (path.sourcePreserved) text += *path.sourcePreserved ? " · source kept" : " · source replaced";

@@ -85,7 +85,8 @@ private:
             }
             if (!hop.rule.empty()) line("rule  " + hop.rule, kBoxLeft + 4);
         }
-        if (!m_path.droppedAt.empty() && m_path.droppedAt == m_hosts[index]) line("✗ dropped here", kBoxLeft + 4);
+        if (!m_path.droppedAt.empty() && m_path.droppedAt == m_hosts[index])
+            line(m_path.isRequestDropped() ? "✗ dropped here" : "✗ answer dropped here", kBoxLeft + 4);
         for (int row = first + 1; row < m_row; ++row) {
             m_grid.put(row, kBoxLeft, "│");
             m_grid.put(row, right, "│");
@@ -103,7 +104,7 @@ private:
                              : endpoint ? m_path.endpoint->address.ip.toString()
                                         : "";
         auto text = !name.empty() ? name : index == 0 ? std::string("client") : std::string("endpoint");
-        if (name.empty() || isAddress(name)) text += " (not captured)";
+        if (name.empty() || isUncaptured(name)) text += " (not captured)";
         if (!address.empty() && address != name) text += "  " + address;
         if (index > 0 && endpoint && !m_path.endpoint->pod.empty() && !m_path.endpoint->node.empty())
             text += fmt::format("  pod {} on {}", m_path.endpoint->pod, m_path.endpoint->node);

@@ -57,7 +57,7 @@ std::optional<Finding> find(const FindingInput &input) {
         return result;
     }
     // The requested address may have become a node port on the way: what counts is what the node was asked.
-    const Hop *dropper = path.outcome == Outcome::dropped ? requestHop(path, path.droppedAt) : nullptr;
+    const Hop *dropper = path.isRequestDropped() ? requestHop(path, path.droppedAt) : nullptr;
     if (dropper == nullptr || !dropper->in || viaOf(path) != Via::loadBalancerIP) return std::nullopt;
     const auto &seen = dropper->in->src.ip;
     if (!allowed(client) || allowed(seen) || seen == client) return std::nullopt;

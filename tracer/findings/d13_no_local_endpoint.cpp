@@ -33,8 +33,7 @@ namespace {
 
 std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
-    if (path.kind != PathKind::service || path.outcome != Outcome::dropped || path.droppedAt.empty())
-        return std::nullopt;
+    if (path.kind != PathKind::service || !path.isRequestDropped() || path.droppedAt.empty()) return std::nullopt;
     if (path.client.node == path.droppedAt) return std::nullopt; // it came back to its sender: D20
     const Via via = viaOf(path);
     if (via == Via::clusterIP) return std::nullopt;

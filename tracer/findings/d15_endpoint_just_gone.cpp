@@ -34,7 +34,7 @@ const Diagnosis kD15{
 std::optional<Timestamp> lostLocalEndpoint(const FindingInput &input) {
     const Path &path = input.path;
     if (!input.service || !input.service->localOnly() || !input.history || !input.cluster) return std::nullopt;
-    if (viaOf(path) == Via::clusterIP || path.outcome != Outcome::dropped) return std::nullopt;
+    if (viaOf(path) == Via::clusterIP || !path.isRequestDropped()) return std::nullopt;
     const auto node = nodeName(input, path.droppedAt);
     if (node.empty() || input.cluster->endpoints(*input.service, node).readyOnNode != 0) return std::nullopt;
     const auto from = path.firstSeen + -std::chrono::nanoseconds(kRecently);

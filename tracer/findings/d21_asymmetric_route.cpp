@@ -47,7 +47,7 @@ bool filtersReversePath(const NodeFacts &facts, const std::string &interface) {
 /// The node took the request in, and its reverse-path filter threw it away.
 std::optional<Finding> findFiltered(const FindingInput &input) {
     const Path &path = input.path;
-    if (path.outcome != Outcome::dropped || input.facts == nullptr || !path.requested.ip.isV4()) return std::nullopt;
+    if (!path.isRequestDropped() || input.facts == nullptr || !path.requested.ip.isV4()) return std::nullopt;
     const Hop *hop = requestHop(path, path.droppedAt);
     const NodeFacts *facts = input.facts->at(path.droppedAt, path.lastSeen);
     if (hop == nullptr || !hop->in || facts == nullptr || !filtersReversePath(*facts, hop->in->interface))

@@ -28,7 +28,7 @@ namespace {
 
 std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
-    if (path.outcome != Outcome::dropped || input.facts == nullptr) return std::nullopt;
+    if (!path.isRequestDropped() || input.facts == nullptr) return std::nullopt;
     const Hop *hop = requestHop(path, path.droppedAt);
     const NodeFacts *facts = input.facts->at(path.droppedAt, path.lastSeen);
     const auto rise = input.facts->rise(path.droppedAt, path.firstSeen, path.lastSeen);

@@ -75,7 +75,7 @@ std::optional<Finding> findClash(const FindingInput &input) {
 std::optional<Finding> find(const FindingInput &input) {
     if (auto clash = findClash(input)) return clash;
     const Path &path = input.path;
-    if (path.outcome != Outcome::dropped || !input.facts || !input.cluster) return std::nullopt;
+    if (!path.isRequestDropped() || !input.facts || !input.cluster) return std::nullopt;
     const Hop *hop = entryHop(input);
     if (hop == nullptr || hop->host != path.droppedAt || !hop->nat.empty()) return std::nullopt;
     const auto prediction = predict(input, *hop, *input.cluster);

@@ -72,7 +72,7 @@ std::optional<Observed> observe(const Path &path, const Hop &entry) {
         return observed;
     }
     if (!entry.nat.empty() || entry.inferred) return std::nullopt;
-    if (path.outcome == Outcome::dropped && path.droppedAt == entry.host) {
+    if (path.isRequestDropped() && path.droppedAt == entry.host) {
         observed.verdict = Verdict::dropped;
         return observed;
     }

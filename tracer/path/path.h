@@ -62,7 +62,7 @@ struct Host {
     std::string podNode = {}; ///< for pods: the node it runs on, "" when unknown
     std::string label = {};   ///< the name for people; equals `name` unless cluster state knows better
     std::shared_ptr<const HostClock> clock = {}; ///< null: never compared with others
-    bool mixed = false; ///< no machine, but a file that shows what several capture points saw
+    bool mixed = false;                          ///< no machine, but a file that shows what several capture points saw
 
     bool operator==(const Host &) const = default;
 };
@@ -197,7 +197,8 @@ struct Path {
     std::optional<SocketAddress> seenByEndpoint; ///< source address of the first packet that reached the endpoint
     std::optional<bool> sourcePreserved;
     Outcome outcome = Outcome::incomplete;
-    std::string droppedAt; ///< Host::name, "" when not dropped
+    std::string droppedAt;                        ///< Host::name, "" when not dropped
+    Direction dropDirection = Direction::request; ///< of what was dropped there
     std::optional<HttpExchange> http;
     std::vector<Hop> hops;         ///< request hops from client to endpoint, then reply hops back; ends included
     std::vector<Segment> segments; ///< in the same order
@@ -207,6 +208,11 @@ struct Path {
     unsigned attempts = 1;          ///< 1 + retransmitted SYNs (or repeated first datagrams)
     std::vector<std::string> notes; ///< "ambiguous: 2 candidates at node2/eth0", "capture lost 3 packets at node1/eth0"
     bool settled = false;           ///< nothing more is expected (closed, or the source has ended)
+
+    /// Not its answer, which is dropped where the endpoint was reached.
+    [[nodiscard]] bool isRequestDropped() const {
+        return outcome == Outcome::dropped && dropDirection == Direction::request;
+    }
 
     bool operator==(const Path &) const = default;
 };

@@ -177,6 +177,7 @@ Json toJson(const Path &path) {
     json["attempts"] = path.attempts;
     json["notes"] = path.notes;
     json["settled"] = path.settled;
+    json["dropDirection"] = path.droppedAt.empty() ? Json(nullptr) : Json(toString(path.dropDirection));
     return json;
 }
 

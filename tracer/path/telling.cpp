@@ -62,6 +62,7 @@ void writeKind(const Path &path, std::string &key) {
     append(key, anyPort ? std::uint16_t{0} : path.requested.port);
     append(key, path.client.node);
     append(key, path.droppedAt);
+    key.push_back(static_cast<char>(path.dropDirection));
     if (path.endpoint) {
         append(key, path.endpoint->pod);
         append(key, path.endpoint->host);

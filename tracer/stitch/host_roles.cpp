@@ -78,7 +78,8 @@ bool HostRoles::learn(const Path &path) {
     };
     const bool check = path.kind == PathKind::healthCheck;
     const bool ended = path.outcome == Outcome::delivered || path.outcome == Outcome::reset ||
-                       path.outcome == Outcome::unanswered || path.outcome == Outcome::rejected;
+                       path.outcome == Outcome::unanswered || path.outcome == Outcome::rejected ||
+                       (path.outcome == Outcome::dropped && !path.isRequestDropped());
     std::vector<const Hop *> request;
     for (const Hop &hop : path.hops)
         if (hop.direction == Direction::request) request.push_back(&hop);

@@ -1,5 +1,6 @@
 // How connections end: PathBuilder's judgement, kept apart because it must be careful.
 #include "tracer/path/conventions.h"
+#include "tracer/path/telling.h"
 #include "tracer/stitch/path_draft.h"
 
 #include <algorithm>
@@ -13,6 +14,8 @@ namespace {
 
 /// Without an answer for this long a request has not been answered (a SYN is repeated after one second, RFC 6298).
 constexpr std::chrono::milliseconds kPatience{950};
+/// A packet takes less from the client to the endpoint or back.
+constexpr std::chrono::milliseconds kNotOnItsWay{300};
 
 /// What all flows of one direction of a connection said, at any capture point.
 struct Summary {
@@ -80,6 +83,13 @@ void PathBuilder::decide(Draft &draft) const {
             request.rst.nanoseconds != 0 && !reply.fin() && !request.fin() && reply.payloadBytes == 0;
         if ((tcp && (resetByServer || resetByClient)) || (sctp && resetByServer)) path.outcome = Outcome::reset;
         setEndpoint(draft);
+        const bool acknowledged = request.pureAck || request.fin() || request.rst.nanoseconds != 0;
+        const bool askedAgain =
+            !acknowledged && reply.payloadBytes == 0 && path.attempts > 1 && request.last - reply.first >= kNotOnItsWay;
+        // The newest answer may still be on its way, and of one alone nothing else tells.
+        const bool waited = m_moment.now - reply.last >= kNotOnItsWay;
+        const bool unheard = tcp ? askedAgain && (waited || m_moment.ended) : waited && isUnheardAtClient(draft);
+        if (path.outcome == Outcome::delivered && unheard) decideLostReply(draft);
         return;
     }
     if (icmp || aborted || (tcp && reply.rst.nanoseconds != 0)) {
@@ -100,19 +110,59 @@ void PathBuilder::decide(Draft &draft) const {
     decideUnanswered(draft);
 }
 
+/// A note for each host of the way whose captures lost packets while the path lived. Returns how many they lost.
+std::uint64_t PathBuilder::noteDrops(Path &path, const std::vector<Visit> &way) const {
+    std::uint64_t lost = 0;
+    for (const Visit &visit : way) {
+        const auto &name = m_sources.points.host(visit.host).name;
+        const auto drops = m_sources.points.dropsAt(name, path.firstSeen, path.lastSeen);
+        if (drops != 0) path.notes.push_back(fmt::format("capture lost {} packets at {}", drops, name));
+        lost += drops;
+    }
+    return lost;
+}
+
+/// No answer came to the client, whose own packets were captured.
+bool PathBuilder::isUnheardAtClient(const Draft &draft) {
+    if (draft.request.empty() || draft.reply.empty() || isToMany(draft.path.requested.ip)) return false;
+    const Visit &client = draft.request.front();
+    return client.out && !client.in && !client.assumed && isInitialTtl(client.out->ttl) &&
+           std::ranges::none_of(draft.reply, [&](const Visit &visit) { return visit.host == client.host; });
+}
+
+/// The endpoint answered and the client did not get it. Where the answer went into a host that had passed the request
+/// on, and did not come out where the request had come in, it was lost there; else nobody knows where.
+void PathBuilder::decideLostReply(Draft &draft) const {
+    Path &path = draft.path;
+    if (draft.request.empty() || draft.reply.empty()) return;
+    const Visit &last = draft.reply.back();
+    if (noteDrops(path, draft.request) + noteDrops(path, draft.reply) != 0) {
+        path.outcome = Outcome::incomplete;
+        return;
+    }
+    const std::string &host = m_sources.points.host(last.host).name;
+    const bool seenOnBothSides = std::ranges::any_of(
+        draft.request, [&](const Visit &visit) { return visit.host == last.host && visit.in && visit.out; });
+    const std::string_view again = path.attempts > 1 ? ", and the client asked again" : "";
+    if (last.in && !last.out && seenOnBothSides) {
+        path.outcome = Outcome::dropped;
+        path.droppedAt = host;
+        path.dropDirection = Direction::reply;
+        draft.dropConfidence = path.attempts > 1 ? 0.8 : 0.7;
+        path.notes.push_back(fmt::format("the answer went into {} and did not come out{}", host, again));
+        return;
+    }
+    path.outcome = Outcome::unanswered;
+    path.notes.push_back(fmt::format("the client did not get the answer, which was last seen at {}{}", host, again));
+}
+
 void PathBuilder::decideUnanswered(Draft &draft) const {
     Path &path = draft.path;
     path.outcome = Outcome::incomplete;
     if (draft.request.empty()) return;
     const Visit &last = draft.request.back();
     const std::string &host = m_sources.points.host(last.host).name;
-    std::uint64_t lost = 0;
-    for (const Visit &visit : draft.request) {
-        const auto &name = m_sources.points.host(visit.host).name;
-        const auto drops = m_sources.points.dropsAt(name, path.firstSeen, path.lastSeen);
-        if (drops != 0) path.notes.push_back(fmt::format("capture lost {} packets at {}", drops, name));
-        lost += drops;
-    }
+    const std::uint64_t lost = noteDrops(path, draft.request);
     const auto from = path.firstSeen + -std::chrono::nanoseconds(kReorderWindow);
     const auto to = path.lastSeen + std::chrono::nanoseconds(kReorderWindow);
     for (const Visit &visit : draft.request) {
@@ -210,7 +260,7 @@ void PathBuilder::setSource(Draft &draft) const {
     const auto address = IpAddress::parse(said);
     if (known && address && *address != seen.ip) known = false;
     if (known) path.seenByEndpoint = seen;
-    if (known || replaced) path.sourcePreserved = !replaced;
+    if (replaced || (known && !isHalfOfRouter(draft.request))) path.sourcePreserved = !replaced;
     if (known || there) return;
     path.notes.push_back(address ? fmt::format("what the endpoint sees was not captured; it says that it sees {}", said)
                                  : "what the endpoint sees was not captured");

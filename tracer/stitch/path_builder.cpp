@@ -1,4 +1,5 @@
 #include "tracer/stitch/path_builder.h"
+#include "tracer/path/conventions.h"
 #include "tracer/stitch/path_draft.h"
 
 #include <algorithm>
@@ -50,7 +51,11 @@ Tuple travelling(const Tuple &request, Direction direction) {
 Path PathBuilder::build(const Connection &connection) const {
     Draft draft{.connection = connection};
     draft.request = findWay(connection, Direction::request, m_sources.legs, m_sources.flows, m_sources.points);
-    draft.reply = findWay(connection, Direction::reply, m_sources.legs, m_sources.flows, m_sources.points);
+    draft.reply =
+        findWay(connection, Direction::reply, m_sources.legs, m_sources.flows, m_sources.points, draft.request);
+    if (std::ranges::any_of(draft.request, &Visit::tied))
+        draft.request =
+            findWay(connection, Direction::request, m_sources.legs, m_sources.flows, m_sources.points, draft.reply);
     faceLoneHost(draft.request, draft.reply, m_sources.points);
     Path &path = draft.path;
     const Tuple &asked = connection.steps.front().request;
@@ -58,7 +63,12 @@ Path PathBuilder::build(const Connection &connection) const {
     path.client.address = asked.src;
     path.requested = asked.dst;
     path.notes = connection.notes;
-    if (!draft.request.empty() && draft.request.front().out && !draft.request.front().in)
+    if (isHalfOfRouter(draft.request))
+        path.notes.push_back(
+            fmt::format("what came into {} was not captured: the client may have been another one, whose "
+                        "address was replaced there",
+                        m_sources.points.host(draft.request.front().host).name));
+    else if (!draft.request.empty() && draft.request.front().out && !draft.request.front().in)
         path.client.node = m_sources.points.host(draft.request.front().host).name;
     else if (draft.request.empty() && !draft.reply.empty() && draft.reply.back().in && !draft.reply.back().out)
         path.client.node = m_sources.points.host(draft.reply.back().host).name;
@@ -80,6 +90,13 @@ Path PathBuilder::build(const Connection &connection) const {
     path.settled = m_moment.ended || closed(connection);
     learnAddresses(draft);
     return path;
+}
+
+/// The first that is seen of a request is that a host sends, in its own name, what others have sent to it.
+bool PathBuilder::isHalfOfRouter(const std::vector<Visit> &request) const {
+    if (request.empty() || !request.front().out || request.front().in) return false;
+    const Sighting &out = *request.front().out;
+    return !isInitialTtl(out.ttl) && m_sources.points.owns(request.front().host, out.src.ip);
 }
 
 Hop PathBuilder::hopOf(const Draft &draft, const Visit &visit, Direction direction) const {
@@ -164,6 +181,9 @@ void PathBuilder::addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Di
     if (hop.captureDrops != 0) hop.doubts.push_back(fmt::format("the capture lost {} packets", hop.captureDrops));
     if (const auto events = points.eventsLostAt(hop.host, draft.path.firstSeen, draft.path.lastSeen))
         hop.doubts.push_back(fmt::format("{} conntrack or trace events were lost", events));
+    if (visit.tied)
+        hop.doubts.emplace_back("its packets came at the same time and with the same time to live as a neighbour's: "
+                                "which of the two was first is not known");
     const Shown &shown = direction == Direction::request ? draft.requestShown : draft.replyShown;
     const auto epoch = epochOf(visit);
     const std::uint64_t most = epoch ? shown.mostBytes.at(*epoch) : 0;
@@ -181,6 +201,40 @@ void PathBuilder::addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Di
     if (unseen.cut) hop.doubts.emplace_back("packets were cut by the snap length: what they carry beyond is not known");
 }
 
+/// Where a translation happened that nobody saw both sides of: at the address that was asked, if that one was
+/// replaced. Where only the source was, the one asked had no part in it: it is who the new source belongs to, or
+/// anybody between those who saw the packets before and after.
+std::string PathBuilder::placeOf(const Draft &draft, unsigned step) const {
+    const Step &from = draft.connection.steps[step], &to = draft.connection.steps[step + 1];
+    if (!from.next->host.empty()) return from.next->host;
+    if (from.next->proxied || from.request.dst.ip != to.request.dst.ip ||
+        from.request.dst.port != to.request.dst.port) {
+        const Host *owner = m_sources.points.ownerOf(from.request.dst.ip);
+        return owner ? owner->name : from.request.dst.ip.toString();
+    }
+    const auto crossing = [&](const std::vector<Visit> &way) -> std::pair<const Visit *, const Visit *> {
+        for (std::size_t i = 1; i < way.size(); ++i) {
+            const Sighting &before = way[i - 1].out ? *way[i - 1].out : *way[i - 1].in;
+            const Sighting &after = way[i].in ? *way[i].in : *way[i].out;
+            if (std::min(before.step, after.step) == step && std::max(before.step, after.step) == step + 1)
+                return {&way[i - 1], &way[i]};
+        }
+        return {};
+    };
+    auto [before, after] = crossing(draft.request);
+    if (!before) std::tie(after, before) = crossing(draft.reply);
+    if (!before) return from.request.dst.ip.toString();
+    const HostIndex near = before->host, far = after->host;
+    const Host *owner = m_sources.points.ownerOf(to.request.src.ip);
+    if (owner && owner != m_sources.points.ownerOf(to.request.dst.ip)) {
+        const HostIndex index = m_sources.points.hostIndex(owner->name);
+        const bool elsewhere = index != near && index != far &&
+                               std::ranges::any_of(draft.request, [&](const Visit &v) { return v.host == index; });
+        if (!elsewhere) return owner->name;
+    }
+    return placeBetween(m_sources.points.host(near).name, m_sources.points.host(far).name);
+}
+
 /// A translation that happened where nobody captured: between two hosts that were seen.
 std::optional<Hop> PathBuilder::hiddenTranslation(const Draft &draft, const Visit &before, const Visit &after,
                                                   Direction direction) const {
@@ -194,11 +248,7 @@ std::optional<Hop> PathBuilder::hiddenTranslation(const Draft &draft, const Visi
     hop.nat = from.next->proxied ? std::vector{Nat::proxied} : natBetween(from.request, to.request);
     hop.evidence = from.next->evidence;
     hop.confidence = from.next->confidence;
-    hop.host = from.next->host;
-    if (hop.host.empty()) {
-        const Host *owner = m_sources.points.ownerOf(from.request.dst.ip);
-        hop.host = owner ? owner->name : from.request.dst.ip.toString();
-    }
+    hop.host = placeOf(draft, std::min(out.step, in.step));
     hop.role = from.next->proxied ? m_sources.roles.of(hop.host) : HostRole::node;
     const Tuple entering = travelling(direction == Direction::request ? from.request : to.request, direction);
     const Tuple leaving = travelling(direction == Direction::request ? to.request : from.request, direction);
@@ -213,20 +263,38 @@ std::optional<Hop> PathBuilder::hiddenTranslation(const Draft &draft, const Visi
     return hop;
 }
 
+/// Where the host that translated was seen on the other side, what is hidden is only its own second side.
+bool PathBuilder::completes(Hop &hop, const Hop &hidden) {
+    if (hop.host != hidden.host || hop.in.has_value() == hop.out.has_value() || !hop.nat.empty()) return false;
+    (hop.in ? hop.out : hop.in) = hop.in ? hidden.out : hidden.in;
+    hop.nat = hidden.nat;
+    hop.evidence = hidden.evidence;
+    hop.confidence = hidden.confidence;
+    return true;
+}
+
 void PathBuilder::addHops(Draft &draft, Direction direction) const {
     const auto &way = direction == Direction::request ? draft.request : draft.reply;
+    auto &hops = draft.path.hops;
     for (std::size_t i = 0; i < way.size(); ++i) {
-        if (i > 0)
-            if (auto hidden = hiddenTranslation(draft, way[i - 1], way[i], direction)) {
-                m_sources.points.hostIndex(hidden->host);
-                draft.path.hops.push_back(std::move(*hidden));
-            }
-        draft.path.hops.push_back(hopOf(draft, way[i], direction));
-        Hop &hop = draft.path.hops.back();
-        if (direction == Direction::request && draft.path.droppedAt == hop.host && !hop.out) {
+        Hop hop = hopOf(draft, way[i], direction);
+        if (direction == draft.path.dropDirection && draft.path.droppedAt == hop.host && !hop.out) {
             hop.confidence = draft.dropConfidence;
             if (draft.dropTraced) hop.evidence.push_back(EvidenceKind::ruleTrace);
         }
+        auto hidden = i > 0 ? hiddenTranslation(draft, way[i - 1], way[i], direction) : std::nullopt;
+        const bool proxied = hidden && hidden->nat == std::vector{Nat::proxied};
+        const bool shown =
+            hidden && !proxied &&
+            ((!hops.back().out && completes(hops.back(), *hidden)) || (!hop.in && completes(hop, *hidden)));
+        if (hidden && !shown) {
+            if (hidden->nat == std::vector{Nat::snat} && (hidden->host == hop.host || hidden->host == hops.back().host))
+                hidden->host = direction == Direction::request ? placeBetween(hops.back().host, hop.host)
+                                                               : placeBetween(hop.host, hops.back().host);
+            m_sources.points.hostIndex(hidden->host);
+            hops.push_back(std::move(*hidden));
+        }
+        hops.push_back(std::move(hop));
     }
 }
 
@@ -254,7 +322,7 @@ void PathBuilder::addSegments(Draft &draft, Direction direction) const {
         };
         if (sender && sender->out) take(sender->packetsOut, sender->out->first, sender->last);
         if (receiver && receiver->in) take(receiver->packetsIn, receiver->in->first, receiver->last);
-        segment.lost = direction == Direction::request && !path.droppedAt.empty() && to == path.droppedAt;
+        segment.lost = direction == path.dropDirection && !path.droppedAt.empty() && to == path.droppedAt;
         segment.confidence = confidence;
         if (segment.packets != 0) path.segments.push_back(std::move(segment));
     };

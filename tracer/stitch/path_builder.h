@@ -52,16 +52,22 @@ private:
     };
 
     void addHops(Draft &draft, Direction direction) const;
+    [[nodiscard]] static bool completes(Hop &hop, const Hop &hidden);
     [[nodiscard]] Hop hopOf(const Draft &draft, const Visit &visit, Direction direction) const;
     void addDoubts(Hop &hop, const Draft &draft, const Visit &visit, Direction direction) const;
     [[nodiscard]] Shown shown(const Draft &draft, Direction direction) const;
     [[nodiscard]] std::optional<Hop> hiddenTranslation(const Draft &draft, const Visit &before, const Visit &after,
                                                        Direction direction) const;
+    [[nodiscard]] std::string placeOf(const Draft &draft, unsigned step) const;
+    [[nodiscard]] bool isHalfOfRouter(const std::vector<Visit> &request) const;
     void addSegments(Draft &draft, Direction direction) const;
     void addCounts(Draft &draft) const;
     void addHttp(Draft &draft) const;
     void decide(Draft &draft) const;
     void decideUnanswered(Draft &draft) const;
+    void decideLostReply(Draft &draft) const;
+    [[nodiscard]] static bool isUnheardAtClient(const Draft &draft);
+    std::uint64_t noteDrops(Path &path, const std::vector<Visit> &way) const;
     void setEndpoint(Draft &draft) const;
     void setSource(Draft &draft) const;
     void learnAddresses(const Draft &draft) const;

@@ -86,8 +86,38 @@ auto travelOrder(const Sighting &s, Direction direction) {
     return std::tuple(step, -static_cast<int>(s.ttl), s.first, s.point);
 }
 
+auto placeOnWay(const HostSights &h) {
+    return std::tuple(h.epoch, -h.ttlSum, h.stepSum, !h.leaves);
+}
+
+/// Of hosts that saw the packets with one time to live, at one interface each, the one that they come from as far as
+/// addresses tell is the first, and the one that they go to the last; else the earlier one is first. Where also times
+/// are equal the way of the other direction, which is the same one, decides.
+void settleTies(std::vector<HostSights> &hosts, const CapturePoints &points, const std::vector<Visit> &opposite) {
+    const auto side = [&](const HostSights &h) {
+        const Sighting &front = h.sights.front(), &back = h.sights.back();
+        return int{points.owns(h.host, back.dst.ip)} - int{points.owns(h.host, front.src.ip)};
+    };
+    const auto backwards = [&](const HostSights &h) {
+        const auto at = std::ranges::find(opposite, h.host, &Visit::host);
+        return at == opposite.end() ? 0 : opposite.begin() - at;
+    };
+    for (auto begin = hosts.begin(); begin != hosts.end();) {
+        auto end = begin + 1;
+        while (end != hosts.end() && placeOnWay(*end) == placeOnWay(*begin))
+            ++end;
+        if (end - begin > 1) {
+            const auto key = [&](const HostSights &h) { return std::tuple(side(h), h.first, backwards(h), h.host); };
+            std::sort(begin, end, [&](const HostSights &a, const HostSights &b) { return key(a) < key(b); });
+            for (auto h = begin + 1; h != end; ++h)
+                if (side(*(h - 1)) == side(*h) && (h - 1)->first == h->first) (h - 1)->tied = h->tied = true;
+        }
+        begin = end;
+    }
+}
+
 std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction direction, const Connection &connection,
-                                    CapturePoints &points) {
+                                    CapturePoints &points, const std::vector<Visit> &opposite) {
     std::ranges::sort(sights, {}, [&](const Sighting &s) { return travelOrder(s, direction); });
     std::vector<HostSights> hosts; // few: found faster by looking than by a map
     hosts.reserve(8);
@@ -108,9 +138,8 @@ std::vector<HostSights> groupByHost(std::vector<Sighting> sights, Direction dire
             for (HostSights &part : splitMixed(std::move(visit), connection, direction, points))
                 ordered.push_back(std::move(part));
     }
-    std::ranges::sort(ordered, {}, [](const HostSights &h) {
-        return std::tuple(h.epoch, -h.ttlSum, h.stepSum, !h.leaves, h.first, h.host);
-    });
+    std::ranges::sort(ordered, {}, [](const HostSights &h) { return std::tuple(placeOnWay(h), h.first, h.host); });
+    settleTies(ordered, points, opposite);
     return ordered;
 }
 
@@ -127,7 +156,9 @@ void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
                 i == 0 && isInitialTtl(front.ttl) && !owns(front.dst.ip) && (hosts.size() > 1 || owns(front.src.ip));
             const bool leavesForNext = i > 0 && i + 1 < hosts.size() && hosts[i - 1].sights.back().ttl > front.ttl &&
                                        hosts[i + 1].sights.front().ttl == front.ttl;
-            if (begins || leavesForNext) single = Facing::out;
+            const bool fromHere = owns(front.src.ip) && !owns(front.dst.ip); // made or translated here
+            const bool toHere = owns(front.dst.ip) && !owns(front.src.ip);
+            if (begins || fromHere || (leavesForNext && !toHere)) single = Facing::out;
         }
         // A bridge port may not know what the bridge itself knows.
         hosts[i].assumed = !crosses && hosts.size() == 1;
@@ -150,6 +181,7 @@ void faceUnknown(std::vector<HostSights> &hosts, const CapturePoints &points) {
 Visit visitOf(const HostSights &host) {
     Visit visit{.host = host.host};
     visit.assumed = host.assumed;
+    visit.tied = host.tied;
     for (const Sighting &sight : host.sights) {
         if (sight.facing == Facing::in) {
             if (!visit.in) visit.in = sight;
@@ -186,7 +218,16 @@ void HostSights::summarise(Direction direction) {
 }
 
 void faceLoneHost(std::vector<Visit> &request, std::vector<Visit> &reply, const CapturePoints &points) {
-    if (request.size() > 1 || reply.size() != 1 || !reply[0].assumed) return;
+    if (reply.size() != 1 || !reply[0].assumed) return;
+    if (request.size() > 1) {
+        // Where requests end and nobody has passed the answer on yet, it was made.
+        if (request.back().host == reply[0].host && !request.back().out && reply[0].in &&
+            isInitialTtl(reply[0].in->ttl)) {
+            std::swap(reply[0].in, reply[0].out);
+            std::swap(reply[0].packetsIn, reply[0].packetsOut);
+        }
+        return;
+    }
     if (!request.empty() && (request[0].host != reply[0].host || !request[0].assumed)) return;
     Visit &back = reply[0];
     const Sighting &answer = back.in ? *back.in : *back.out;
@@ -218,8 +259,9 @@ void faceLoneHost(std::vector<Visit> &request, std::vector<Visit> &reply, const 
 }
 
 std::vector<Visit> findWay(const Connection &connection, Direction direction, const LegTable &legs,
-                           const FlowTable &flows, CapturePoints &points) {
-    auto hosts = groupByHost(findSightings(connection, direction, legs, flows, points), direction, connection, points);
+                           const FlowTable &flows, CapturePoints &points, const std::vector<Visit> &opposite) {
+    auto hosts =
+        groupByHost(findSightings(connection, direction, legs, flows, points), direction, connection, points, opposite);
     faceUnknown(hosts, points);
     std::vector<Visit> way;
     way.reserve(hosts.size());

@@ -38,13 +38,16 @@ struct Visit {
     std::uint32_t syns = 0;
     Timestamp first = {}, last = {};
     bool unsure = false;  ///< even faceLoneHost() found nothing that tells: nobody should conclude that it ended here
+    bool tied = false;    ///< which of it and a neighbour comes first is no more than likely
     bool assumed = false; ///< the only host of its way, and nothing there tells whether packets came or went
 };
 
 /// Visits of one direction, in the order of travel: by time to live, which needs no clocks (STITCHING 2.2), then by
-/// leg, then by time. A host that forwards is seen with two values of it and stands between its neighbours.
+/// leg, then by time; `opposite` is the way of the other direction, which tells where times are equal. A host that
+/// forwards is seen with two values of it and stands between its neighbours.
 [[nodiscard]] std::vector<Visit> findWay(const Connection &connection, Direction direction, const LegTable &legs,
-                                         const FlowTable &flows, CapturePoints &points);
+                                         const FlowTable &flows, CapturePoints &points,
+                                         const std::vector<Visit> &opposite = {});
 
 /// Decides what findWay() could only assume, from both ways of a connection that one host alone has seen: whether it is
 /// the client's side or the other one. What still is no more than likely stays `assumed`.

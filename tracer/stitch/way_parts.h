@@ -14,6 +14,7 @@ struct HostSights {
     int ttlSum = 0, stepSum = 0;
     bool assumed = false; ///< see Visit
     bool leaves = false;  ///< some sight is known to go out and none to go in
+    bool tied = false;    ///< see Visit
     Timestamp first = {};
 
     /// Fills in everything that follows from host and sights.

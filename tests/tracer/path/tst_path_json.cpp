@@ -141,7 +141,7 @@ void TestPathJson::exactText() {
         R"("clock":null,"encapsulation":null}],)"
         R"("findings":[{"code":"D01","severity":"warning","text":"text","fix":"fix","field":null,"packets":[],)"
         R"("evidence":[],"cost":null,"reference":null}],)"
-        R"("segments":[],"firstSeen":null,"lastSeen":null,"packets":0,"attempts":1,"notes":[],"settled":false})";
+        R"("segments":[],"firstSeen":null,"lastSeen":null,"packets":0,"attempts":1,"notes":[],"settled":false,"dropDirection":null})";
     QCOMPARE(QString::fromStdString(toJsonLine(example())), QString::fromStdString(expected));
 }
 
