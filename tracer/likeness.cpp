@@ -173,7 +173,7 @@ void Likeness::compareOpenings() {
 }
 
 bool Likeness::addClusterState() {
-    if (m_cluster->latest() == nullptr) return true;
+    if (m_cluster->isEmpty()) return true;
     const Timestamp changed = m_cluster->changedBefore(m_first);
     if (changed.nanoseconds != 0 && m_first - changed < kHistory) return false;
     put(m_cluster->at(m_first));

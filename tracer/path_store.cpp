@@ -43,7 +43,7 @@ bool PathStore::addFacts(std::string_view host, Timestamp time, std::string_view
 }
 
 bool PathStore::addClusterState(Timestamp time, std::string_view json) {
-    const bool first = m_cluster.latest() == nullptr;
+    const bool first = m_cluster.isEmpty();
     if (!m_cluster.apply(time, json)) return false;
     // Paths that began before keep the state they were judged by, unless there was none.
     for (const auto &[id, entry] : m_entries)

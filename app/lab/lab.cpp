@@ -150,10 +150,10 @@ base::Status Lab::captureEvidence(LabHost &node) {
 }
 
 base::Status Lab::startWorkloads() {
-    for (const auto &event : m_cluster.initialEvents())
-        if (auto status = m_capture->writeClusterState(event); !status) return status;
-    for (const auto &event : m_scenario.otherObjects)
-        if (auto status = m_capture->writeClusterState(event); !status) return status;
+    const auto listed = base::Timestamp::now();
+    for (const auto &events : {m_cluster.initialEvents(), m_scenario.otherObjects})
+        for (const auto &event : events)
+            if (auto status = m_capture->writeClusterState(event, listed); !status) return status;
     for (const auto &[name, pod] : m_cluster.state().pods)
         if (auto status = startServer(*pod); !status) return status;
     for (const auto &address : outsideEndpoints(m_cluster.state()))
@@ -376,7 +376,7 @@ base::Status Lab::apply(const ClusterChange &change) {
         if (auto status = syncAll(); !status) return status;
     if (m_loadBalancer) return m_loadBalancer->configure(m_cluster.state());
     // A scenario that changes hosts itself has its own ways to Services that are new.
-    return m_scenario.needsKernel() ? base::Status{} : routeServices();
+    return !m_scenario.kernelNeed().empty() ? base::Status{} : routeServices();
 }
 
 // --- StepActions ------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ public:
 
     [[nodiscard]] base::Status add(OpenedPoint point);
     [[nodiscard]] base::Status remove(const std::string &name);
-    [[nodiscard]] base::Status write(const std::string &name, std::span<const std::byte> bytes);
+    [[nodiscard]] base::Status write(const std::string &name, std::span<const std::byte> bytes,
+                                     base::Timestamp time = base::Timestamp::now());
 
     [[nodiscard]] base::Status start();
     bool drain(std::chrono::milliseconds quietTime, std::chrono::milliseconds atMost);

@@ -52,10 +52,10 @@ base::Status CaptureLoop::remove(const std::string &name) {
     return {};
 }
 
-base::Status CaptureLoop::write(const std::string &name, std::span<const std::byte> bytes) {
+base::Status CaptureLoop::write(const std::string &name, std::span<const std::byte> bytes, base::Timestamp time) {
     const std::lock_guard lock(m_mutex);
     if (auto known = knownPoint(name); !known) return known;
-    (void)enqueue(WritePacket{name, base::Timestamp::now(), {bytes.begin(), bytes.end()}});
+    (void)enqueue(WritePacket{name, time, {bytes.begin(), bytes.end()}});
     return {};
 }
 

@@ -132,8 +132,8 @@ base::Status CaptureService::writeFacts(const std::string &node, const std::stri
     return m_impl->loop.write(node + "/facts", std::as_bytes(std::span(jsonText)));
 }
 
-base::Status CaptureService::writeClusterState(const std::string &jsonText) {
-    return m_impl->loop.write(kClusterState, std::as_bytes(std::span(jsonText)));
+base::Status CaptureService::writeClusterState(const std::string &jsonText, base::Timestamp time) {
+    return m_impl->loop.write(kClusterState, std::as_bytes(std::span(jsonText)), time);
 }
 
 base::Status CaptureService::removeInterface(const std::string &node, const std::string &interface) {

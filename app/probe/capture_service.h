@@ -52,8 +52,8 @@ public:
                                              const live::CaptureOptions &options = {});
     /// Errors are those of netlink::EventSocket. The caller sees to netlink::enableConntrackEvents().
     [[nodiscard]] base::Status addConntrack(const std::string &node);
-    /// For a datapath that tracks connections itself: the same capture point, filled by writeConntrack() with packets of
-    /// link type NETLINK (netlink::wrap), time-stamped when they are written.
+    /// For a datapath that tracks connections itself: the same capture point, filled by writeConntrack() with packets
+    /// of link type NETLINK (netlink::wrap), time-stamped when they are written.
     [[nodiscard]] base::Status addWrittenConntrack(const std::string &node);
     [[nodiscard]] base::Status writeConntrack(const std::string &node, std::span<const std::byte> packet);
     /// `names` go into the capture point's description: netlink::parseInterfaceNames() reads them there.
@@ -63,8 +63,9 @@ public:
     [[nodiscard]] base::Status addFacts(const std::string &node);
     [[nodiscard]] base::Status writeFacts(const std::string &node, const std::string &jsonText);
 
-    /// One Kubernetes watch event (JSON text), time-stamped now. Needs addClusterState() before.
-    [[nodiscard]] base::Status writeClusterState(const std::string &jsonText);
+    /// One Kubernetes watch event (JSON text). Needs addClusterState() before. Objects of one listing have one `time`.
+    [[nodiscard]] base::Status writeClusterState(const std::string &jsonText,
+                                                 base::Timestamp time = base::Timestamp::now());
 
     /// Writes what the interface still has and its last statistics, then closes it. Call it before the interface is
     /// taken away; one that disappears by itself is closed in the same way. notFound when there is no such capture

@@ -124,7 +124,8 @@ EndpointCount ClusterView::endpoints(const FrontEndMatch &match, std::string_vie
     EndpointCount count;
     std::set<std::string> nodes;
     // A node's own rules name all of its endpoints wherever that matters; those of other nodes do not.
-    const auto family = match.service->clusterIPs.empty() ? packet::IpFamily::v4 : match.service->clusterIPs.front().family;
+    const auto family =
+        match.service->clusterIPs.empty() ? packet::IpFamily::v4 : match.service->clusterIPs.front().family;
     const bool ruled = m_rules != nullptr && m_rules->of(node, family) != nullptr;
     const bool open = !ruled && onlyInRules(match.service->name);
     for (const auto &[key, slice] : m_state.endpointSlices) {
@@ -183,24 +184,25 @@ ClusterView::planFor(const std::string &node, const proxycore::ProxyConfig &conf
 }
 
 bool ClusterContext::apply(Timestamp time, std::string_view json) {
-    proxycore::ClusterState state = m_versions.empty() ? proxycore::ClusterState() : m_versions.back().state;
-    auto policies = m_versions.empty() ? std::make_shared<const NetworkPolicies>() : m_versions.back().policies;
-    if (!proxycore::applyWatchEvent(state, json)) {
+    // A listing of thousands of objects is of one moment: it must not be copied for each of them.
+    const bool sameMoment = m_hasObjects && m_versions.back().time >= time;
+    Version next{time, {}, std::make_shared<const NetworkPolicies>(), nullptr};
+    if (m_hasObjects && !sameMoment) {
+        next.state = m_versions.back().state;
+        next.policies = m_versions.back().policies;
+    }
+    Version &version = sameMoment ? m_versions.back() : next;
+    if (!proxycore::applyWatchEvent(version.state, json)) {
         ++m_unreadable;
         return false;
     }
+    version.state.problems.clear(); // a long-lived watch must not collect them without end
+    if (auto changed = applyPolicies(*version.policies, json))
+        version.policies = std::make_shared<const NetworkPolicies>(std::move(*changed));
+    version.view.reset();
     if (!m_hasObjects) m_versions.clear(); // what was known of rules alone is no state that came before
     m_hasObjects = true;
-    state.problems.clear(); // a long-lived watch must not collect them without end
-    if (auto changed = applyPolicies(*policies, json))
-        policies = std::make_shared<const NetworkPolicies>(std::move(*changed));
-    if (!m_versions.empty() && m_versions.back().time >= time) {
-        m_versions.back().state = std::move(state);
-        m_versions.back().policies = std::move(policies);
-        m_versions.back().view.reset();
-        return true;
-    }
-    m_versions.push_back(Version{time, std::move(state), std::move(policies), nullptr});
+    if (!sameMoment) m_versions.push_back(std::move(next));
     return true;
 }
 

@@ -107,6 +107,8 @@ public:
     /// The state at a moment; before the first one, the first. Null without any cluster state.
     [[nodiscard]] const ClusterView *at(Timestamp time) const;
     [[nodiscard]] const ClusterView *latest() const;
+    /// Neither objects nor rules are known. Unlike latest() this makes nothing.
+    [[nodiscard]] bool isEmpty() const { return m_versions.empty(); }
     /// Every state that held at some time within [from, to], oldest first.
     [[nodiscard]] std::vector<const ClusterView *> during(Timestamp from, Timestamp to) const;
     /// There are Kubernetes objects, not rules alone.
