@@ -15,7 +15,7 @@ struct Dispatch {
             return finished.status;
         }
         Output output;
-        output.write(finished.text);
+        output.write(wrappedHelp(finished.text, output.columns()));
         return output.finish(0);
     }
     int operator()(const LabList &) const { return labList(); }

@@ -116,6 +116,22 @@ std::string wrapped(const std::string &text, std::size_t indent, std::optional<i
     return diagram::wrapIndented(text, std::max(*columns, kNarrowest), static_cast<int>(indent));
 }
 
+std::string wrappedHelp(std::string_view text, std::optional<int> columns) {
+    std::string out;
+    while (!text.empty()) {
+        const std::string line(text.substr(0, text.find('\n')));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
+        const std::size_t gap = line.find("  ", begin);
+        const std::size_t description =
+            gap == line.npos ? begin : std::min(line.find_first_not_of(' ', gap), line.size());
+        // The option itself is never broken.
+        std::string folded = wrapped(std::string(description, ' ') + line.substr(description), description, columns);
+        out += folded.replace(0, description, line, 0, description) + "\n";
+    }
+    return out;
+}
+
 Progress::Progress(bool wanted)
     : m_wanted(wanted && terminal(STDERR_FILENO))
     , m_start(nowMilliseconds()) {}

@@ -48,6 +48,8 @@ void complain(std::string_view line);
 [[nodiscard]] std::optional<int> terminalColumns();
 /// Lines of at most `columns`, those after the first one indented; as it is without `columns`. No line end at the end.
 [[nodiscard]] std::string wrapped(const std::string &text, std::size_t indent, std::optional<int> columns);
+/// Each line so, as a list of options is read: what does not fit goes on below the description.
+[[nodiscard]] std::string wrappedHelp(std::string_view text, std::optional<int> columns);
 
 /// A line on standard error that replaces itself; nothing unless standard error is a terminal and the work has lasted
 /// longer than a second.

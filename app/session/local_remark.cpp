@@ -9,6 +9,14 @@ namespace {
 
 using proxycore::Decision, proxycore::ProxyConfig, proxycore::Verdict;
 
+std::vector<std::string> addressesOf(const Decision &decision) {
+    std::vector<std::string> addresses;
+    for (const auto &endpoint : decision.endpoints)
+        addresses.push_back(endpoint.address.toString());
+    std::ranges::sort(addresses);
+    return addresses;
+}
+
 /// What differs between two decisions as far as a clusterCIDR can matter.
 std::string inWords(const Decision &decision) {
     switch (decision.verdict) {
@@ -20,7 +28,14 @@ std::string inWords(const Decision &decision) {
     const auto replaced = std::ranges::count_if(
         decision.endpoints, [&](const auto &endpoint) { return decision.masquerade || endpoint.masquerade; });
     const auto count = static_cast<std::ptrdiff_t>(decision.endpoints.size());
-    return fmt::format("forwarded to {} endpoint{}, source {}", count, count == 1 ? "" : "s",
+    constexpr std::ptrdiff_t kNamed = 2;
+    std::string to = fmt::format("{} endpoints", count);
+    if (count <= kNamed) {
+        to.clear();
+        for (const std::string &address : addressesOf(decision))
+            to += (to.empty() ? "" : " or ") + address;
+    }
+    return fmt::format("forwarded to {}, source {}", to,
                        replaced == 0       ? "kept"
                        : replaced == count ? "replaced"
                                            : "replaced for some of them");
@@ -50,7 +65,7 @@ std::string remarkOnLocalSources(const proxycore::ClusterState &state, const Pro
     for (const bool covers : {true, false}) {
         const auto other =
             proxycore::explain(state, covers ? covering(config, source) : notCovering(config, source), request);
-        if (!other || inWords(*other) == answer) continue;
+        if (!other || (inWords(*other) == answer && addressesOf(*other) == addressesOf(decision))) continue;
         others += fmt::format("{} with a clusterCIDR that {} {}: {}", others.empty() ? "" : ";",
                               covers ? "covers" : "does not cover", source.toString(), inWords(*other));
     }

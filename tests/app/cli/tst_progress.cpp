@@ -14,6 +14,7 @@ private Q_SLOTS:
     void readingStage();
     void wrapped_data();
     void wrapped();
+    void wrappedHelp();
 };
 
 void TestProgress::readingStage_data() {
@@ -71,6 +72,20 @@ void TestProgress::wrapped() {
     QCOMPARE(QString::fromStdString(natlens::cli::wrapped(text.toStdString(), 6,
                                                           columns == 0 ? std::nullopt : std::optional<int>(columns))),
              lines);
+}
+
+/// A list of options: descriptions go on below themselves, and nothing else changes.
+void TestProgress::wrappedHelp() {
+    const std::string help = "Usage: natlens replay [OPTIONS] FILE...\n\nOptions:\n"
+                             "  --json           one path a line, and nothing else on standard output, ever\n"
+                             "  --quiet          no progress\n";
+    QCOMPARE(natlens::cli::wrappedHelp(help, std::nullopt), help);
+    QCOMPARE(natlens::cli::wrappedHelp(help, 200), help);
+    QCOMPARE(natlens::cli::wrappedHelp(help, 60),
+             std::string("Usage: natlens replay [OPTIONS] FILE...\n\nOptions:\n"
+                         "  --json           one path a line, and nothing else on\n"
+                         "                   standard output, ever\n"
+                         "  --quiet          no progress\n"));
 }
 
 NATLENS_TEST(TestProgress)
