@@ -165,6 +165,10 @@ int conclude(const session::View &view, const SourceOptions &options, const char
         if (!options.quiet && (options.json || !options.diagram.empty()))
             complain(fmt::format("{}: expected: {}; observed: {}", command, comparison.expected, comparison.observed));
     }
+    for (const std::string &fault : view.lab.faults) {
+        status = 1;
+        complain(fmt::format("{}: {}", command, fault));
+    }
     if (!options.quiet)
         for (const std::string &remark : view.remarks)
             complain(fmt::format("{}: {}", command, remark));

@@ -102,9 +102,11 @@ base::Status HostActions::checkNeeds(const Scenario &scenario) {
     });
     if (asksBySctp && !kernelHasSctp())
         return base::fail(base::ErrorCode::unsupported,
-                          "this kernel has no SCTP sockets; load its module (sudo modprobe sctp), or run it --simulated",
+                          fmt::format("this kernel has no SCTP sockets; load its module (sudo modprobe sctp){}",
+                                      scenario.kernelNeed().empty() ? ", or run it --simulated" : ""),
                           "scenario", scenario.name);
-    if (!scenario.datapaths.empty() && std::ranges::find(scenario.datapaths, scenario.datapath) == scenario.datapaths.end()) {
+    if (!scenario.datapaths.empty() &&
+        std::ranges::find(scenario.datapaths, scenario.datapath) == scenario.datapaths.end()) {
         std::string others;
         for (const auto kind : scenario.datapaths)
             others += (others.empty() ? "" : " or ") + std::string(toString(kind));

@@ -21,10 +21,10 @@ using Kind = json::value_t;
 
 /// One row per thing a step can do to the lab as a whole; what is done to one host stands in scenario_actions.cpp.
 constexpr std::pair<std::string_view, Step::Kind> kStepKinds[] = {
-    {"request", Step::Kind::request},           {"annotate", Step::Kind::annotate},
-    {"set-policy", Step::Kind::setPolicy},      {"wait-rotation", Step::Kind::waitRotation},
-    {"move-pod", Step::Kind::movePod},          {"scale", Step::Kind::scale},
-    {"pause", Step::Kind::pause},               {"apply", Step::Kind::clusterEvent},
+    {"request", Step::Kind::request},      {"annotate", Step::Kind::annotate},
+    {"set-policy", Step::Kind::setPolicy}, {"wait-rotation", Step::Kind::waitRotation},
+    {"move-pod", Step::Kind::movePod},     {"scale", Step::Kind::scale},
+    {"pause", Step::Kind::pause},          {"apply", Step::Kind::clusterEvent},
     {"delete", Step::Kind::clusterEvent},
 };
 
@@ -37,6 +37,7 @@ Step readStep(const json &object, const std::string &at) {
     if (row == std::end(kStepKinds)) {
         auto action = readHostAction(fields);
         if (!action) fields.fail("do", fmt::format("\"{}\" is not a step", kind));
+        fields.refuseOthers();
         step.kind = Step::Kind::act;
         step.action = std::make_shared<const HostAction>(std::move(*action));
         return step;
@@ -62,11 +63,14 @@ Step readStep(const json &object, const std::string &at) {
     }
     if (step.kind == Step::Kind::request && (step.from.empty() || step.urls.empty()))
         throw BadField{at, "a request needs \"from\" and \"url\" or \"urls\""};
+    for (const auto &url : step.urls)
+        if (!url.starts_with("http://")) fields.fail("url", fmt::format("\"{}\" does not begin with http://", url));
+    fields.refuseOthers();
     return step;
 }
 
-/// How often providers whose load balancers forward packets check a node, by "preset"; without it the lab's own pace. Azure
-/// does not tell how long it waits for an answer: until the next check, here.
+/// How often providers whose load balancers forward packets check a node, by "preset"; without it the lab's own pace.
+/// Azure does not tell how long it waits for an answer: until the next check, here.
 LoadBalancerSpec checksOf(const ScenarioFields &fields) {
     using std::chrono::seconds;
     struct Preset {
@@ -102,6 +106,7 @@ LoadBalancerSpec readLoadBalancer(const json &object, const std::string &at) {
     spec.healthyAfter = std::max(1u, fields.number("healthyAfter", spec.healthyAfter));
     spec.unhealthyAfter = std::max(1u, fields.number("unhealthyAfter", spec.unhealthyAfter));
     spec.checkPort = fields.port("checkPort", 0);
+    fields.refuseOthers();
     return spec;
 }
 
@@ -143,6 +148,7 @@ Scenario readFields(const json &object) {
         const ScenarioFields one(entry, fmt::format("/setup/{}", index++));
         auto action = readHostAction(one);
         if (!action) one.fail("do", "is not something to do to a host");
+        one.refuseOthers();
         scenario.setup.push_back(std::move(*action));
     }
     index = 0;
@@ -150,6 +156,8 @@ Scenario readFields(const json &object) {
         scenario.steps.push_back(readStep(step, fmt::format("/steps/{}", index++)));
     if (const json &expect = fields.get("expect", Kind::array); expect.is_array()) scenario.expectJson = expect.dump();
     scenario.otherObjects = otherObjects(fields.get("cluster", Kind::object));
+    (void)fields.get("proxyConfig", Kind::object); // read by readScenario()
+    fields.refuseOthers();
     return scenario;
 }
 
@@ -161,17 +169,27 @@ std::string builtInText(const std::string &name) {
 
 } // namespace
 
-bool Scenario::needsKernel() const {
+std::string Scenario::kernelNeed() const {
     const auto ofKernel = [](const HostAction &action) {
         const auto *connection = std::get_if<ConnectAction>(&action.what);
         const bool asksOnce = connection != nullptr && connection->isSctp() && connection->name.empty();
         return !asksOnce && !std::holds_alternative<DatagramsAction>(action.what) &&
                !std::holds_alternative<UdpServerAction>(action.what);
     };
-    return !needs.empty() || keepStaleConnections || std::ranges::any_of(setup, ofKernel) ||
-           std::ranges::any_of(steps, [&](const Step &step) {
-               return step.kind == Step::Kind::act && ofKernel(*step.action);
-           });
+    const auto named = [](std::string_view list, std::size_t index, const HostAction &action) {
+        const auto *connection = std::get_if<ConnectAction>(&action.what);
+        const std::string_view why = connection == nullptr  ? "changes what only a kernel has"
+                                     : connection->isSctp() ? "keeps a connection (it has a name)"
+                                                            : "connects by TCP other than by HTTP";
+        return fmt::format("/{}/{} {}", list, index, why);
+    };
+    if (!needs.empty()) return fmt::format("/needs has settings of a kernel ({})", needs.front());
+    if (keepStaleConnections) return "/keepStaleConnections is about a kernel's connections";
+    for (std::size_t i = 0; i < setup.size(); ++i)
+        if (ofKernel(setup[i])) return named("setup", i, setup[i]);
+    for (std::size_t i = 0; i < steps.size(); ++i)
+        if (steps[i].kind == Step::Kind::act && ofKernel(*steps[i].action)) return named("steps", i, *steps[i].action);
+    return {};
 }
 
 base::Result<std::string> readTextFile(const std::string &path) {
@@ -200,10 +218,12 @@ base::Result<Scenario> readScenario(std::string_view source, const std::string &
         }
         return scenario;
     } catch (const json::parse_error &error) {
-        const auto before = source.substr(0, std::min<std::size_t>(error.byte == 0 ? 0 : error.byte - 1, source.size()));
+        const auto before =
+            source.substr(0, std::min<std::size_t>(error.byte == 0 ? 0 : error.byte - 1, source.size()));
         const auto line = std::ranges::count(before, '\n') + 1;
-        return base::fail(base::ErrorCode::invalidInput, "this is not JSON", "read scenario",
-                          fmt::format("{}, line {}, column {}", fileName, line, before.size() - (before.rfind('\n') + 1) + 1));
+        return base::fail(
+            base::ErrorCode::invalidInput, "this is not JSON", "read scenario",
+            fmt::format("{}, line {}, column {}", fileName, line, before.size() - (before.rfind('\n') + 1) + 1));
     } catch (const json::exception &error) {
         return base::fail(base::ErrorCode::invalidInput, error.what(), "read scenario", fileName);
     } catch (const BadField &bad) {
@@ -222,6 +242,9 @@ base::Result<Scenario> loadScenario(const std::string &nameOrFile) {
                           fmt::format("no such scenario; there are {} (or name a scenario file)", names), "lab",
                           nameOrFile);
     auto source = readTextFile(nameOrFile);
+    if (!source && source.error().code == base::ErrorCode::notFound && !nameOrFile.ends_with(".json"))
+        return base::fail(base::ErrorCode::notFound, "no such scenario; natlens lab list names them all", "lab",
+                          nameOrFile);
     if (!source) return std::unexpected(source.error());
     return readScenario(*source, nameOrFile);
 }

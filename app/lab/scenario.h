@@ -73,8 +73,8 @@ struct Scenario {
     std::vector<Step> steps;
     std::string expectJson = "[]";      ///< passed on to the front end as it is
 
-    /// It changes hosts in ways that only a kernel can be changed in.
-    [[nodiscard]] bool needsKernel() const;
+    /// The first thing in it that only a kernel can do, with its JSON pointer; "" if there is none.
+    [[nodiscard]] std::string kernelNeed() const;
     /// How long a change waits after a sync.
     [[nodiscard]] milliseconds syncPeriod() const {
         return obeyMinSyncPeriod ? proxyConfig.minSyncPeriod : milliseconds(0);

@@ -19,11 +19,17 @@ void ScenarioFields::fail(const std::string &key, const std::string &text) const
 
 const json &ScenarioFields::get(const char *key, json::value_t type) const {
     static const json nothing;
+    m_asked.emplace(key);
     const auto found = m_object.find(key);
     if (found == m_object.end()) return nothing;
     const bool number = type == json::value_t::number_unsigned && found->is_number_unsigned();
     if (!number && found->type() != type) fail(key, fmt::format("must not be a {}", found->type_name()));
     return *found;
+}
+
+void ScenarioFields::refuseOthers() const {
+    for (const auto &[key, value] : m_object.items())
+        if (!m_asked.contains(key)) fail(key, "is not known here");
 }
 
 std::string ScenarioFields::text(const char *key, std::string otherwise) const {

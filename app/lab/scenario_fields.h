@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,17 +29,20 @@ public:
     [[nodiscard]] unsigned number(const char *key, unsigned otherwise, unsigned most = 3'600'000) const;
     [[nodiscard]] bool flag(const char *key, bool otherwise = false) const;
     [[nodiscard]] std::vector<std::string> texts(const char *key) const;
-    [[nodiscard]] packet::IpAddress address(const char *key) const;           ///< required, IPv4
+    [[nodiscard]] packet::IpAddress address(const char *key) const;            ///< required, IPv4
     [[nodiscard]] packet::IpAddress addressOfAnyFamily(const char *key) const; ///< required
-    [[nodiscard]] packet::IpPrefix prefix(const char *key) const;             ///< required; an address is its /32
-    [[nodiscard]] packet::SocketAddress socketAddress(const char *key) const; ///< required, "ip:port"
+    [[nodiscard]] packet::IpPrefix prefix(const char *key) const;              ///< required; an address is its /32
+    [[nodiscard]] packet::SocketAddress socketAddress(const char *key) const;  ///< required, "ip:port"
     [[nodiscard]] packet::Port port(const char *key, packet::Port otherwise) const;
     [[nodiscard]] const std::string &at() const { return m_at; }
+    /// Throws for a field that nobody has asked for: it is misspelt, or means something that is not done.
+    void refuseOthers() const;
     [[noreturn]] void fail(const std::string &key, const std::string &text) const;
 
 private:
     const nlohmann::json &m_object;
     std::string m_at;
+    mutable std::set<std::string, std::less<>> m_asked;
 };
 
 } // namespace natlens::lab

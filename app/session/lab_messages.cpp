@@ -129,6 +129,8 @@ void LabConversation::line(std::string_view text) {
                 fatalStatus = valueOr(event, "exitStatus", 2);
             } else {
                 log("error: " + message);
+                status.faults.push_back(message);
+                keepLast(status.faults, kMaxLines);
             }
         } // later versions may say more: what is not known is not an error
     } catch (const json::exception &error) {

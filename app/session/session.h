@@ -89,6 +89,7 @@ struct LabStatus {
     std::vector<PodControl> pods;
     std::vector<std::string> inRotation; ///< nodes that the load balancer uses now
     std::vector<std::string> log;        ///< what was done, one line each
+    std::vector<std::string> faults;     ///< what was asked for and could not be done, one line each; in `log`, too
     std::vector<ClientAnswer> answers;
     std::vector<Comparison> comparisons; ///< filled when the scenario's steps have been played
     bool stepsDone = false;

@@ -51,9 +51,9 @@ int SimulatedLab::run() {
 }
 
 base::Status SimulatedLab::build() {
-    if (m_scenario.needsKernel())
-        return base::fail(base::ErrorCode::unsupported, "it changes what only a kernel has; run it without --simulated",
-                          "simulated lab", m_scenario.name);
+    if (const auto need = m_scenario.kernelNeed(); !need.empty())
+        return base::fail(base::ErrorCode::unsupported, need + "; run it without --simulated", "simulated lab",
+                          m_scenario.name);
     const auto specs = hostSpecs(m_scenario, m_cluster.state());
     if (!specs) return std::unexpected(specs.error());
     for (const bool pods : {false, true})

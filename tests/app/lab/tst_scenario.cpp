@@ -69,6 +69,13 @@ private Q_SLOTS:
             << "no such object";
         QTest::newRow("unknown preset") << json("{'name':'x','loadBalancer':{'address':'1.2.3.4','preset':'aws'}}")
                                         << "/loadBalancer/preset: is not one of gce-2016, gce, azure";
+        QTest::newRow("no web") << json("{'name':'x','steps':[{'do':'request','from':'c','url':'gopher://1.2.3.4/'}]}")
+                                << "/steps/0/url: \"gopher://1.2.3.4/\" does not begin with http://";
+        QTest::newRow("misspelt") << json("{'name':'x','steps':[{'do':'pause','durationMS':5}]}")
+                                  << "/steps/0/durationMS: is not known here";
+        QTest::newRow("misspelt, of a host") << json("{'name':'x','steps':[{'do':'nft','on':'a','rule':[]}]}")
+                                             << "/steps/0/rule: is not known here";
+        QTest::newRow("misspelt list") << json("{'name':'x','stepz':[]}") << "/stepz: is not known here";
         QTest::newRow("absurd") << json("{'name':'x','steps':[{'do':'pause','durationMs':99999999999}]}")
                                 << "too large";
     }
@@ -132,8 +139,8 @@ private Q_SLOTS:
         QVERIFY(connect);
         QCOMPARE(connect->text, std::string("a\nb\n"));
         QVERIFY(scenario->steps.at(1).event.find("DELETED") != std::string::npos);
-        QVERIFY(scenario->needsKernel());
-        QVERIFY(!loadScenario("nodeport")->needsKernel());
+        QVERIFY(!scenario->kernelNeed().empty());
+        QCOMPARE(loadScenario("nodeport")->kernelNeed(), std::string());
     }
 
     void unknownNameListsTheKnownOnes() {

@@ -52,6 +52,7 @@ private Q_SLOTS:
         lab.feed(jsonOf("{'event':'error','message':'no such pod','exitStatus':2,'fatal':false}\n"));
         QVERIFY(lab.fatal.empty());
         QCOMPARE(lab.status.log, std::vector<std::string>{"error: no such pod"});
+        QCOMPARE(lab.status.faults, std::vector<std::string>{"no such pod"});
         lab.feed(jsonOf("{'event':'error','message':'user namespaces are off','exitStatus':3,'fatal':true}\n"));
         QCOMPARE(lab.fatal, std::string("user namespaces are off"));
         QCOMPARE(lab.fatalStatus, 3);

@@ -174,6 +174,19 @@ private Q_SLOTS:
         QVERIFY2(drawn.out.contains("SNAT"), drawn.said());
     }
 
+    /// What a step cannot do is said, and the exit status tells.
+    void nobodyAsks() {
+        QFile file(at("nobody.json"));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write(QByteArray("{'base': 'nodeport', 'name': 'nobody', 'expect': [], 'steps': [{'do': 'request', "
+                              "'from': 'nobody', 'url': 'http://10.240.0.5:32080/'}]}")
+                       .replace('\'', '"'));
+        file.close();
+        const Run lab = simulate(at("nobody.json"), {});
+        QCOMPARE(lab.status, 1);
+        QVERIFY2(lab.err.contains("request from nobody: no such host in this lab"), lab.said());
+    }
+
     /// In namespaces it is the kernel's SCTP, or a sentence that says that it has none.
     void sctpOfTheKernel() {
         NATLENS_NEEDS_LAB();
