@@ -87,6 +87,13 @@ void Tracer::prepareRoom() {
     m_impl->legs.arena().prepare();
 }
 
+void Tracer::passOver(base::CapturePointId point, base::Timestamp time) {
+    auto &impl = *m_impl;
+    impl.tick(time);
+    impl.changed = true;
+    impl.points.point(point).passedOver = true;
+}
+
 void Tracer::addTranslation(const TranslationEvent &event) {
     auto &impl = *m_impl;
     impl.tick(event.time);

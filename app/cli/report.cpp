@@ -44,8 +44,9 @@ std::string endpointText(const Path &path) {
 void printPaths(Output &output, const tracer::Snapshot &snapshot) {
     if (snapshot.paths.empty()) return;
     output.write(output.styled(Style::bold, "Paths") + "\n");
-    for (const auto &path : snapshot.paths)
-        output.write(pathLine(output, *path) + "\n");
+    for (const bool housekeeping : {false, true})
+        for (const auto &path : snapshot.paths)
+            if (tracer::isHousekeeping(*path) == housekeeping) output.write(pathLine(output, *path) + "\n");
     output.write("\n");
 }
 
@@ -144,7 +145,7 @@ void printClocks(Output &output, const tracer::Snapshot &snapshot) {
 
 std::string requestedText(const tracer::PathGroup &group) {
     return group.severalPorts ? group.example.requested.ip.toString() + ", several ports"
-                              : group.example.requested.toString();
+                              : diagram::inWords(group.example.requested);
 }
 
 /// What the paths of a group have in common: no ports of clients, no times.

@@ -25,7 +25,7 @@ std::string pathTitle(const Path &path) {
     std::string text = path.id + ": ";
     if (path.kind == tracer::PathKind::healthCheck) text += "health check ";
     if (!path.client.node.empty()) text += path.client.node + " ";
-    text += fmt::format("{} to {}", path.client.address.toString(), path.requested.toString());
+    text += fmt::format("{} to {}", diagram::inWords(path.client.address), diagram::inWords(path.requested));
     return text + ", " + diagram::describeOutcome(path);
 }
 
@@ -114,10 +114,10 @@ std::string restSection(const Snapshot &snapshot, const Snapshot &shown) {
     std::vector<Kind> kinds;
     std::unordered_map<std::string, std::size_t> places;
     const auto count = [&](const Path &path, std::uint64_t connections, bool severalPorts) {
-        auto what =
-            fmt::format("{} to {}: {}", path.client.node.empty() ? path.client.address.ip.toString() : path.client.node,
-                        severalPorts ? path.requested.ip.toString() + ", several ports" : path.requested.toString(),
-                        diagram::describeOutcome(path));
+        auto what = fmt::format(
+            "{} to {}: {}", path.client.node.empty() ? path.client.address.ip.toString() : path.client.node,
+            severalPorts ? path.requested.ip.toString() + ", several ports" : diagram::inWords(path.requested),
+            diagram::describeOutcome(path));
         const auto [at, isNew] = places.try_emplace(what, kinds.size());
         if (isNew) kinds.push_back({std::move(what), tracer::tellingOf(path)});
         Kind &kind = kinds[at->second];

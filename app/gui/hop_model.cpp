@@ -3,6 +3,7 @@
 #include "app/gui/words.h"
 #include "tracer/diagram/diagram.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace natlens::gui {
@@ -10,6 +11,7 @@ namespace natlens::gui {
 using tracer::Hop;
 using tracer::HopEnd;
 using tracer::Nat;
+using tracer::Path;
 
 namespace {
 
@@ -20,15 +22,32 @@ QString endText(const std::optional<HopEnd> &end, const QString &absent) {
     return end ? kFrom + addressText(end->src) + "\n" + kTo + addressText(end->dst) : absent;
 }
 
-QString inText(const Hop &hop) {
-    return endText(hop.in, hop.out ? QStringLiteral("starts here") : QStringLiteral("–"));
+const QString kNotCaptured = QStringLiteral("not captured");
+
+bool isClient(const Path &path, const Hop &hop) {
+    return hop.role == tracer::HostRole::client || (!path.client.node.empty() && hop.host == path.client.node);
 }
 
-QString outText(const Hop &hop) {
+bool isEndpoint(const Path &path, const Hop &hop) {
+    return hop.role == tracer::HostRole::pod || (path.endpoint && hop.host == path.endpoint->host);
+}
+
+QString inText(const Path &path, const Hop &hop) {
+    const bool request = hop.direction == tracer::Direction::request;
+    const bool starts = request ? isClient(path, hop) : isEndpoint(path, hop);
+    return endText(hop.in, !hop.out ? QStringLiteral("–") : starts ? QStringLiteral("starts here") : kNotCaptured);
+}
+
+/// Nothing came out only where something should have been seen to.
+QString outText(const Path &path, const Hop &hop) {
     if (hop.out || !hop.in) return endText(hop.out, QStringLiteral("–"));
-    return hop.role == tracer::HostRole::pod || hop.role == tracer::HostRole::client
-               ? QStringLiteral("ends here")
-               : QStringLiteral("nothing came out");
+    const bool request = hop.direction == tracer::Direction::request;
+    if (request ? isEndpoint(path, hop) : isClient(path, hop)) return QStringLiteral("ends here");
+    const bool dropped = path.droppedAt == hop.host && path.dropDirection == hop.direction;
+    const bool last = std::none_of(path.hops.begin() + (&hop - path.hops.data()) + 1, path.hops.end(),
+                                   [&](const Hop &later) { return later.direction == hop.direction; });
+    return dropped || (last && path.outcome == tracer::Outcome::rejected) ? QStringLiteral("nothing came out")
+                                                                          : kNotCaptured;
 }
 
 QString natText(const Hop &hop) {
@@ -124,8 +143,8 @@ QVariant HopModel::data(const QModelIndex &index, int role) const {
     case Qt::DisplayRole:
         switch (column) {
         case HostColumn: return hostText(h);
-        case InColumn: return inText(h);
-        case OutColumn: return outText(h);
+        case InColumn: return inText(*m_path, h);
+        case OutColumn: return outText(*m_path, h);
         case NatColumn: return natText(h);
         case TtlColumn: return ttlText(h);
         case RuleColumn: return lines(text(h.rule), text(h.ruleField));

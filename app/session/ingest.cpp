@@ -16,12 +16,16 @@ struct Ingest::Point {
     netlink::InterfaceNames interfaces; ///< for rule traces
     std::string name;                   ///< of the capture point
     std::uint64_t passedOver = 0;       ///< packets of a link type that is not decoded
+    base::Timestamp toldTime;           ///< to which passOver() has told that the capture went on
     bool filtered = false;
     /// Of a filtered point; nothing where the expression cannot apply to the link type: then no packet matches it.
     std::optional<live::OfflineFilter> filter;
 };
 
 namespace {
+
+/// Packets that a filter leaves out are told of this seldom.
+constexpr std::chrono::milliseconds kTimeStep{100};
 
 tracer::Crossing crossing(file::PacketDirection direction) {
     switch (direction) {
@@ -75,7 +79,8 @@ void Ingest::onPacket(const file::PacketView &packet) {
     if (packet.point.value >= m_points.size() || !m_points[packet.point.value]) return;
     Point &point = *m_points[packet.point.value];
     if (point.kind == Kind::packets) [[likely]] {
-        if (point.filtered && (!point.filter || !point.filter->matches(packet.data, packet.originalLength))) return;
+        if (point.filtered && (!point.filter || !point.filter->matches(packet.data, packet.originalLength)))
+            return passOver(point, packet);
         return m_input->addPacket({point.linkType, packet.point, packet.time, packet.number, crossing(packet.direction),
                                    packet.originalLength, packet.data});
     }
@@ -110,6 +115,13 @@ void Ingest::onPacket(const file::PacketView &packet) {
                           tracer::Tracer &tracer) { tracer.addClusterState(time, json); });
         break;
     }
+}
+
+/// How long a capture went on says what silence means, whatever was looked for in it.
+void Ingest::passOver(Point &point, const file::PacketView &packet) {
+    if (point.toldTime.nanoseconds != 0 && packet.time - point.toldTime < kTimeStep) return;
+    point.toldTime = packet.time;
+    m_input->call([id = packet.point, time = packet.time](tracer::Tracer &tracer) { tracer.passOver(id, time); });
 }
 
 void Ingest::onStatistics(const file::PointStatistics &statistics) {

@@ -39,6 +39,7 @@ public:
 private:
     enum class Kind : std::uint8_t { packets, foreign, conntrack, ruleTrace, clusterState, facts };
     struct Point;
+    void passOver(Point &point, const file::PacketView &packet);
     TracerInput *m_input;
     Options m_options;
     std::vector<std::unique_ptr<Point>> m_points; ///< by id; null where none was announced

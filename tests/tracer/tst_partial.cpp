@@ -35,6 +35,9 @@ private Q_SLOTS:
     void placeOfMasquerading();
     void knownOwner();
     void ownSource();
+    void nodeOfPod_data();
+    void nodeOfPod();
+    void headersCut();
     void sameTime_data();
     void sameTime();
 };
@@ -107,6 +110,45 @@ void TestPartial::ownSource() {
     QCOMPARE(text(path.seenByEndpoint), "10.240.0.5:50000");
     QVERIFY(std::ranges::any_of(
         path.notes, [](const auto &note) { return note.starts_with("what came into node2 was not captured"); }));
+}
+
+void TestPartial::nodeOfPod_data() {
+    QTest::addColumn<QStringList>("points");
+    QTest::addColumn<QString>("node");
+    QTest::newRow("its own node captured")
+        << QStringList{"client/eth0", "node2/c1", "node2/eth0", "node1/eth0", "node1/cbr0", "pod/eth0"} << "node1";
+    QTest::newRow("a router between") << QStringList{"client/eth0", "node2/c1", "node2/eth0", "pod/eth0"} << "";
+}
+
+/// A pod is on the node that passed the packet on to it, not on one from which it was routed further.
+void TestPartial::nodeOfPod() {
+    QFETCH(QStringList, points);
+    QFETCH(QString, node);
+    Scenario scenario;
+    addTcp(scenario, masqueraded(points));
+    const auto snapshot = trace(std::move(scenario));
+    QCOMPARE(snapshot->paths.size(), std::size_t{1});
+    QVERIFY(snapshot->paths.front()->endpoint.has_value());
+    QCOMPARE(text(snapshot->paths.front()->endpoint->node), node);
+}
+
+/// A snap length that ends within the TCP headers is the reason why no answer is recognised, not an early end.
+void TestPartial::headersCut() {
+    Scenario scenario;
+    addTcp(scenario, masqueraded({"node2/c1"}));
+    for (auto &packet : scenario.packets) {
+        packet.length = static_cast<std::uint32_t>(packet.bytes.size());
+        packet.bytes.resize(14 + 20 + 12);
+    }
+    const auto snapshot = trace(std::move(scenario));
+    QCOMPARE(snapshot->paths.size(), std::size_t{1});
+    const tracer::Path &path = *snapshot->paths.front();
+    QCOMPARE(named(path.outcome), "incomplete");
+    const auto says = [&](std::string_view words) {
+        return std::ranges::any_of(path.notes, [&](const auto &note) { return note.contains(words); });
+    };
+    QVERIFY(says("cut by the snap length within their TCP headers"));
+    QVERIFY(!says("the capture ended"));
 }
 
 void TestPartial::sameTime_data() {

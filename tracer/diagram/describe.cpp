@@ -119,12 +119,12 @@ std::string outcomeSentence(const Path &path) {
 
 std::string headline(const Path &path) {
     const auto who =
-        fmt::format("{}{}", path.client.node.empty() ? "" : path.client.node + " ", path.client.address.toString());
+        fmt::format("{}{}", path.client.node.empty() ? "" : path.client.node + " ", inWords(path.client.address));
     const auto from = who.empty() ? std::string("An unknown client") : who;
     if (path.kind == PathKind::healthCheck)
-        return fmt::format("{}: {} checks the health of {}.", path.id, from, path.requested.toString());
+        return fmt::format("{}: {} checks the health of {}.", path.id, from, inWords(path.requested));
     std::string text =
-        fmt::format("{}: {} asks {} ({}", path.id, from, path.requested.toString(), packet::toString(path.protocol));
+        fmt::format("{}: {} asks {} ({}", path.id, from, inWords(path.requested), packet::toString(path.protocol));
     if (path.service) {
         const auto via = words(path.service->via);
         text += fmt::format(", {}{}{}", describe(*path.service), via.empty() ? "" : " ", via);

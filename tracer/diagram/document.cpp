@@ -86,7 +86,7 @@ Checks newestChecks(const Snapshot &snapshot) {
 std::string groupTitle(const Path &path) {
     const auto from = path.client.node.empty() ? path.client.address.ip.toString() : path.client.node;
     const bool named = path.service && !path.service->name.empty();
-    const auto to = named ? describe(*path.service) : path.requested.toString();
+    const auto to = named ? describe(*path.service) : inWords(path.requested);
     return from + " -> " + to + ":";
 }
 

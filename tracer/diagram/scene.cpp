@@ -60,7 +60,8 @@ private:
         if (!name.empty()) return name;
         if (!clientSide) return kUnseenEndpoint;
         std::string address = path.client.address.ip.toString();
-        return m_addressHosts.contains(address) ? address : kUnseenClient;
+        const bool own = m_addressHosts.contains(address) || tracer::isLinkLocal(path.client.address.ip);
+        return own ? address : kUnseenClient; // a link-local address is no client of others
     }
 
     static StreamKey keyOf(const std::string &from, const std::string &to, Direction direction) {
@@ -130,7 +131,9 @@ private:
         if (path.endpoint && !path.endpoint->host.empty() &&
             (m_hosts.contains(path.endpoint->host) || !isUncaptured(path.endpoint->host))) {
             auto &host = addHost(path.endpoint->host);
-            if (host.tier == Tier::pod && host.node.empty() && !route.nodes.empty()) host.node = route.nodes.back();
+            const bool behindOthers = path.endpoint->node.empty() && !isUncaptured(path.endpoint->host);
+            if (host.tier == Tier::pod && host.node.empty() && !route.nodes.empty() && !behindOthers)
+                host.node = route.nodes.back();
         }
         if (const auto unseen = m_hosts.find(kUnseenEndpoint);
             unseen != m_hosts.end() && path.endpoint && path.endpoint->host.empty() && !route.nodes.empty())

@@ -73,8 +73,9 @@ std::vector<Shape> shapesOf(const Snapshot &snapshot, const SceneOptions &option
         }
         shape.selected = selected;
     }
-    std::ranges::stable_sort(shapes, {},
-                             [](const Shape &shape) { return tracer::isNoise(tracer::tellingOf(*shape.newest)); });
+    std::ranges::stable_sort(shapes, {}, [](const Shape &shape) {
+        return std::pair(tracer::isNoise(tracer::tellingOf(*shape.newest)), tracer::isHousekeeping(*shape.newest));
+    });
     return shapes;
 }
 
@@ -126,7 +127,7 @@ std::string titleOf(const Shape &shape, const SceneOptions &options, const std::
         if (!path.service->type.empty()) text += " (" + path.service->type + ")";
         text += " at ";
     }
-    text += path.requested.toString() + " · " +
+    text += inWords(path.requested) + " · " +
             (path.outcome == Outcome::dropped && !path.isRequestDropped() ? "✗ answer dropped"
                                                                           : std::string(words(path.outcome)));
     if (!path.droppedAt.empty()) text += " at " + path.droppedAt;

@@ -30,6 +30,15 @@ bool isToMany(const IpAddress &address) {
     return address.family == packet::IpFamily::v4 && ((bytes[0] & 0xf0) == 0xe0 || everybody);
 }
 
+bool isLinkLocal(const IpAddress &address) {
+    return address.family == packet::IpFamily::v6 && address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
+}
+
+bool isHousekeeping(const Path &path) {
+    return path.kind == PathKind::direct &&
+           (isToMany(path.requested.ip) || isLinkLocal(path.requested.ip) || isLinkLocal(path.client.address.ip));
+}
+
 Telling tellingOf(const Path &path) {
     if (!path.findings.empty()) {
         const auto gravest = std::ranges::max(path.findings, {}, &Finding::severity).severity;
@@ -43,7 +52,7 @@ Telling tellingOf(const Path &path) {
     case PathKind::healthCheck: return well ? Telling::check : Telling::checkFailed;
     case PathKind::direct: break;
     }
-    if (isToMany(path.requested.ip)) return Telling::toMany;
+    if (isHousekeeping(path)) return Telling::toMany;
     return well ? Telling::other : Telling::otherFailed;
 }
 

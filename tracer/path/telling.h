@@ -9,7 +9,8 @@
 namespace natlens::tracer {
 
 /// Smaller is more worth showing. Paths with findings, the gravest first; then those of Services; health checks; then
-/// all others. Of each those first that did not end well. Packets to many at once come last.
+/// all others. Of each those first that did not end well. Packets to many at once and other housekeeping of links come
+/// last.
 enum class Telling : std::uint8_t {
     error,
     warning,
@@ -33,6 +34,10 @@ enum class Telling : std::uint8_t {
 void writeKind(const Path &path, std::string &key);
 /// Multicast, or the broadcast address of the own network; broadcasts to others cannot be told from hosts.
 [[nodiscard]] bool isToMany(const IpAddress &address);
+/// What hosts do to have addresses and routers on their link (multicast, neighbour discovery, link-local addresses).
+[[nodiscard]] bool isHousekeeping(const Path &path);
+/// An IPv6 address that means something on one link only.
+[[nodiscard]] bool isLinkLocal(const IpAddress &address);
 /// Ports asked are not part of the path's kind.
 [[nodiscard]] bool isAnyPort(const Path &path);
 

@@ -1,5 +1,7 @@
 #include "tracer/stitch/capture_points.h"
 
+#include "tracer/path/telling.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -43,7 +45,7 @@ const Host *CapturePoints::findHost(std::string_view name) const {
 bool CapturePoints::learnAddress(HostIndex index, const IpAddress &address) {
     auto &known = m_hosts[index].addresses;
     const auto at = std::ranges::lower_bound(known, address);
-    if (address.isNone() || address.isLoopback() || // every host has that one
+    if (address.isNone() || address.isLoopback() || isToMany(address) || // every host has those
         (at != known.end() && *at == address))
         return false;
     known.insert(at, address);

@@ -92,6 +92,13 @@ void PathBuilder::decide(Draft &draft) const {
         if (path.outcome == Outcome::delivered && unheard) decideLostReply(draft);
         return;
     }
+    if (tcp && !icmp && !draft.request.empty() && (request.flags | reply.flags) == 0) { // every segment has a flag
+        path.outcome = Outcome::incomplete;
+        path.notes.emplace_back(
+            "packets were cut by the snap length within their TCP headers: capture with a longer one "
+            "(128 bytes are enough) to see whether they were answered");
+        return;
+    }
     if (icmp || aborted || (tcp && reply.rst.nanoseconds != 0)) {
         path.outcome = Outcome::rejected;
         const auto &from = draft.reply.front();
@@ -227,6 +234,12 @@ void PathBuilder::setEndpoint(Draft &draft) const {
         m_sources.points.hostIndex(end.host);
     }
     // A pod's node is the last host that passed the packet on to it: seen to arrive, or it may have gone on elsewhere.
+    // Behind another router the pod is on that one, which nobody captured at.
+    if (host && before && before->in && before->out && host->in && host->in->epoch == before->out->epoch &&
+        host->in->ttl < before->out->ttl) {
+        path.endpoint = std::move(end);
+        return;
+    }
     if (host && before && before->in && before->out &&
         m_sources.roles.of(m_sources.points.host(before->host).name) != HostRole::loadBalancer)
         end.node = m_sources.points.host(before->host).name;

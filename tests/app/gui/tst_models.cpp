@@ -248,6 +248,17 @@ private Q_SLOTS:
         QCOMPARE(model.rowOfHost("node9"), -1);
         model.setPath(std::make_shared<const Path>(droppedPath("p2")));
         QCOMPARE(model.index(1, HopModel::OutColumn).data().toString(), "nothing came out");
+        // Captured on one side only, of a connection that went well.
+        Path half = crossNodePath("p3");
+        half.hops[1].out.reset();
+        half.hops.back().in.reset();
+        half.hops.back().out = half.hops[0].out;
+        half.hops.back().host = half.hops[1].host;
+        half.hops.back().role = tracer::HostRole::node;
+        model.setPath(std::make_shared<const Path>(half));
+        QCOMPARE(model.index(1, HopModel::OutColumn).data().toString(), "not captured");
+        QCOMPARE(model.index(static_cast<int>(half.hops.size()) - 1, HopModel::InColumn).data().toString(),
+                 "not captured");
     }
 };
 

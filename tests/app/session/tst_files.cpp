@@ -223,6 +223,33 @@ private Q_SLOTS:
         QCOMPARE(packetsAt(*view, "client/eth0"), std::uint64_t(6));
     }
 
+    /// What a filter leaves out says how long a capture went on, and that its other points work.
+    void filterKeepsTheVerdict_data() {
+        QTest::addColumn<QString>("filter");
+        QTest::newRow("none") << "";
+        QTest::newRow("tcp") << "tcp";
+    }
+    void filterKeepsTheVerdict() {
+        auto frames = testing::conversation(53210);
+        frames.resize(2); // a SYN from the client into node2
+        for (int i = 1; i < 20; ++i)
+            frames.push_back({"node2/cbr0", i * 100'000,
+                              packet::PacketBuilder()
+                                  .ip(packet::IpAddress::v4(10, 180, 1, 7), packet::IpAddress::v4(10, 180, 1, 8))
+                                  .udp(5000, 6000)
+                                  .build()});
+        QVERIFY(testing::writeRecording(testing::createFile(at("silent.pcapng")), frames,
+                                        {"client/eth0", "node2/eth0", "node2/cbr0"}));
+        QFETCH(QString, filter);
+        Options options;
+        options.filter = filter.toStdString();
+        const auto view = read({{at("silent.pcapng")}}, options);
+        QVERIFY(view);
+        const auto &path = *view->traced->paths.front();
+        QCOMPARE(QString::fromStdString(std::string(tracer::toString(path.outcome))), "dropped");
+        QCOMPARE(QString::fromStdString(path.droppedAt), "node2");
+    }
+
     void clusterFileNamesTheService() {
         testing::writeText(at("cluster.json"), R"({"apiVersion":"v1","kind":"List","items":[
           {"apiVersion":"v1","kind":"Node","metadata":{"name":"node2"},

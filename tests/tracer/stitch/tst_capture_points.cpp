@@ -30,6 +30,8 @@ void TestCapturePoints::filesThatMixOwnNothing() {
     points.setMixed(second);
     QVERIFY(points.host(host).mixed);
     QVERIFY(points.ownerOf(address) == nullptr);
+    QVERIFY(!points.learnAddress(host, *packet::IpAddress::parse("ff02::16"))); // what many have nobody owns
+    QVERIFY(!points.learnAddress(host, *packet::IpAddress::parse("224.0.0.251")));
 }
 
 NATLENS_TEST(TestCapturePoints)
