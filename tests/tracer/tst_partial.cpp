@@ -55,6 +55,9 @@ void TestPartial::placeOfMasquerading_data() {
     QTest::newRow("client, node1, pod") << QStringList{"client/eth0", "node1/eth0", "pod/eth0"}
                                         << "client>between client and node1[SNAT]?>node1>pod"
                                         << "pod>node1>between client and node1[SNAT]?>client";
+    QTest::newRow("node2's other side, and that it sends to node1")
+        << QStringList{"client/eth0", "node2/eth0", "node1/eth0", "pod/eth0"} << "client>node2[SNAT]>node1>pod"
+        << "pod>node1>node2[SNAT]>client";
     QTest::newRow("both sides") << QStringList{"client/eth0", "node2/c1", "node2/eth0", "pod/eth0"}
                                 << "client>node2[SNAT]>pod"
                                 << "pod>node2[SNAT]>client";

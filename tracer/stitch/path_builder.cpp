@@ -273,6 +273,19 @@ bool PathBuilder::completes(Hop &hop, const Hop &hidden) {
     return true;
 }
 
+/// One router alone lies between the sight before a translation and the one behind it, which is of its far side: where
+/// it sends requests from, and where their answers come in.
+bool PathBuilder::isDoneBy(const Draft &draft, const Visit &before, const Visit &after, Direction direction) {
+    const auto sends = [](const Visit &from, const Visit &router) {
+        return from.out && router.out && !router.in && !router.assumed && from.out->ttl == router.out->ttl + 1;
+    };
+    if (direction == Direction::request) return sends(before, after);
+    if (!before.in || before.out) return false;
+    for (std::size_t i = 1; i < draft.request.size(); ++i)
+        if (draft.request[i].host == before.host) return sends(draft.request[i - 1], draft.request[i]);
+    return false;
+}
+
 void PathBuilder::addHops(Draft &draft, Direction direction) const {
     const auto &way = direction == Direction::request ? draft.request : draft.reply;
     auto &hops = draft.path.hops;
@@ -284,6 +297,8 @@ void PathBuilder::addHops(Draft &draft, Direction direction) const {
         }
         auto hidden = i > 0 ? hiddenTranslation(draft, way[i - 1], way[i], direction) : std::nullopt;
         const bool proxied = hidden && hidden->nat == std::vector{Nat::proxied};
+        if (hidden && !proxied && isDoneBy(draft, way[i - 1], way[i], direction))
+            hidden->host = direction == Direction::request ? hop.host : hops.back().host;
         const bool shown =
             hidden && !proxied &&
             ((!hops.back().out && completes(hops.back(), *hidden)) || (!hop.in && completes(hop, *hidden)));

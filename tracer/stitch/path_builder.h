@@ -51,6 +51,8 @@ private:
         std::map<int, std::uint64_t> mostBytes; ///< that any host saw, by Sighting::epoch
     };
 
+    [[nodiscard]] static bool isDoneBy(const Draft &draft, const Visit &before, const Visit &after,
+                                       Direction direction);
     void addHops(Draft &draft, Direction direction) const;
     [[nodiscard]] static bool completes(Hop &hop, const Hop &hidden);
     [[nodiscard]] Hop hopOf(const Draft &draft, const Visit &visit, Direction direction) const;
