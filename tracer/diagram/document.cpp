@@ -158,11 +158,19 @@ void addFront(Situation &situation, const Route &route, Fact request, Fact reply
     }
 }
 
+/// An answer on its way from one host to the next, where it was lost or was not.
+void addAnswer(Situation &situation, const Route &route, const std::pair<std::string, std::string> &ends, Fact came,
+               Fact lost) {
+    const auto *answer = findSegment(*route.path, Direction::reply, ends.first, ends.second);
+    situation.set(came, answer && !answer->lost);
+    situation.set(lost, answer && answer->lost);
+}
+
 void addEndpoint(Situation &situation, const Route &route) {
     if (!route.reachedEndpoint() || route.endpoint.empty() || route.nodes.empty()) return;
     situation.set(Fact::endpoint);
     situation.set(Fact::leftToEndpoint, route.saw(Direction::request, route.nodes.back(), route.endpoint));
-    situation.set(Fact::endpointToLeft, route.saw(Direction::reply, route.endpoint, route.nodes.back()));
+    addAnswer(situation, route, {route.endpoint, route.nodes.back()}, Fact::endpointToLeft, Fact::answerLostAtLeft);
 }
 
 void addAcross(Situation &situation, const Route &route) {
@@ -174,7 +182,7 @@ void addAcross(Situation &situation, const Route &route) {
     const bool crossed = route.saw(Direction::request, first, last);
     situation.set(Fact::droppedBetween, crossed && route.droppedAt(last));
     situation.set(Fact::rightToLeft, crossed && !route.droppedAt(last));
-    situation.set(Fact::leftToRight, route.saw(Direction::reply, last, first));
+    addAnswer(situation, route, {last, first}, Fact::leftToRight, Fact::answerLostAtRight);
     situation.set(Fact::snatAtRight, crossed && route.translated(first, tracer::Nat::snat));
     situation.set(Fact::leftToFront,
                   route.saw(Direction::reply, last, route.front()) || route.saw(Direction::reply, last, route.client));

@@ -27,8 +27,10 @@ constexpr std::array kNodePortAcross{
     Element{right, 4, 15, "node 2", Step::right, Keeps::outsideRight, Name::right},
     Element{snatAtRight, 5, 10, "SNAT"},
     Element{leftToRight, 6, 10, "--->"},
+    Element{answerLostAtRight, 6, 10, "---X"},
     Element{leftToEndpoint, 5, 4, "||v", Step::down},
     Element{endpointToLeft, 5, 6, "^||", Step::down},
+    Element{answerLostAtLeft, 5, 6, "X||", Step::down},
     Element{endpoint, 8, 1, "endpoint"},
 };
 
@@ -44,6 +46,7 @@ constexpr std::array kNodePortLocal{
     Element{left, 4, 3, "node 1", Step::right, Keeps::outsideLeft, Name::left},
     Element{right, 4, 14, "node 2", Step::right, Keeps::outsideRight, Name::right},
     Element{endpointToLeft, 5, 4, "^||", Step::down},
+    Element{answerLostAtLeft, 5, 4, "X||", Step::down},
     Element{leftToEndpoint, 5, 6, "||v", Step::down},
     Element{endpoint, 8, 1, "endpoint"},
 };
@@ -69,6 +72,7 @@ constexpr std::array kBalancerLocal{
     Element{checkRightAnswered, 6, 36, "--->", Step::right, Keeps::outsideRight},
     Element{checkRightStatus, 6, 41, "500", Step::right, Keeps::outsideRight, Name::rightStatus},
     Element{endpointToLeft, 6, 20, "^|", Step::down},
+    Element{answerLostAtLeft, 6, 20, "X|", Step::down},
     Element{leftToEndpoint, 6, 22, "|V", Step::down},
     Element{endpoint, 8, 17, "endpoint"},
 };
@@ -94,8 +98,10 @@ constexpr std::array kBalancerAcross{
     Element{checkRightStatus, 7, 44, "200", Step::right, Keeps::outsideRight, Name::rightStatus},
     Element{snatAtRight, 7, 27, "SNAT"},
     Element{leftToRight, 8, 27, "--->"},
+    Element{answerLostAtRight, 8, 27, "---X"},
     Element{leftToEndpoint, 7, 21, "||v", Step::down},
     Element{endpointToLeft, 7, 23, "^||", Step::down},
+    Element{answerLostAtLeft, 7, 23, "X||", Step::down},
     Element{endpoint, 10, 18, "endpoint"},
 };
 
@@ -111,8 +117,10 @@ constexpr std::array kPodAcross{
     Element{right, 4, 15, "node 2", Step::right, Keeps::outsideRight, Name::right},
     Element{snatAtRight, 5, 10, "SNAT"},
     Element{leftToRight, 6, 10, "--->"},
+    Element{answerLostAtRight, 6, 10, "---X"},
     Element{leftToEndpoint, 5, 4, "||v", Step::down},
     Element{endpointToLeft, 5, 6, "^||", Step::down},
+    Element{answerLostAtLeft, 5, 6, "X||", Step::down},
     Element{endpoint, 8, 1, "endpoint"},
 };
 
@@ -125,6 +133,7 @@ constexpr std::array kPodLocal{
     Element{left, 4, 3, "node 1", Step::right, Keeps::outsideLeft, Name::left},
     Element{leftToEndpoint, 5, 4, "||v", Step::down},
     Element{endpointToLeft, 5, 6, "^||", Step::down},
+    Element{answerLostAtLeft, 5, 6, "X||", Step::down},
     Element{endpoint, 8, 1, "endpoint"},
 };
 

@@ -4,8 +4,8 @@
 #include "tracer/diagram/diagram.h"
 #endif
 
-#include <QFile>
 #include "tests/test_program.h"
+#include <QFile>
 
 using namespace natlens;
 using namespace natlens::testing;
@@ -73,6 +73,17 @@ void TestDocument::picture_data() {
             s.host("kubernetes-minion-group-cx31", HostRole::node, {});
             s.nodePort("kubernetes-minion-group-cx31", true, "kubernetes-minion-group-6jst");
         }));
+    const auto answerLost = [](SampleSnapshot &s, std::size_t crossings, const char *where) {
+        auto &p = s.nodePort("node2");
+        const auto first = std::ranges::find(p.segments, Direction::reply, &Segment::direction) - p.segments.begin();
+        p.segments.resize(static_cast<std::size_t>(first) + crossings);
+        p.segments.back().lost = true;
+        p.outcome = Outcome::dropped;
+        p.droppedAt = where;
+        p.dropDirection = Direction::reply;
+    };
+    row("answer-lost-at-endpoint", changed(SampleSnapshot().cluster(), [&](auto &s) { answerLost(s, 1, "node1"); }));
+    row("answer-lost-between-nodes", changed(SampleSnapshot().cluster(), [&](auto &s) { answerLost(s, 2, "node2"); }));
     row("dropped-between-nodes", changed(SampleSnapshot().cluster(), [](auto &s) {
             auto &p = s.nodePort("node2");
             SampleSnapshot::withoutReplies(p);
