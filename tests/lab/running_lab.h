@@ -7,6 +7,12 @@
 
 namespace natlens::test {
 
+/// The arguments of natlens that run a command inside `host` of the lab that a process began, whatever other labs there
+/// are.
+inline QStringList insideLab(const QProcess &lab, const QString &host, const QStringList &command) {
+    return QStringList{"lab", "exec", "--lab", QString::number(lab.processId()), host, "--"} + command;
+}
+
 /// `natlens lab up` for as long as this lives.
 class RunningLab final {
 public:
@@ -24,9 +30,12 @@ public:
     }
     [[nodiscard]] bool ready() const { return m_ready; }
     [[nodiscard]] QByteArray said() { return m_lab.readAll(); }
+    [[nodiscard]] QStringList inside(const QString &host, const QStringList &command) const {
+        return insideLab(m_lab, host, command);
+    }
     /// What a shell inside `host` prints.
     [[nodiscard]] QByteArray shell(const QString &host, const QString &script) const {
-        return run({"lab", "exec", host, "--", "bash", "-c", script}).out;
+        return run(inside(host, {"bash", "-c", script})).out;
     }
 
 private:

@@ -191,7 +191,7 @@ inline Recorded recordTalks(const Setting &setting, unsigned connections, unsign
         if (!lab.ready()) return {.error = "no lab: " + lab.said()};
         const auto inLab = [&](const QString &host, const QStringList &arguments) {
             auto process = std::make_unique<QProcess>();
-            process->start(program(), QStringList{"lab", "exec", host, "--", talker} + arguments);
+            process->start(program(), lab.inside(host, QStringList{talker} + arguments));
             return process;
         };
         std::vector<std::unique_ptr<QProcess>> servers;

@@ -1,7 +1,7 @@
 // Someone changes a node's rules in a running lab: the lab says what.
 #include "tests/test_program.h"
 
-#include "lab/natlens_run.h"
+#include "lab/running_lab.h"
 
 using namespace natlens::test;
 
@@ -31,7 +31,7 @@ private Q_SLOTS:
         QProcess lab;
         lab.start(program(), {"lab", "up", "nodeport", "--datapath", datapath, "--ready-file", ready});
         QTRY_VERIFY_WITH_TIMEOUT(QFile::exists(ready), 30'000);
-        const Run changed = run({"lab", "exec", "node2", "--", "sh", "-c", "PATH=$PATH:/usr/sbin; " + change});
+        const Run changed = run(insideLab(lab, "node2", {"sh", "-c", "PATH=$PATH:/usr/sbin; " + change}));
         QVERIFY2(changed.status == 0, changed.said());
         QByteArray heard;
         QTRY_VERIFY2_WITH_TIMEOUT((heard += lab.readAllStandardError()).contains(told), heard.constData(), 30'000);

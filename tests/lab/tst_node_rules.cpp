@@ -1,7 +1,7 @@
 // The rules of a running node, taken from inside the lab, instead of cluster state: names, chains, and P01.
 #include "tests/test_program.h"
 
-#include "lab/natlens_run.h"
+#include "lab/running_lab.h"
 
 #include <set>
 
@@ -69,14 +69,14 @@ private Q_SLOTS:
         const QStringList nodes{"node1", "node2", "node3"};
         std::vector<QByteArray> rules;
         for (const auto &node : nodes) {
-            const Run listed = run({"lab", "exec", node, "--", "sh", "-c", "PATH=$PATH:/usr/sbin; " + command});
+            const Run listed = run(insideLab(lab, node, {"sh", "-c", "PATH=$PATH:/usr/sbin; " + command}));
             QVERIFY2(listed.status == 0, listed.said());
             rules.push_back(listed.out);
             write(place.filePath(node + ending), listed.out);
         }
         for (const char *ip : {"10.240.0.4", "10.240.0.5", "10.240.0.3"}) {
             const Run asked =
-                run({"lab", "exec", "client", "--", "curl", "-s", "-m", "5", QString("http://%1:32080/").arg(ip)});
+                run(insideLab(lab, "client", {"curl", "-s", "-m", "5", QString("http://%1:32080/").arg(ip)}));
             QVERIFY2(asked.status == 0, asked.said());
         }
         lab.terminate();
