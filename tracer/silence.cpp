@@ -38,7 +38,7 @@ bool isOfOnePod(std::string_view interface) {
 bool isSeenWithin(const Hop &hop, const FindingInput &input, const CapturePoints &points) {
     for (const CapturePointInfo &point : points.points()) {
         const CapturePointStatus &status = point.status;
-        if (!point.known || status.evidence || status.host != hop.host || !point.isAlive()) continue;
+        if (!point.known || status.evidence || status.host != hop.host || status.packets == 0) continue;
         if (status.interface == "any") return true;
         if (status.interface == "lo" || isOfOnePod(status.interface)) continue;
         const auto here = [&](const Sight &sight) {

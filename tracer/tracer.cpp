@@ -87,11 +87,9 @@ void Tracer::prepareRoom() {
     m_impl->legs.arena().prepare();
 }
 
-void Tracer::passOver(base::CapturePointId point, base::Timestamp time) {
-    auto &impl = *m_impl;
-    impl.tick(time);
-    impl.changed = true;
-    impl.points.point(point).passedOver = true;
+void Tracer::passOver(base::Timestamp time) {
+    m_impl->tick(time);
+    m_impl->changed = true;
 }
 
 void Tracer::addTranslation(const TranslationEvent &event) {

@@ -51,8 +51,8 @@ public:
     /// Makes ready what packets to come will need, which changes no result. The only function for another thread than
     /// the tracer's: for one that would wait for it otherwise.
     void prepareRoom();
-    /// A packet that a filter left out: time goes on, and the capture point works.
-    void passOver(base::CapturePointId point, base::Timestamp time);
+    /// A packet that a filter left out: time goes on.
+    void passOver(base::Timestamp time);
     void addTranslation(const TranslationEvent &event);
     void addRuleTrace(const RuleTraceEvent &event);
     /// One Kubernetes watch event, {"type":"ADDED|MODIFIED|DELETED","object":{...}}, or a plain object or List.

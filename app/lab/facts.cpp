@@ -1,6 +1,7 @@
 #include "app/lab/facts.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,12 +16,16 @@ using Json = nlohmann::ordered_json;
 constexpr const char *kSysctls[] = {
     "net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables",
     "net/netfilter/nf_conntrack_max",     "net/netfilter/nf_conntrack_tcp_be_liberal",
-    "net/ipv4/conf/all/rp_filter",        "net/ipv4/ip_forward",
+    "net/ipv4/ip_forward",
 };
 
 Json sysctls() {
     Json values = Json::object();
-    for (const std::string key : kSysctls) {
+    std::vector<std::string> keys(std::begin(kSysctls), std::end(kSysctls));
+    std::error_code none;
+    for (const auto &interface : std::filesystem::directory_iterator("/proc/sys/net/ipv4/conf", none))
+        keys.push_back("net/ipv4/conf/" + interface.path().filename().string() + "/rp_filter");
+    for (const std::string &key : keys) {
         std::ifstream file("/proc/sys/" + key);
         long value = 0;
         if (!(file >> value)) continue; // not every kernel has every one

@@ -96,10 +96,13 @@ base::Status HostActions::checkNeeds(const Scenario &scenario) {
         if (::access(("/proc/sys/" + key).c_str(), W_OK) != 0)
             return base::fail(base::ErrorCode::unsupported, "this kernel does not let a network namespace set it",
                               "scenario", key);
-    const bool asksBySctp = std::ranges::any_of(scenario.steps, [](const Step &step) {
-        const auto *connection = step.action ? std::get_if<ConnectAction>(&step.action->what) : nullptr;
+    const auto bySctp = [](const HostAction &action) {
+        const auto *connection = std::get_if<ConnectAction>(&action.what);
         return connection != nullptr && connection->isSctp();
-    });
+    };
+    const bool asksBySctp =
+        std::ranges::any_of(scenario.setup, bySctp) ||
+        std::ranges::any_of(scenario.steps, [&](const Step &step) { return step.action && bySctp(*step.action); });
     if (asksBySctp && !kernelHasSctp())
         return base::fail(base::ErrorCode::unsupported,
                           fmt::format("this kernel has no SCTP sockets; load its module (sudo modprobe sctp){}",

@@ -1,6 +1,5 @@
 #include "app/lab/http_client.h"
 
-
 #include "capture/base/late_library.h"
 
 #include <curl/curl.h>

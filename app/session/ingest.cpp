@@ -121,7 +121,7 @@ void Ingest::onPacket(const file::PacketView &packet) {
 void Ingest::passOver(Point &point, const file::PacketView &packet) {
     if (point.toldTime.nanoseconds != 0 && packet.time - point.toldTime < kTimeStep) return;
     point.toldTime = packet.time;
-    m_input->call([id = packet.point, time = packet.time](tracer::Tracer &tracer) { tracer.passOver(id, time); });
+    m_input->call([time = packet.time](tracer::Tracer &tracer) { tracer.passOver(time); });
 }
 
 void Ingest::onStatistics(const file::PointStatistics &statistics) {

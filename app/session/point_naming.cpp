@@ -20,7 +20,7 @@ std::filesystem::path folderOf(const std::filesystem::path &file) {
 std::string nameOf(std::filesystem::path folder, unsigned level) {
     for (; level != 0; --level)
         folder = folder.parent_path();
-    return folder.filename().string();
+    return file::printable(folder.filename().string());
 }
 
 /// The level, from the innermost, at which all folders have names of their own.

@@ -57,7 +57,8 @@ bool isHost(std::string_view name) {
 
 /// "node2", "n2", and "kind-worker2": nobody numbers what is not a host so.
 bool endsWithNumberedHost(std::string_view name) {
-    const auto word = name.substr(name.find_last_of("-_") + 1);
+    auto word = name.substr(name.find_last_of("-_") + 1);
+    word = word.substr(0, word.find('#')); // several captures of one name are numbered
     const auto letters = word.substr(0, word.find_last_not_of("0123456789") + 1);
     return letters.size() != word.size() && (isOneOf(letters, kHosts) || letters == "n" || letters == "w");
 }
@@ -94,14 +95,13 @@ std::size_t borderOf(std::string_view name) {
     return borderBehindHost(name);
 }
 
-/// Names are printed on terminals, whatever a file says.
+} // namespace
+
 std::string printable(std::string text) {
     for (char &c : text)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
     return text;
 }
-
-} // namespace
 
 bool looksLikeInterface(std::string_view name) {
     const auto word = name.substr(0, name.find_last_not_of("0123456789") + 1);

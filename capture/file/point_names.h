@@ -18,6 +18,9 @@ namespace natlens::file {
 /// "eth0", "ens5", "any", but not "node2" or "capture".
 [[nodiscard]] bool looksLikeInterface(std::string_view name);
 
+/// Names are printed on terminals, whatever a file says: control characters become question marks.
+[[nodiscard]] std::string printable(std::string text);
+
 /// Whose word counts where file name and interface name both say something.
 enum class NameSource : std::uint8_t { fileName, person };
 

@@ -37,7 +37,7 @@ private:
     bool m_entered;
 };
 
-/// The line that says what is wrong: the last one, as the programs first warn and then complain.
+/// What the program said, as one line; the end of it, as the programs first warn and then complain.
 std::string complaint(const std::string &text) {
     const auto end = text.find_last_not_of(" \n\t");
     if (end == std::string::npos) return "ended without a reason";

@@ -69,6 +69,9 @@ base::Status IptablesSession::restore(std::string_view text) {
     if (exchange(std::string(text) + endOfInput(mark), mark)) return {};
     m_open = false;
     ::shutdown(m_socket.get(), SHUT_WR);
+    std::array<char, kBlock> rest; // a program that cannot write would not end
+    while (::recv(m_socket.get(), rest.data(), rest.size(), 0) > 0) {
+    }
     return m_child.wait(m_errors.get(), errorsBefore);
 }
 
@@ -88,8 +91,9 @@ bool IptablesSession::exchange(std::string_view input, std::string_view answer) 
         const auto count = ::recv(m_socket.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
         if (count < 0 && (errno == EAGAIN || errno == EINTR)) continue;
         if (count <= 0) return false;
+        const std::size_t searched = said.size() < answer.size() ? 0 : said.size() - answer.size();
         said.append(buffer.data(), static_cast<std::size_t>(count));
-        if (said.find(answer) != std::string::npos) return true;
+        if (said.find(answer, searched) != std::string::npos) return true;
     }
     return false;
 }

@@ -17,10 +17,11 @@ namespace natlens::proxycore {
 /// One caller at a time, any thread.
 class IptablesSession final {
 public:
-    /// The command's options must be --noflush and --verbose, at least. A program that does not answer within `patience`,
-    /// which must be longer than it waits for the tables, has its input ended, and its exit status answers.
+    /// The command's options must be --noflush and --verbose, at least. A program that does not answer within
+    /// `patience`, which must be longer than it waits for all three tables, has its input ended, and its exit status
+    /// answers.
     [[nodiscard]] static base::Result<std::unique_ptr<IptablesSession>>
-    start(const IptablesCommand &command, std::chrono::milliseconds patience = std::chrono::seconds(10));
+    start(const IptablesCommand &command, std::chrono::milliseconds patience = std::chrono::seconds(20));
     IptablesSession(const IptablesSession &) = delete;
     IptablesSession &operator=(const IptablesSession &) = delete;
     /// Ends the program and waits for that.

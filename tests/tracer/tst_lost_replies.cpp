@@ -184,6 +184,11 @@ void TestLostReplies::datagrams_data() {
                                          << ""
                                          << ""
                                          << "pod>node1 1, node1>node2 1";
+    // `tcpdump -Q out` at the client looks the same.
+    QTest::newRow("not seen at the client only") << Loss{kAll, "node2/c1"} << true << "delivered"
+                                                 << ""
+                                                 << "no answer was captured at client; it was last seen at node2"
+                                                 << "pod>node1 1, node1>node2 1, node2> 1";
     QTest::newRow("all is well") << Loss{kAll, "client/eth0"} << true << "delivered"
                                  << ""
                                  << ""

@@ -57,6 +57,7 @@ private Q_SLOTS:
     void echo_data();
     void echo();
     void sctp();
+    void segmentsWithoutFlags();
     void associationsEnd_data();
     void associationsEnd();
     void lookAlikes_data();
@@ -128,6 +129,19 @@ void TestProtocols::sctp() {
         const auto snapshot = trace(scenario, {.byPoint = byPoint});
         QCOMPARE(routes(*snapshot), std::string("client>router[SNAT,DNAT]>server\nclient>router[SNAT,DNAT]>server\n"));
     }
+}
+
+/// A scan by segments without a flag: whole packets were captured, and nobody answered.
+void TestProtocols::segmentsWithoutFlags() {
+    Scenario scenario;
+    const Tuple tuple = tupleOf(Protocol::tcp, "192.0.2.11:40000", "192.0.2.1:80");
+    for (std::uint16_t n = 1; n <= 2; ++n)
+        send(scenario, {{"client/eth0", kNoWay, 64, tuple}}, n * 1000 * kMilli, false,
+             [n](PacketBuilder &builder, const Tuple &to) { builder.tcp(to.src.port, to.dst.port, 0).seq(7).ipId(n); });
+    const auto snapshot = trace(scenario);
+    QCOMPARE(snapshot->paths.size(), std::size_t{1});
+    const auto &notes = snapshot->paths.front()->notes;
+    QVERIFY(std::ranges::none_of(notes, [](const auto &note) { return note.find("snap length") != note.npos; }));
 }
 
 void TestProtocols::associationsEnd_data() {

@@ -111,7 +111,10 @@ std::string outcomeSentence(const Path &path) {
                    : fmt::format("The answer was dropped at {}: it went in and did not come out.", where);
     case Outcome::rejected: return fmt::format("Rejected{}.", path.droppedAt.empty() ? "" : " at " + path.droppedAt);
     case Outcome::reset: return "The connection was reset.";
-    case Outcome::unanswered: return "Nobody answered.";
+    case Outcome::unanswered:
+        return std::ranges::any_of(path.hops, [](const Hop &hop) { return hop.direction == Direction::reply; })
+                   ? "The client did not get the answer."
+                   : "Nobody answered.";
     case Outcome::incomplete: return "The captures do not show how it ended.";
     }
     return {};

@@ -30,7 +30,7 @@ namespace {
 std::optional<Finding> find(const FindingInput &input) {
     const Path &path = input.path;
     if (!input.service || input.service->via != Via::clusterIP || !input.service->localOnly()) return std::nullopt;
-    if (path.outcome != Outcome::dropped) return std::nullopt;
+    if (!path.isRequestDropped()) return std::nullopt;
     const auto node = nodeName(input, path.droppedAt);
     const auto count = input.cluster->endpoints(*input.service, node);
     const Hop *hop = requestHop(path, path.droppedAt);

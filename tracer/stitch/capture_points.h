@@ -23,11 +23,8 @@ struct CapturePointInfo {
     CapturePointStatus status;
     packet::LinkType linkType = packet::LinkType::ethernet;
     HostIndex host = 0;      ///< index into CapturePoints::hosts(); meaningless for evidence
-    bool known = false;      ///< addCapturePoint() was called for it
-    bool mixed = false;      ///< see CapturePoints::setMixed
-    bool passedOver = false; ///< it captured packets that nobody wanted to look at
-
-    [[nodiscard]] bool isAlive() const { return status.packets != 0 || passedOver; }
+    bool known = false; ///< addCapturePoint() was called for it
+    bool mixed = false; ///< see CapturePoints::setMixed
 };
 
 /// Who captures where. Hosts come in the order of their first capture point.

@@ -19,6 +19,8 @@ constexpr std::size_t kFirstDatagrams = 4;
 constexpr std::chrono::milliseconds kAtOnce{1};
 /// Fragmented packets at a time: their fragments follow each other at once.
 constexpr std::size_t kMostFragmented = 65536;
+/// Fragments of one packet that come before its first: 64 KiB are fewer on any usual link.
+constexpr std::size_t kMostOfOne = 64;
 /// The same without the first fragment, which may never come (a filter for ports lets no other through, or only those).
 constexpr std::size_t kMostEarly = 4096;
 
@@ -65,6 +67,7 @@ void FlowTable::addFragment(const Observation &seen) {
     if (m_early.size() >= kMostEarly) m_early.clear();
     auto &early = m_early[key];
     if (!early.empty() && seen.time - early.front().time > kReorderWindow) early.clear(); // of another packet
+    if (early.size() == kMostOfOne) return;
     Observation &kept = early.emplace_back(seen);
     kept.details = nullptr; // it goes, and so does the payload
     kept.payloadData = nullptr;
@@ -75,6 +78,7 @@ void FlowTable::countFragment(Place place, const Observation &seen) {
     Flow &flow = m_flows[place.flow];
     Pass &pass = passFor(flow, seen);
     if (pass.packets == 0 || seen.time < pass.first) {
+        keepFirstMark(flow, pass);
         pass.first = seen.time;
         pass.setNumber(seen.number);
         pass.ipId = seen.ipId;
@@ -219,15 +223,19 @@ Pass &FlowTable::passFor(Flow &flow, const Observation &seen) {
     return *pass;
 }
 
+/// Before a pass forgets its first packet for an earlier one.
+void FlowTable::keepFirstMark(Flow &flow, const Pass &pass) {
+    if (&pass != &flow.pass || !flow.firstIsMark) return;
+    const Mark before = firstMark(flow);
+    flow.firstIsMark = false;
+    addMark(flow, before);
+}
+
 void FlowTable::count(Place place, const Observation &seen) {
     Flow &flow = m_flows[place.flow];
     Pass &pass = passFor(flow, seen);
     if (pass.packets == 0 || seen.time < pass.first) {
-        if (&pass == &flow.pass && flow.firstIsMark) {
-            const Mark before = firstMark(flow); // the pass will not remember this packet any more
-            flow.firstIsMark = false;
-            addMark(flow, before);
-        }
+        keepFirstMark(flow, pass);
         pass.first = seen.time;
         pass.setNumber(seen.number);
         pass.ipId = seen.ipId;

@@ -182,6 +182,7 @@ private:
     [[nodiscard]] std::uint64_t bytesOf(const Flow &flow) const;
     void addDuplicate(Flow &flow, const Pass &pass, const Observation &seen);
     [[nodiscard]] bool seenBefore(const Flow &flow, const Observation &seen) const;
+    void keepFirstMark(Flow &flow, const Pass &pass);
     void noteReset(Flow &flow, const Observation &seen);
     void addTcp(Place place, Pass &pass, const Observation &seen);
     [[nodiscard]] std::uint16_t remember(const packet::Encapsulation &tunnel);

@@ -22,6 +22,7 @@ struct Summary {
     std::uint8_t flags = 0;
     std::uint64_t packets = 0, payloadBytes = 0;
     bool synAck = false, pureAck = false;
+    bool cut = false; ///< not all of some packet was captured
     Timestamp rst, first, last;
     [[nodiscard]] bool fin() const { return (flags & TcpFlags::fin) != 0; }
 };
@@ -43,6 +44,7 @@ Summary summarise(const Connection &connection, Direction direction, const LegTa
             summary.flags |= flags;
             summary.packets = std::max<std::uint64_t>(summary.packets, flows.packets(flow));
             summary.payloadBytes = std::max(summary.payloadBytes, flow.payloadBytes());
+            summary.cut = summary.cut || flow.cut;
             summary.synAck = summary.synAck || (direction == Direction::reply && flow.hasIsn);
             summary.pureAck = summary.pureAck || ((flags & TcpFlags::ack) && !(flags & TcpFlags::rst));
             keepEarliest(summary.rst, flows.extra(flow).rstTime);
@@ -92,7 +94,7 @@ void PathBuilder::decide(Draft &draft) const {
         if (path.outcome == Outcome::delivered && unheard) decideLostReply(draft);
         return;
     }
-    if (tcp && !icmp && !draft.request.empty() && (request.flags | reply.flags) == 0) { // every segment has a flag
+    if (tcp && !icmp && !draft.request.empty() && (request.flags | reply.flags) == 0 && request.cut) {
         path.outcome = Outcome::incomplete;
         path.notes.emplace_back(
             "packets were cut by the snap length within their TCP headers: capture with a longer one "
@@ -118,14 +120,18 @@ void PathBuilder::decide(Draft &draft) const {
 }
 
 /// A note for each host of the way whose captures lost packets while the path lived. Returns how many they lost.
-std::uint64_t PathBuilder::noteDrops(Path &path, const std::vector<Visit> &way) const {
+std::uint64_t PathBuilder::noteDrops(Path &path, std::initializer_list<const std::vector<Visit> *> ways) const {
     std::uint64_t lost = 0;
-    for (const Visit &visit : way) {
-        const auto &name = m_sources.points.host(visit.host).name;
-        const auto drops = m_sources.points.dropsAt(name, path.firstSeen, path.lastSeen);
-        if (drops != 0) path.notes.push_back(fmt::format("capture lost {} packets at {}", drops, name));
-        lost += drops;
-    }
+    std::vector<HostIndex> asked;
+    for (const auto *way : ways)
+        for (const Visit &visit : *way) {
+            if (std::ranges::find(asked, visit.host) != asked.end()) continue;
+            asked.push_back(visit.host);
+            const auto &name = m_sources.points.host(visit.host).name;
+            const auto drops = m_sources.points.dropsAt(name, path.firstSeen, path.lastSeen);
+            if (drops != 0) path.notes.push_back(fmt::format("capture lost {} packets at {}", drops, name));
+            lost += drops;
+        }
     return lost;
 }
 
@@ -143,7 +149,7 @@ void PathBuilder::decideLostReply(Draft &draft) const {
     Path &path = draft.path;
     if (draft.request.empty() || draft.reply.empty()) return;
     const Visit &last = draft.reply.back();
-    if (noteDrops(path, draft.request) + noteDrops(path, draft.reply) != 0) {
+    if (noteDrops(path, {&draft.request, &draft.reply}) != 0) {
         path.outcome = Outcome::incomplete;
         return;
     }
@@ -159,6 +165,11 @@ void PathBuilder::decideLostReply(Draft &draft) const {
         path.notes.push_back(fmt::format("the answer went into {} and did not come out{}", host, again));
         return;
     }
+    if (path.protocol != Protocol::tcp) { // nothing but a capture says so, and it may have been of one direction
+        path.notes.push_back(fmt::format("no answer was captured at {}; it was last seen at {}",
+                                         m_sources.points.host(draft.request.front().host).name, host));
+        return;
+    }
     path.outcome = Outcome::unanswered;
     path.notes.push_back(fmt::format("the client did not get the answer, which was last seen at {}{}", host, again));
 }
@@ -169,7 +180,7 @@ void PathBuilder::decideUnanswered(Draft &draft) const {
     if (draft.request.empty()) return;
     const Visit &last = draft.request.back();
     const std::string &host = m_sources.points.host(last.host).name;
-    const std::uint64_t lost = noteDrops(path, draft.request);
+    const std::uint64_t lost = noteDrops(path, {&draft.request});
     const auto from = path.firstSeen + -std::chrono::nanoseconds(kReorderWindow);
     const auto to = path.lastSeen + std::chrono::nanoseconds(kReorderWindow);
     for (const Visit &visit : draft.request) {

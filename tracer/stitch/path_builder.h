@@ -69,7 +69,8 @@ private:
     void decideUnanswered(Draft &draft) const;
     void decideLostReply(Draft &draft) const;
     [[nodiscard]] static bool isUnheardAtClient(const Draft &draft);
-    std::uint64_t noteDrops(Path &path, const std::vector<Visit> &way) const;
+    std::uint64_t noteDrops(Path &path,
+                                          std::initializer_list<const std::vector<Visit> *> ways) const;
     void setEndpoint(Draft &draft) const;
     void setSource(Draft &draft) const;
     void learnAddresses(const Draft &draft) const;

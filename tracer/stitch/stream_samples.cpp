@@ -51,8 +51,8 @@ void StreamSamples::keep(Set &set, const StreamSample &sample) {
             if (known.seq != sample.seq) continue;
             // Sent again. What is kept must not depend on which came first here.
             known.payload = std::max(known.payload, sample.payload);
-            known.stamp = known.stamp == 0 || sample.stamp == 0 ? std::max(known.stamp, sample.stamp)
-                                                                : std::min(known.stamp, sample.stamp);
+            const bool isEarlier = static_cast<std::int16_t>(sample.stamp - known.stamp) < 0; // they go round
+            if (known.stamp == 0 || (sample.stamp != 0 && isEarlier)) known.stamp = sample.stamp;
             return;
         }
         link = &block.next;

@@ -95,7 +95,8 @@ void SctpStack::ask(const packet::IpAddress &source, const ConnectAction &action
     m_associations.insert_or_assign(tuple, begun);
     m_events.after(action.wait, [this, alive = alive(), tuple, call] {
         if (!*call) return;
-        if (!alive.expired()) m_associations.erase(tuple);
+        const auto own = alive.expired() ? m_associations.end() : m_associations.find(tuple);
+        if (!alive.expired() && own != m_associations.end() && own->second.done == call) m_associations.erase(own);
         std::exchange(*call, nullptr)();
     });
     transmit(tuple, 0, initiation(init, begun.ownTag, begun.ownTsn).finished());
@@ -105,10 +106,9 @@ void SctpStack::receive(const packet::DecodedPacket &packet, std::span<const std
     const auto tuple = packet.tuple.reversed(); // of what goes back
     const auto chunk = ipPacket.subspan(packet.payloadOffset, packet.networkLength - packet.payloadOffset);
     const auto found = m_associations.find(tuple);
-    if (found == m_associations.end()) {
-        if (packet.sctpChunk == init) begin(tuple, packet);
-        return;
-    }
+    const bool asked = found == m_associations.end() || !found->second.done;
+    if (asked && packet.sctpChunk == init) return begin(tuple, packet); // anew, whatever was (RFC 9260 section 5.2.2)
+    if (found == m_associations.end()) return;
     auto &association = found->second;
     if (packet.sctpTag != association.ownTag) return; // RFC 9260 section 8.5
     if (packet.sctpChunk == data) association.peerTsn = packet.sctpTsn;

@@ -202,8 +202,8 @@ private Q_SLOTS:
                      open.err.contains("--proxy-config") && open.err.count('\n') == 1,
                  open.said());
         // A pod is sent to another endpoint than others are, though to as many.
-        const Run other = run({"explain", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"), "--node", "n1",
-                               "--from", "8.8.8.8", "--to", "1.2.3.6:80"});
+        const Run other = run({"explain", "--cluster", QStringLiteral(NATLENS_TEST_DATA "/cluster/cluster.json"),
+                               "--node", "n1", "--from", "8.8.8.8", "--to", "1.2.3.6:80"});
         QVERIFY2(other.err.contains("covers 8.8.8.8: forwarded to 10.1.2.5:8080, source kept"), other.said());
         const Run known = ask("192.168.0.77", {"--proxy-config", config});
         QVERIFY2(known.status == 0 && known.err.isEmpty() && known.out.contains("an address of this node"), known.said());

@@ -223,13 +223,17 @@ private Q_SLOTS:
         QCOMPARE(packetsAt(*view, "client/eth0"), std::uint64_t(6));
     }
 
-    /// What a filter leaves out says how long a capture went on, and that its other points work.
-    void filterKeepsTheVerdict_data() {
+    /// What a filter leaves out says how long a capture went on. That nothing came out of a host it cannot say: that may
+    /// have been left out, too.
+    void filterAndSilence_data() {
         QTest::addColumn<QString>("filter");
-        QTest::newRow("none") << "";
-        QTest::newRow("tcp") << "tcp";
+        QTest::addColumn<QString>("outcome");
+        QTest::newRow("none") << "" << "dropped";
+        QTest::newRow("leaves the other interface's packets") << "tcp or udp" << "dropped";
+        QTest::newRow("leaves none of them") << "tcp" << "unanswered";
+        QTest::newRow("leaves what came in only") << "port 32080" << "unanswered";
     }
-    void filterKeepsTheVerdict() {
+    void filterAndSilence() {
         auto frames = testing::conversation(53210);
         frames.resize(2); // a SYN from the client into node2
         for (int i = 1; i < 20; ++i)
@@ -241,13 +245,14 @@ private Q_SLOTS:
         QVERIFY(testing::writeRecording(testing::createFile(at("silent.pcapng")), frames,
                                         {"client/eth0", "node2/eth0", "node2/cbr0"}));
         QFETCH(QString, filter);
+        QFETCH(QString, outcome);
         Options options;
         options.filter = filter.toStdString();
         const auto view = read({{at("silent.pcapng")}}, options);
         QVERIFY(view);
         const auto &path = *view->traced->paths.front();
-        QCOMPARE(QString::fromStdString(std::string(tracer::toString(path.outcome))), "dropped");
-        QCOMPARE(QString::fromStdString(path.droppedAt), "node2");
+        QCOMPARE(QString::fromStdString(std::string(tracer::toString(path.outcome))), outcome);
+        QCOMPARE(QString::fromStdString(path.droppedAt), outcome == "dropped" ? "node2" : "");
     }
 
     void clusterFileNamesTheService() {

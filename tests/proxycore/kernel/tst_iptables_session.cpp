@@ -196,6 +196,8 @@ private Q_SLOTS:
         QTest::addColumn<QString>("error");
         QTest::newRow("done") << "cat > /dev/null"
                               << "";
+        QTest::newRow("says much at its end") << "cat > /dev/null; head -c 4000000 /dev/zero"
+                                              << "";
         QTest::newRow("refused") << "cat > /dev/null; echo not like this >&2; exit 3"
                                  << "not like this";
     }
