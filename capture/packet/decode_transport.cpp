@@ -1,6 +1,7 @@
 // TCP (RFC 9293), UDP (RFC 768), SCTP (RFC 9260), ICMP (RFC 792), ICMPv6 (RFC 4443).
 #include "capture/base/hash.h"
 #include "capture/packet/decode_parts.h"
+#include "capture/packet/sctp_chunk.h"
 
 namespace natlens::packet::detail {
 
@@ -100,14 +101,13 @@ void decodeUdp(DecodedPacket &packet, const Cursor &cursor) {
 /// RFC 9260 section 3: of the first chunk, which is the only one where there is an INIT.
 void decodeSctp(DecodedPacket &packet, const Cursor &cursor) {
     constexpr std::uint32_t kHeader = 12, kChunkHeader = 4;
-    constexpr std::uint8_t kData = 0, kInit = 1, kInitAck = 2;
     if (!decodePorts(packet, cursor, kHeader)) return;
     packet.sctpTag = cursor.u32(4);
     setPayload(packet, cursor, kHeader);
     if (!cursor.has(kHeader + kChunkHeader)) return;
     packet.sctpChunk = cursor.u8(kHeader);
-    if (packet.sctpChunk == kData && cursor.has(kHeader + 8)) packet.sctpTsn = cursor.u32(kHeader + 4);
-    if ((packet.sctpChunk == kInit || packet.sctpChunk == kInitAck) && cursor.has(kHeader + 20)) {
+    if (packet.sctpChunk == SctpChunk::data && cursor.has(kHeader + 8)) packet.sctpTsn = cursor.u32(kHeader + 4);
+    if ((packet.sctpChunk == SctpChunk::init || packet.sctpChunk == SctpChunk::initAck) && cursor.has(kHeader + 20)) {
         packet.sctpInitiateTag = cursor.u32(kHeader + 4);
         packet.sctpTsn = cursor.u32(kHeader + 16);
     }

@@ -1,26 +1,14 @@
 #include "proxycore/engine/sctp_tracking.h"
 
+#include "capture/packet/sctp_chunk.h"
+
 namespace natlens::proxycore {
 
 namespace {
 
 using enum SctpState;
-
-/// RFC 9260 section 3.2.
-enum Chunk : std::uint8_t {
-    data = 0,
-    init = 1,
-    initAck = 2,
-    heartbeat = 4,
-    heartbeatAck = 5,
-    abort = 6,
-    shutdown = 7,
-    shutdownAck = 8,
-    error = 9,
-    cookieEcho = 10,
-    cookieAck = 11,
-    shutdownComplete = 14,
-};
+using Chunk = packet::SctpChunk::Type;
+using enum packet::SctpChunk::Type;
 
 /// Where a chunk leads; `isReply`: it comes from the side that was asked.
 SctpState after(SctpState state, Chunk chunk, bool isReply) {
@@ -39,7 +27,8 @@ SctpState after(SctpState state, Chunk chunk, bool isReply) {
     case shutdownComplete: return state == shutdownAckSent ? closed : state;
     case heartbeat: return state == none ? heartbeatSent : state;
     case heartbeatAck: return state == heartbeatSent && isReply ? established : state;
-    case data: break;
+    case data:
+    case sack: break;
     }
     return state;
 }

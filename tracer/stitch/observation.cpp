@@ -2,6 +2,7 @@
 
 #include "capture/base/byte_order.h"
 #include "capture/base/hash.h"
+#include "capture/packet/sctp_chunk.h"
 #include "tracer/stitch/flow_table.h"
 
 #include <algorithm>
@@ -124,8 +125,7 @@ Observation::Observation(const CapturedPacket &from, DetailsStore &store)
     payloadSize = static_cast<std::uint16_t>(std::min(whole.size(), kPayloadLookedAt));
     payloadHash = StreamSamples::payloadHash(whole);
     if (!isTcp) {
-        constexpr std::uint8_t kAbort = 6; // the chunk of RFC 9260 section 3.3.7
-        isAbort = packet.isSctp() && packet.sctpChunk == kAbort;
+        isAbort = packet.isSctp() && packet.sctpChunk == packet::SctpChunk::abort;
         tcpSeq = StreamSamples::datagramHash(whole, packet.payloadLength, packet.ipId);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include "capture/base/byte_order.h"
 #include "capture/packet/builder.h"
+#include "capture/packet/sctp_chunk.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -13,19 +14,8 @@ namespace {
 constexpr nanoseconds kThinking = std::chrono::microseconds(20); // from a question to its answer
 constexpr std::uint32_t kWindow = 106496;                        // bytes; what Linux offers at first
 
-/// RFC 9260 section 3.2.
-enum Chunk : std::uint8_t {
-    data = 0,
-    init = 1,
-    initAck = 2,
-    sack = 3,
-    abort = 6,
-    shutdown = 7,
-    shutdownAck = 8,
-    cookieEcho = 10,
-    cookieAck = 11,
-    shutdownComplete = 14,
-};
+using Chunk = packet::SctpChunk::Type;
+using enum packet::SctpChunk::Type;
 constexpr std::size_t kDataHeader = 16;
 
 /// One chunk, with its padding.
