@@ -41,14 +41,16 @@ std::vector<std::string> pointNamesOf(const std::vector<std::filesystem::path> &
                                       const std::vector<std::string> &series) {
     std::vector<std::string> names;
     std::vector<std::filesystem::path> folders;
+    std::set<std::filesystem::path> collections; ///< folders with files that say themselves whose they are
     for (std::size_t i = 0; i < files.size(); ++i) {
         names.push_back(file::pointNameOf(series[i].empty() ? files[i] : std::filesystem::path(series[i])));
         folders.push_back(files[i] == "-" ? std::filesystem::path() : folderOf(files[i]));
-        if (const std::string host = nameOf(folders[i], 0); files.size() > 1 && !host.empty() &&
-                                                            names[i].find('/') == names[i].npos &&
-                                                            file::looksLikeInterface(names[i]))
-            names[i] = host + '/' + names[i];
+        if (names[i].find('/') != names[i].npos || !file::looksLikeInterface(names[i])) collections.insert(folders[i]);
     }
+    for (std::size_t i = 0; i < files.size(); ++i)
+        if (const std::string host = nameOf(folders[i], 0);
+            files.size() > 1 && !host.empty() && !collections.contains(folders[i]))
+            names[i] = host + '/' + names[i];
     struct Host {
         std::vector<std::size_t> files;
         std::map<std::string, std::set<std::filesystem::path>> points; ///< by name: the folders that have one

@@ -106,6 +106,7 @@ std::string printable(std::string text) {
 bool looksLikeInterface(std::string_view name) {
     const auto word = name.substr(0, name.find_last_not_of("0123456789") + 1);
     if (word.empty() || isOneOf(word, kHosts)) return false;
+    if (word == "any") return name == word; // there is one only: numbered are captures
     if (isOneOf(word, kWholeInterfaces)) return true;
     // "p4p1", "en0", and whatever begins to be counted with 0.
     if (word == "en" || (name.size() == 4 && name[0] == 'p' && isDigit(name[1]) && name[2] == 'p')) return true;

@@ -229,6 +229,8 @@ void TestRotatedFiles::folders_data() {
     row("rotated", {"node1/c.pcap", "node1/c.pcap1", "node2/c.pcap", "node2/c.pcap1"},
         {"node1", "node1", "node2", "node2"});
     row("numbers", {"d/capture0.pcap", "d/capture1.pcap"}, {"capture0", "capture1"});
+    row("a collection", {"d/eth0.pcap", "d/n1-eth0.pcap"}, {"eth0", "n1/eth0"});
+    row("of all interfaces, several times", {"d/any1.pcap", "d/any2.pcap"}, {"any1", "any2"});
     row("standard input", {"-", "a.pcap"}, {"stdin", "a"});
 }
 
