@@ -31,8 +31,8 @@ using HttpHandler = std::function<HttpAnswer(const HttpRequest &)>;
 /// One listening address. No thread of its own: the owner polls fd() and calls serve() when it is readable.
 class HttpServer final {
 public:
-    /// Listens on `address` inside `where`, for its family only. The handler is called from serve(). unsupported without
-    /// libmicrohttpd, which is loaded here, with the package to install.
+    /// Listens on `address` inside `where`, for its family only. The handler is called from serve(). unsupported
+    /// without libmicrohttpd, which is loaded here, with the package to install.
     [[nodiscard]] static base::Result<std::unique_ptr<HttpServer>> listen(const NetworkNamespace &where,
                                                                           const packet::SocketAddress &address,
                                                                           HttpHandler handler);

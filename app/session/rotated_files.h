@@ -26,7 +26,8 @@ struct TimeSpan {
 /// `tcpdump -G` in one folder). Each file continues the capture that ended just before it began, where one clearly did;
 /// what belongs to none begins a series of its own ("trace#2"), so that nothing is taken for one place that may be two.
 /// `spanOf`: of a file by its number, nothing for one without packets; asked, which costs reading it, of files whose
-/// names hold a time: those of `-C` cannot be two captures'. Returns what a person should know of it, a line for each such series.
+/// names hold a time: those of `-C` cannot be two captures'. Returns what a person should know of it, a line for each
+/// such series.
 [[nodiscard]] std::vector<std::string>
 tellSeriesApart(std::vector<std::string> &series, const std::vector<std::filesystem::path> &files,
                 const std::function<std::optional<TimeSpan>(std::size_t)> &spanOf);

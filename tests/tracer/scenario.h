@@ -114,6 +114,18 @@ inline void addTcp(Scenario &scenario, const Talk &talk) {
 }
 
 /// A SYN and its repetitions (at 0, 1, 3, 7 s) without an answer.
+/// client - node2, which translates - node1 - pod, and back; one interface for each of the nodes' sides.
+inline Talk throughTwoNodes(const Tuple &outside, const Tuple &inside) {
+    Talk talk;
+    talk.request = {{"client/eth0", kNoWay, 64, outside}, {"node2/c1", kNoWay, 64, outside},
+                    {"node2/eth0", kNoWay, 63, inside},   {"node1/eth0", kNoWay, 63, inside},
+                    {"node1/cbr0", kNoWay, 62, inside},   {"pod/eth0", kNoWay, 62, inside}};
+    talk.reply = {{"pod/eth0", kNoWay, 64, inside},   {"node1/cbr0", kNoWay, 64, inside},
+                  {"node1/eth0", kNoWay, 63, inside}, {"node2/eth0", kNoWay, 63, inside},
+                  {"node2/c1", kNoWay, 62, outside},  {"client/eth0", kNoWay, 62, outside}};
+    return talk;
+}
+
 inline void addSyns(Scenario &scenario, const Talk &talk, unsigned count) {
     for (unsigned i = 0; i < count; ++i)
         send(scenario, talk.request, talk.begin + ((1 << i) - 1) * 1000 * kMilli, false,

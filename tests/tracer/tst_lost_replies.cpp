@@ -34,18 +34,10 @@ std::vector<Stop> captured(const Loss &loss, std::vector<Stop> way, bool reply) 
     return way;
 }
 
-/// client - node2 - node1 - pod, one interface for each of their sides.
 Talk twoNodes(packet::Protocol protocol) {
     Tuple outside = tcp("104.132.1.79:53210", "192.0.2.1:32080"), inside = tcp("10.240.0.5:4021", "10.180.1.136:8080");
     outside.protocol = inside.protocol = protocol;
-    Talk talk;
-    talk.request = {{"client/eth0", kNoWay, 64, outside}, {"node2/c1", kNoWay, 64, outside},
-                    {"node2/eth0", kNoWay, 63, inside},   {"node1/eth0", kNoWay, 63, inside},
-                    {"node1/cbr0", kNoWay, 62, inside},   {"pod/eth0", kNoWay, 62, inside}};
-    talk.reply = {{"pod/eth0", kNoWay, 64, inside},   {"node1/cbr0", kNoWay, 64, inside},
-                  {"node1/eth0", kNoWay, 63, inside}, {"node2/eth0", kNoWay, 63, inside},
-                  {"node2/c1", kNoWay, 62, outside},  {"client/eth0", kNoWay, 62, outside}};
-    return talk;
+    return throughTwoNodes(outside, inside);
 }
 
 void addSynAcks(Scenario &scenario, const Talk &talk, unsigned count) {

@@ -14,13 +14,7 @@ namespace {
 Talk masqueraded(const QStringList &points, const char *client = "192.0.2.10:40000",
                  const char *masked = "10.240.0.5:40000") {
     const Tuple outside = tcp(client, "10.180.1.136:8080"), inside = tcp(masked, "10.180.1.136:8080");
-    Talk talk;
-    talk.request = {{"client/eth0", kNoWay, 64, outside}, {"node2/c1", kNoWay, 64, outside},
-                    {"node2/eth0", kNoWay, 63, inside},   {"node1/eth0", kNoWay, 63, inside},
-                    {"node1/cbr0", kNoWay, 62, inside},   {"pod/eth0", kNoWay, 62, inside}};
-    talk.reply = {{"pod/eth0", kNoWay, 64, inside},   {"node1/cbr0", kNoWay, 64, inside},
-                  {"node1/eth0", kNoWay, 63, inside}, {"node2/eth0", kNoWay, 63, inside},
-                  {"node2/c1", kNoWay, 62, outside},  {"client/eth0", kNoWay, 62, outside}};
+    Talk talk = throughTwoNodes(outside, inside);
     for (auto *way : {&talk.request, &talk.reply})
         std::erase_if(*way, [&](const Stop &stop) { return !points.contains(text(stop.point)); });
     return talk;

@@ -1,6 +1,7 @@
 // Paths in words. Text reports, tooltips and screen readers all use these sentences, so that they say the same.
 #include "tracer/diagram/diagram.h"
 #include "tracer/diagram/route.h"
+#include "tracer/path/telling.h"
 
 #include <algorithm>
 #include <cmath>
@@ -112,9 +113,7 @@ std::string outcomeSentence(const Path &path) {
     case Outcome::rejected: return fmt::format("Rejected{}.", path.droppedAt.empty() ? "" : " at " + path.droppedAt);
     case Outcome::reset: return "The connection was reset.";
     case Outcome::unanswered:
-        return std::ranges::any_of(path.hops, [](const Hop &hop) { return hop.direction == Direction::reply; })
-                   ? "The client did not get the answer."
-                   : "Nobody answered.";
+        return tracer::hasHops(path, Direction::reply) ? "The client did not get the answer." : "Nobody answered.";
     case Outcome::incomplete: return "The captures do not show how it ended.";
     }
     return {};

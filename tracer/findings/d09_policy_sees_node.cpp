@@ -1,7 +1,6 @@
 // D09: a NetworkPolicy by address judges a node's address instead of the client's.
 #include "tracer/findings/helpers.h"
-
-#include <algorithm>
+#include "tracer/path/telling.h"
 
 namespace natlens::tracer {
 
@@ -45,9 +44,9 @@ std::optional<Finding> find(const FindingInput &input) {
     const auto before = admits(input.cluster->policies(), *pod, client, to->port);
     const auto after = admits(input.cluster->policies(), *pod, seen, to->port);
     if (!before || !after || *before == *after) return std::nullopt;
-    const bool hasAnswer = std::ranges::any_of(
-        path.hops, [](const Hop &one) { return one.direction == Direction::reply; }); // which may have been lost
-    const bool silent = path.isRequestDropped() || (path.outcome == Outcome::unanswered && !hasAnswer);
+    // An answer may have been lost on its way back.
+    const bool silent =
+        path.isRequestDropped() || (path.outcome == Outcome::unanswered && !hasHops(path, Direction::reply));
     const bool blocked = *before && silent && path.droppedAt != hop->host;
     const bool letIn = !*before && path.outcome == Outcome::delivered;
     if (!blocked && !letIn) return std::nullopt;

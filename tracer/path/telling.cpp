@@ -34,6 +34,10 @@ bool isLinkLocal(const IpAddress &address) {
     return address.family == packet::IpFamily::v6 && address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
 }
 
+bool hasHops(const Path &path, Direction direction) {
+    return std::ranges::any_of(path.hops, [&](const Hop &hop) { return hop.direction == direction; });
+}
+
 bool isHousekeeping(const Path &path) {
     return path.kind == PathKind::direct &&
            (isToMany(path.requested.ip) || isLinkLocal(path.requested.ip) || isLinkLocal(path.client.address.ip));

@@ -38,6 +38,8 @@ void writeKind(const Path &path, std::string &key);
 [[nodiscard]] bool isHousekeeping(const Path &path);
 /// An IPv6 address that means something on one link only.
 [[nodiscard]] bool isLinkLocal(const IpAddress &address);
+/// Packets of this direction were seen at some host.
+[[nodiscard]] bool hasHops(const Path &path, Direction direction);
 /// Ports asked are not part of the path's kind.
 [[nodiscard]] bool isAnyPort(const Path &path);
 

@@ -1,5 +1,7 @@
 #include "tracer/stitch/host_roles.h"
 
+#include "tracer/path/telling.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -10,10 +12,6 @@ namespace {
 bool visited(const Path &path, Direction direction, std::string_view host) {
     return std::ranges::any_of(path.hops,
                                [&](const Hop &hop) { return hop.direction == direction && hop.host == host; });
-}
-
-bool hasHops(const Path &path, Direction direction) {
-    return std::ranges::any_of(path.hops, [&](const Hop &hop) { return hop.direction == direction; });
 }
 
 } // namespace

@@ -3,8 +3,8 @@
 
 #include "app/lab/addressing.h"
 #include "app/lab/sim/recorder.h"
-#include "app/lab/sim/tcp_stack.h"
 #include "app/lab/sim/sctp_stack.h"
+#include "app/lab/sim/tcp_stack.h"
 #include "app/lab/sim/udp_stack.h"
 #include "proxycore/engine/packet_engine.h"
 
@@ -22,7 +22,8 @@ class Network;
 [[nodiscard]] std::vector<std::byte> frameOf(const packet::MacAddress &from, const packet::MacAddress &to,
                                              std::span<const std::byte> ipPacket);
 
-/// One host with its interfaces, routes, TCP, UDP and SCTP. Nodes pass every packet through a PacketEngine before it is routed.
+/// One host with its interfaces, routes, TCP, UDP and SCTP. Nodes pass every packet through a PacketEngine before it is
+/// routed.
 class Host final : public proxycore::NodeRouting {
 public:
     Host(Network &network, HostSpec spec);

@@ -1,8 +1,9 @@
 // The iptables datapath in a real kernel: written whole, kept in step by changes, taken away again.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
 #include "proxycore/kernel/iptables_applier.h"
-#include "proxycore/kernel/kernel_test.h"
+#include "proxycore/kernel/iptables_backends.h"
 #include "proxycore/kernel/iptables_listing.h"
+#include "proxycore/kernel/kernel_test.h"
 #include "proxycore/kernel/namespace_child.h"
 #include "proxycore/kernel/random_changes.h"
 #include "proxycore/model/kubernetes_json.h"
@@ -85,13 +86,10 @@ Pair openBoth(IptablesBackend backend) {
 }
 
 void inBackend(IptablesBackend backend, const std::function<std::string(Pair &)> &work) {
-    if (!IptablesProgram::open(backend)) QSKIP("this iptables is not installed");
-    const auto result = natlens::test::inNamespace([&] {
+    test::inBackend(backend, [&] {
         auto pair = openBoth(backend);
         return work(pair);
     });
-    if (!result.available) QSKIP("no unprivileged user namespaces");
-    QVERIFY2(result.text.empty(), result.text.c_str());
 }
 
 } // namespace
@@ -99,14 +97,8 @@ void inBackend(IptablesBackend backend, const std::function<std::string(Pair &)>
 class TestIptablesApplier : public QObject {
     Q_OBJECT
 
-    static void backends() {
-        QTest::addColumn<int>("backend");
-        QTest::newRow("nft") << static_cast<int>(IptablesBackend::nft);
-        QTest::newRow("legacy") << static_cast<int>(IptablesBackend::legacy);
-    }
-
 private Q_SLOTS:
-    void whole_data() { backends(); }
+    void whole_data() { test::iptablesBackends(); }
     void whole() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
@@ -120,7 +112,7 @@ private Q_SLOTS:
     }
 
     /// After each of many random changes the kernel has what the plan says, and the change was not written whole.
-    void inStep_data() { backends(); }
+    void inStep_data() { test::iptablesBackends(); }
     void inStep() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
@@ -143,7 +135,7 @@ private Q_SLOTS:
     }
 
     /// Rules of others stay; rules of ours that someone took away come back; stale chains of an earlier run go.
-    void others_data() { backends(); }
+    void others_data() { test::iptablesBackends(); }
     void others() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
@@ -167,7 +159,7 @@ private Q_SLOTS:
     }
 
     /// More than one message to the kernel can carry, as an ordinary user.
-    void large_data() { backends(); }
+    void large_data() { test::iptablesBackends(); }
     void large() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {
@@ -263,7 +255,7 @@ private Q_SLOTS:
     }
 
     /// As kube-proxy's, every restore keeps counters that its input names.
-    void restoreKeepsCounters_data() { backends(); }
+    void restoreKeepsCounters_data() { test::iptablesBackends(); }
     void restoreKeepsCounters() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](Pair &pair) -> std::string {

@@ -1,7 +1,6 @@
 // One iptables-restore for many changes: it answers, it ends with us, and it keeps nothing from others meanwhile.
 #ifndef Q_MOC_RUN // moc of Qt 6.4 stumbles over <concepts>
-#include "proxycore/kernel/iptables_program.h"
-#include "proxycore/kernel/namespace_child.h"
+#include "proxycore/kernel/iptables_backends.h"
 
 #include <algorithm>
 #include <charconv>
@@ -52,13 +51,10 @@ bool has(IptablesProgram &program, const std::string &rule, IpFamily family = Ip
 }
 
 void inBackend(IptablesBackend backend, const std::function<std::string(IptablesProgram &)> &work) {
-    if (!IptablesProgram::open(backend)) QSKIP("this iptables is not installed");
-    const auto result = natlens::test::inNamespace([&] {
+    test::inBackend(backend, [&] {
         auto program = IptablesProgram::open(backend).value();
         return work(program);
     });
-    if (!result.available) QSKIP("no unprivileged user namespaces");
-    QVERIFY2(result.text.empty(), result.text.c_str());
 }
 
 } // namespace
@@ -66,16 +62,10 @@ void inBackend(IptablesBackend backend, const std::function<std::string(Iptables
 class TestIptablesSession : public QObject {
     Q_OBJECT
 
-    static void backends() {
-        QTest::addColumn<int>("backend");
-        QTest::newRow("nft") << static_cast<int>(IptablesBackend::nft);
-        QTest::newRow("legacy") << static_cast<int>(IptablesBackend::legacy);
-    }
-
 private Q_SLOTS:
     /// Each change is in the kernel when the call returns, whoever else writes in between; one program does them all,
     /// and it is gone with its owner.
-    void oneProgram_data() { backends(); }
+    void oneProgram_data() { test::iptablesBackends(); }
     void oneProgram() {
         QFETCH(int, backend);
         const auto kind = static_cast<IptablesBackend>(backend);
@@ -102,7 +92,7 @@ private Q_SLOTS:
     }
 
     /// The words of the program, nothing written, and the next change is a new program's.
-    void refused_data() { backends(); }
+    void refused_data() { test::iptablesBackends(); }
     void refused() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](IptablesProgram &program) -> std::string {
@@ -120,7 +110,7 @@ private Q_SLOTS:
     }
 
     /// Someone ends the program while it waits: the next change does not notice.
-    void ended_data() { backends(); }
+    void ended_data() { test::iptablesBackends(); }
     void ended() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](IptablesProgram &program) -> std::string {
@@ -135,7 +125,7 @@ private Q_SLOTS:
     }
 
     /// When this process is killed, in the middle of an input at that, the program ends and has done nothing of it.
-    void endsWithUs_data() { backends(); }
+    void endsWithUs_data() { test::iptablesBackends(); }
     void endsWithUs() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](IptablesProgram &program) -> std::string {
@@ -177,7 +167,7 @@ private Q_SLOTS:
     }
 
     /// More than the socket holds, both ways: the program repeats comments.
-    void large_data() { backends(); }
+    void large_data() { test::iptablesBackends(); }
     void large() {
         QFETCH(int, backend);
         inBackend(static_cast<IptablesBackend>(backend), [](IptablesProgram &program) -> std::string {
